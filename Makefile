@@ -1,0 +1,35 @@
+# make report: the paper. make test: the tests. Each makes .venv from the lock first; nothing else needs typing.
+PYTHON ?= python3
+VENV   := .venv
+PIP    := $(VENV)/bin/python -m pip install --disable-pip-version-check --no-input
+
+.PHONY: report test lock clean
+
+report: $(VENV)/report.installed
+	$(VENV)/bin/python build.py
+
+test: $(VENV)/test.installed
+	$(VENV)/bin/python -m pytest
+
+# The light half: tables, verdicts, figures, the report. No torch.
+$(VENV)/report.installed: requirements-report.lock | $(VENV)/bin/python
+	$(PIP) -r requirements-report.lock
+	@touch $@
+
+# All of it: training, notebooks, tests. On Linux torch brings the CUDA libraries, 6 GB on disk.
+$(VENV)/test.installed: requirements.lock | $(VENV)/bin/python
+	$(PIP) -r requirements.lock
+	@touch $@ $(VENV)/report.installed
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# Both locks from pyproject.toml, the small one held to the versions of the large one.
+lock:
+	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --upgrade --output-file requirements.lock
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --constraint requirements.lock --output-file requirements-report.lock
+
+clean:
+	$(VENV)/bin/python build.py clean

@@ -1,0 +1,185 @@
+"""The command line: `python build.py` renders the report from the recorded runs; see `python build.py --help`."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VERSION = "0.1.0"
+VERBS = ("report", "run", "status", "check", "smoke", "accept", "doctor", "clean")
+INTERRUPTED = 130
+
+
+def main(arguments: list[str], root: Path = ROOT) -> int:
+    """Does what the arguments say; returns the exit code. A user's mistake gives a message and no traceback."""
+    if arguments in ([], ["report"]) and _is_report_current(root):
+        return 0
+    from experiments.spec import ReproductionError
+
+    try:
+        return _dispatch(arguments, root)
+    except ReproductionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _is_report_current(root: Path) -> bool:
+    """The quick way out, before anything heavy is imported."""
+    from report.freshness import is_current
+
+    current = is_current(root)
+    if current:
+        print("the report is up to date: report/out")
+    return current
+
+
+def _dispatch(arguments: list[str], root: Path) -> int:
+    options = _parse(arguments)
+    if options.verb == "report":
+        return _report(options, root)
+    if options.verb == "check":
+        return _check(options, root)
+    from experiments import commands
+
+    if options.verb == "run":
+        _interrupt_on_termination()
+        return commands.run_runs(
+            root,
+            options.patterns,
+            options.group,
+            jobs=options.jobs,
+            force=options.force,
+            dry=options.dry_run,
+            keep_going=options.keep_going,
+            budget_seconds=options.budget,
+        )
+    if options.verb == "status":
+        return commands.show_status(
+            root, options.patterns, options.group, explain=options.explain, as_json=options.json
+        )
+    if options.verb == "smoke":
+        _interrupt_on_termination()
+        return commands.rehearse(root, options.jobs) or _report_on_rehearsal(root)
+    if options.verb == "accept":
+        return commands.accept(root, options.patterns, options.why)
+    if options.verb == "doctor":
+        return commands.diagnose(root)
+    return commands.clean(root, checkpoints=options.checkpoints, dry=options.dry_run)
+
+
+def _report(options, root: Path) -> int:
+    from report.render import build_report
+
+    built = build_report(
+        root,
+        out=options.out,
+        formats=options.format,
+        pdf=options.pdf,
+        require_complete=options.require_complete,
+    )
+    print(built)
+    return 0
+
+
+def _report_on_rehearsal(root: Path) -> int:
+    from report.render import build_report
+
+    print(build_report(root, smoke=True, out=root / ".smoke" / "report"))
+    return 0
+
+
+def _check(options, root: Path) -> int:
+    """3 where anything does not hold; warnings count only with --strict."""
+    from report.checks import check
+
+    from experiments.spec import Disagreement
+
+    findings = check(root, strict=options.strict)
+    for finding in findings:
+        print(finding)
+    errors = [finding for finding in findings if options.strict or finding.severity == "error"]
+    print(f"{len(findings)} findings, {len(errors)} of them errors" if findings else "everything holds")
+    return Disagreement.exit_code if errors else 0
+
+
+def _parse(arguments: list[str]):
+    """The options, with `verb`; no verb means `report`."""
+    import argparse
+    import difflib
+
+    parser = argparse.ArgumentParser(prog="build.py", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"build.py {VERSION}")
+    verbs = parser.add_subparsers(dest="verb", metavar="command", title="commands")
+    _add_report_verbs(verbs)
+    _add_run_verbs(verbs)
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
+        arguments = ["report", *arguments]
+    verb = arguments[0]
+    if not verb.startswith("-") and verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(VERBS)}"
+        parser.error(f"no command {verb!r}; {hint}")
+    return parser.parse_args(arguments)
+
+
+def _add_report_verbs(verbs) -> None:
+    report = verbs.add_parser("report", help="the report in every format, from what is recorded; never trains")
+    report.add_argument(
+        "--format", action="append", choices=("md", "tex", "html", "pdf"), help="only this one; may be repeated"
+    )
+    report.add_argument(
+        "--pdf", choices=("typst", "latexmk"), default="typst", help="what makes the PDF (default: typst)"
+    )
+    report.add_argument("--out", type=Path, help="another folder than report/out")
+    report.add_argument("--require-complete", action="store_true", help="end with 4 where a planned run is missing")
+    check = verbs.add_parser("check", help="rebuild everything elsewhere and compare it with what is tracked")
+    check.add_argument("--strict", action="store_true", help="warnings count as errors")
+
+
+def _add_run_verbs(verbs) -> None:
+    run = verbs.add_parser("run", help="run what is missing or stale, through papermill")
+    status = verbs.add_parser("status", help="each planned run: recorded, stale, failed, or pending with its price")
+    for verb in (run, status):
+        verb.add_argument("patterns", nargs="*", metavar="PATTERN", help="names of runs or cells, with * and ?")
+        verb.add_argument("--group", metavar="G", help="only the runs of this group of the plan")
+    run.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="as many runs at once (default: 1)")
+    run.add_argument("--executor", choices=("local",), default="local", help="where runs are run (default: local)")
+    run.add_argument("-n", "--dry-run", action="store_true", help="only show what would be run, and its price")
+    run.add_argument("--force", action="store_true", help="run also what is recorded; a new record replaces the old")
+    run.add_argument("--budget", type=_read_duration, metavar="TIME", help="begin no run that does not fit: 30m, 2h")
+    run.add_argument("-k", "--keep-going", action="store_true", help="go on after a run has failed")
+    status.add_argument("--explain", action="store_true", help="all that makes a record stale")
+    status.add_argument("--json", action="store_true", help="for programs")
+    smoke = verbs.add_parser("smoke", help="the whole way on an embedded data set, in about a minute, into .smoke")
+    smoke.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="as many runs at once (default: 2)")
+    accept = verbs.add_parser("accept", help="keep a stale record, for a reason that is stored in it")
+    accept.add_argument("patterns", nargs="+", metavar="RUN", help="names of runs or cells, with * and ?")
+    accept.add_argument("--why", required=True, help="why the record still counts")
+    verbs.add_parser("doctor", help="what this machine lacks, and for what")
+    clean = verbs.add_parser("clean", help="remove generated files; never a record")
+    clean.add_argument("-n", "--dry-run", action="store_true", help="only show what would be removed")
+    clean.add_argument("--checkpoints", action="store_true", help="also what unfinished runs would go on from")
+
+
+def _read_duration(text: str) -> float:
+    """Seconds in `90s`, `30m`, `1h30m` or `2d`."""
+    import argparse
+    import re
+
+    if not re.fullmatch(r"(\d+[smhd])+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; expected something like 30m, 2h or 1h30m")
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    return float(sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([smhd])", text)))
+
+
+def _interrupt_on_termination() -> None:
+    """A polite kill ends a run as Ctrl-C does: kernels stopped, checkpoint kept."""
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

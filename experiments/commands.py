@@ -1,0 +1,229 @@
+"""What the command line does with runs: show, run, accept, rehearse. Prints; returns exit codes; reads no arguments."""
+
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from experiments import doctor
+from experiments.executors import LocalExecutor, Outcome
+from experiments.ledger import Ledger
+from experiments.plan import Plan, load_plan, select
+from experiments.progress import format_seconds, open_monitor
+from experiments.schema import RecordFault
+from experiments.spec import ConfigurationError, MissingTool, State
+from experiments.status import RunStatus, statuses
+
+_STYLES = {State.MEASURED: "green", State.STALE: "yellow", State.FAILED: "red", State.GATED: "magenta"}
+_WIDE = 200  # Columns off a terminal, so that no line is wrapped or cut.
+
+
+def show_status(root: Path, patterns: Sequence[str], group: str | None, *, explain: bool, as_json: bool) -> int:
+    """Prints where runs stand; 3 where a record cannot be trusted, 0 otherwise."""
+    plan, ledger = _open(root)
+    chosen = {run.name for run in select(plan, patterns, group)}
+    records, faults = ledger.inspect(plan)
+    found = statuses(plan, ledger, root, devices=_find_devices(plan), records=records)
+    shown = [status for status in found if status.run.name in chosen]
+    if as_json:
+        print(json.dumps([_to_json(status) for status in shown], indent=1, ensure_ascii=False))
+    else:
+        _print_table(shown, explain)
+        print(summarize(shown))
+    _print_faults(faults)
+    return RecordFault.exit_code if faults else 0
+
+
+def run_runs(
+    root: Path,
+    patterns: Sequence[str],
+    group: str | None,
+    *,
+    jobs: int = 1,
+    force: bool = False,
+    dry: bool = False,
+    keep_going: bool = False,
+    budget_seconds: float | None = None,
+) -> int:
+    """Runs what is missing or stale among the chosen runs (with `force`, all of them); 1 where a run failed.
+
+    Raises:
+        MissingTool: nothing can be run for want of a device.
+    """
+    plan, ledger = _open(root)
+    chosen = {run.name for run in select(plan, patterns, group)}
+    devices = _find_devices(plan)
+    found = statuses(plan, ledger, root, devices=devices)
+    wanted = [item for item in found if item.run.name in chosen and (force or item.state is not State.MEASURED)]
+    gated = [item for item in wanted if item.run.needs is not None and item.run.needs not in devices]
+    tasks = [item for item in wanted if item not in gated]
+    for item in gated:
+        print(f"{item.run.name}: not run, {item.why or 'its device is not there'}")
+    if not tasks:
+        if gated:
+            raise MissingTool(f"all {len(gated)} runs need a device that this machine lacks; see `build.py doctor`")
+        print(f"nothing to run: all {len(chosen)} chosen runs are recorded; --force runs them again")
+        return 0
+    _announce(tasks)
+    if dry:
+        return 0
+    executor = LocalExecutor(root, ledger, root / ".cache", jobs, keep_going, budget_seconds)
+    return _run(executor, tasks)
+
+
+def rehearse(root: Path, jobs: int) -> int:
+    """Runs the plan's rehearsal into `.smoke`, which is emptied first; 1 where a run failed."""
+    folder = root / ".smoke"
+    shutil.rmtree(folder, ignore_errors=True)
+    plan, ledger = load_plan(root / "experiments" / "plan.yaml", smoke=True), Ledger(folder)
+    tasks = statuses(plan, ledger, root)
+    return _run(LocalExecutor(root, ledger, folder / "cache", jobs), tasks)
+
+
+def accept(root: Path, patterns: Sequence[str], why: str) -> int:
+    """Keeps the stale records of the chosen runs, for a reason.
+
+    Raises:
+        ConfigurationError: a chosen run has no record, or its record is not stale.
+    """
+    plan, ledger = _open(root)
+    chosen = {run.name for run in select(plan, patterns)}
+    found = [status for status in statuses(plan, ledger, root) if status.run.name in chosen]
+    for status in found:
+        if status.record is None:
+            raise ConfigurationError(f"accept: run {status.run.name!r} has no record; run it first")
+        if status.state is not State.STALE and len(found) == 1:
+            raise ConfigurationError(
+                f"accept: the record of {status.run.name!r} is not stale; there is nothing to accept"
+            )
+    stale = [status for status in found if status.state is State.STALE and status.record is not None]
+    for status in stale:
+        ledger.accept(status.record, status.key, why)
+        print(f"{status.run.name}: accepted, although {'; '.join(status.changes)}")
+    if not stale:
+        print(f"none of the {len(found)} chosen records is stale")
+    return 0
+
+
+def clean(root: Path, *, checkpoints: bool, dry: bool) -> int:
+    """Removes what can be made again: never a record, and checkpoints only if told so."""
+    cache = root / ".cache"
+    kept = () if checkpoints else ("checkpoints", "locks")
+    entries = sorted(cache.iterdir()) if cache.is_dir() else []
+    targets = [root / "report" / "out", root / ".smoke", *(entry for entry in entries if entry.name not in kept)]
+    for path in targets:
+        if not path.exists():
+            continue
+        print(f"{'would remove' if dry else 'removed'} {path.relative_to(root).as_posix()}")
+        if not dry:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if not checkpoints and (cache / "checkpoints").is_dir() and any((cache / "checkpoints").iterdir()):
+        print("kept .cache/checkpoints, from which unfinished runs go on; --checkpoints removes it too")
+    return 0
+
+
+def diagnose(root: Path) -> int:
+    """Prints what this machine has and lacks; 5 where the report cannot be built."""
+    plan = load_plan(root / "experiments" / "plan.yaml")
+    findings = doctor.examine(root, plan)
+    table = Table("", "what", "found", "needed for", "remedy", box=None, pad_edge=False)
+    for item in findings:
+        mark = Text("ok", "green") if item.good else Text("MISSING" if item.vital else "missing", "red")
+        table.add_row(mark, item.name, Text(item.found), item.purpose, Text("" if item.good else item.remedy))
+    _console().print(table)
+    return MissingTool.exit_code if any(item.vital and not item.good for item in findings) else 0
+
+
+def summarize(found: Iterable[RunStatus]) -> str:
+    """A line: how many runs are in each state, and what those still to be run will cost."""
+    found = list(found)
+    counts = {state: sum(status.state is state for status in found) for state in State}
+    words = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    missing = [status for status in found if status.state is not State.MEASURED]
+    return f"{len(found)} runs: {words or 'none'}{'; ' + _price_of(missing) if missing else ''}"
+
+
+def _open(root: Path) -> tuple[Plan, Ledger]:
+    return load_plan(root / "experiments" / "plan.yaml"), Ledger(root / "experiments")
+
+
+def _find_devices(plan: Plan) -> tuple[str, ...]:
+    """This machine's device classes; looked for only where the plan needs one, for that takes a second."""
+    needed = {run.needs for run in plan.runs.values()} - {None, "cpu"}
+    return doctor.find_devices() if needed else ("cpu",)
+
+
+def _run(executor: LocalExecutor, tasks: Sequence[RunStatus]) -> int:
+    with open_monitor(len(tasks)) as monitor:
+        outcome = executor.run(tasks, monitor)
+    _print_outcome(outcome)
+    return 1 if outcome.failed else 0
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    words = f"{len(outcome.recorded)} recorded, {len(outcome.failed)} failed, {len(outcome.skipped)} not begun"
+    print(words + "".join(f"\n  not begun: {run.name}" for run in outcome.skipped))
+
+
+def _announce(tasks: Sequence[RunStatus]) -> None:
+    for task in tasks:
+        why = f" ({task.why})" if task.state in (State.STALE, State.FAILED) else ""
+        print(f"{task.run.name}: {task.state}{why}, {_words_of(task)}")
+    print(f"{len(tasks)} runs to do: {_price_of(tasks)}")
+
+
+def _price_of(found: Sequence[RunStatus]) -> str:
+    """What runs will cost together; a guess where any of the prices is one."""
+    seconds = sum(status.price.seconds for status in found)
+    guess = " (a guess)" if any(status.price.basis == "guess" for status in found) else ""
+    devices = sorted({status.price.device_class for status in found})
+    return f"about {format_seconds(seconds)} on {' and '.join(devices)}{guess}"
+
+
+def _words_of(status: RunStatus) -> str:
+    guess = ", a guess" if status.price.basis == "guess" else ""
+    return f"about {format_seconds(status.price.seconds)} on {status.price.device_class}{guess}"
+
+
+def _print_table(found: Sequence[RunStatus], explain: bool) -> None:
+    table = Table("run", "state", "result or price", "why", box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
+    for status in found:
+        record = status.record
+        accuracy = record.metrics.get("test_accuracy") if record is not None else None
+        result = f"{accuracy:.2%}" if accuracy is not None and status.state is State.MEASURED else _words_of(status)
+        why = "\n".join(status.changes) if explain and status.changes else status.why
+        table.add_row(status.run.name, Text(status.state, _STYLES.get(status.state, "")), result, Text(why))
+    _console().print(table)
+
+
+def _print_faults(faults: Sequence[RecordFault]) -> None:
+    errors = Console(stderr=True, soft_wrap=True)
+    for fault in faults:
+        errors.print(f"error: {fault}", style="red", markup=False, highlight=False)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
+
+
+def _to_json(status: RunStatus) -> dict[str, Any]:
+    price = status.price
+    return {
+        "run": status.run.name,
+        "cell": status.run.cell,
+        "groups": list(status.run.groups),
+        "seed": status.run.seed,
+        "state": status.state,
+        "why": status.why,
+        "changes": list(status.changes),
+        "key": status.key,
+        "metrics": None if status.record is None else dict(status.record.metrics),
+        "price": {"seconds": price.seconds, "basis": price.basis, "device_class": price.device_class},
+    }

@@ -1,0 +1,222 @@
+"""One run through papermill -> one record. What fails leaves its traceback, and nothing in the ledger."""
+
+import importlib.util
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments import executed, provenance, recording, schema
+from experiments.fingerprint import Fingerprint, fingerprint
+from experiments.ledger import Ledger, write_atomically
+from experiments.notebooks import resolve_parameters
+from experiments.spec import MIME, SCHEMA, Correct, MissingTool, Record, Run, RunFailed
+from experiments.workspace import Workspace
+
+if TYPE_CHECKING:
+    from experiments.kernels import Kernels
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_SHOWN_LINES = 8  # Of a traceback: the last lines name the error and its place.
+_START_SECONDS = 120  # A kernel on a busy machine may take this long to answer.
+
+
+class RunInterrupted(RunFailed):
+    """A run was stopped on purpose; its checkpoint is kept and it is not counted as failed."""
+
+    exit_code = 130
+
+
+def execute(
+    run: Run,
+    root: Path,
+    ledger: Ledger,
+    *,
+    cache: Path | None = None,
+    threads: int | None = None,
+    executor: str = "local",
+    force: bool = False,
+    kernels: "Kernels | None" = None,
+) -> Record:
+    """Runs a run and saves its record.
+
+    Args:
+        root: the repository; the kernel works there.
+        ledger: where the record goes.
+        cache: the folder for unfinished work, `.cache` below the root by default.
+        threads: how many the kernel may compute with; None leaves that to the libraries, as when a person runs it.
+        force: replace the record that there is.
+        kernels: by which a caller in another thread can stop the run.
+
+    Raises:
+        ConfigurationError: a parameter is wrong (before a kernel starts), or the run is recorded and not forced.
+        RunFailed: a cell raised, the kernel died, or the notebook did not end with exactly one record.
+        RunInterrupted: `kernels` was stopped.
+        MissingTool: papermill or ipykernel is not installed.
+    """
+    _require_tools()
+    notebook = root / "experiments" / run.notebook
+    parameters = resolve_parameters(notebook, run.parameters, run.name)
+    if not force:
+        ledger.refuse_recorded(run.name)
+    # The kernel imports the modules at its start, so the key and the commit of now are the run's, even if a file is
+    # edited while it trains.
+    today = fingerprint(run, root)
+    commit, dirty = provenance.read_commit(root)
+    workspace = Workspace(cache or root / ".cache", run.name, today.key)
+    with workspace.lock():
+        attempt, earlier_seconds = workspace.begin()
+        started, joules = time.monotonic(), provenance.read_energy_joules()
+        environment = _list_variables(workspace, threads, executor)
+        output = _run_notebook(run, notebook, parameters, root, workspace, environment, ledger, kernels)
+        seconds = earlier_seconds + time.monotonic() - started
+        joules = _subtract(provenance.read_energy_joules(), joules)
+        try:
+            payload = take_payload(output, run.name)
+            payload["provenance"] |= {"commit": commit, "dirty": dirty}
+            payload["cost"] |= {
+                "seconds": round(seconds, 3),
+                "work": run.work,
+                "energy_joules": joules if payload["provenance"]["device_class"] == "cuda" else None,
+                "attempts": attempt,
+            }
+            record = make_record(run, parameters, today, payload)
+        except RunFailed as error:
+            raise _fail(run, workspace, ledger, root, str(error)) from None
+        ledger.save(record, force=force)
+        if run.first:
+            folders = executed.list_folders(root, Path(sys.prefix), Path.home())
+            write_atomically(ledger.executed_path(run.name), executed.shrink(output, folders))
+        workspace.finish()
+    return record
+
+
+def take_payload(notebook: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """The one record among the outputs of an executed notebook.
+
+    Raises:
+        RunFailed: there is none, or more than one.
+    """
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", ())]
+    payloads = [output["data"][MIME] for output in outputs if MIME in output.get("data", {})]
+    if len(payloads) != 1:
+        raise RunFailed(
+            f"{run}: the notebook emitted {len(payloads) or 'no'} records; "
+            "expected one call of `record(...)`, in its last cell"
+        )
+    return json.loads(json.dumps(payloads[0]))
+
+
+def make_record(run: Run, parameters: Mapping[str, Any], today: Fingerprint, payload: Mapping[str, Any]) -> Record:
+    """The record of a run, as sound as one that is read from the ledger.
+
+    Raises:
+        RunFailed: the notebook's payload is of another schema or breaks a rule of it.
+    """
+    if payload.get("schema") != SCHEMA:
+        raise RunFailed(f"{run.name}: the record's schema is {payload.get('schema')!r}; expected {SCHEMA}")
+    correct = payload["correct"]
+    record = Record(
+        run=run.name,
+        notebook=run.notebook,
+        parameters=parameters,
+        key=today.key,
+        fingerprint=today.to_json(),
+        correct=None if correct is None else Correct(**correct),
+        **{name: payload[name] for name in ("metrics", "history", "breakdown", "settings", "provenance", "cost")},
+    )
+    try:
+        return schema.parse_record(schema.read_json(schema.format_record(record), "the record"), "the record")
+    except (schema.RecordFault, ValueError) as error:
+        raise RunFailed(f"{run.name}: {error}") from error
+
+
+def _require_tools() -> None:
+    for module in ("papermill", "ipykernel"):
+        if importlib.util.find_spec(module) is None:
+            raise MissingTool(f"{module} is not installed, and runs need it; install it by: pip install -e '.[train]'")
+
+
+def _list_variables(workspace: Workspace, threads: int | None, executor: str) -> dict[str, str]:
+    """The environment variables by which a notebook knows that it is run by us."""
+    variables = {
+        recording.CHECKPOINT_VARIABLE: str(workspace.checkpoint),
+        recording.PROGRESS_VARIABLE: str(workspace.progress),
+        provenance.STARTED_VARIABLE: provenance.utc_now(),
+        provenance.EXECUTOR_VARIABLE: executor,
+    }
+    return variables | {name: str(threads) for name in THREAD_VARIABLES if threads is not None}
+
+
+def _run_notebook(
+    run: Run,
+    notebook: Path,
+    parameters: Mapping[str, Any],
+    root: Path,
+    workspace: Workspace,
+    environment: Mapping[str, str],
+    ledger: Ledger,
+    kernels: "Kernels | None",
+) -> dict[str, Any]:
+    """The executed notebook as JSON."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    from experiments.kernels import Kernels, KernelsStopped
+
+    kernels = kernels or Kernels()
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # It tells what we tell.
+    try:
+        papermill.execute_notebook(
+            _escape(notebook),
+            _escape(workspace.notebook),
+            dict(parameters),
+            kernel_name="python3",
+            language="python",
+            kernel_manager_class=kernels.make_manager(root, environment),
+            # Waiting for a kernel to say goodbye stalls some runs by seconds, and there is nothing left to save.
+            shutdown_kernel="immediate",
+            start_timeout=_START_SECONDS,
+            progress_bar=False,
+        )
+    except Exception as error:
+        if kernels.stopped or isinstance(error, KernelsStopped):
+            raise RunInterrupted(f"{run.name}: interrupted; the next run goes on from its checkpoint") from None
+        if isinstance(error, papermill.PapermillExecutionError):
+            message = _describe(run, error)
+        elif isinstance(error, (DeadKernelError, RuntimeError)):
+            message = f"{run.name}: the kernel died ({error}); often the memory was used up"
+        else:
+            message = f"{run.name}: papermill failed: {type(error).__name__}: {error}"
+        raise _fail(run, workspace, ledger, root, message) from error
+    return json.loads(workspace.notebook.read_text(encoding="utf-8"))
+
+
+def _fail(run: Run, workspace: Workspace, ledger: Ledger, root: Path, message: str) -> RunFailed:
+    """Keeps the traceback and a line in the log; returns the error to raise."""
+    workspace.fail()
+    path = workspace.failed_notebook
+    place = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    ledger.log_failure(run.name, workspace.key, message.splitlines()[0].removeprefix(f"{run.name}: "), place)
+    return RunFailed(f"{message}\nThe notebook, as far as it came: {place}")
+
+
+def _describe(run: Run, error: Any) -> str:
+    """The cell's error and the last lines of its traceback."""
+    lines = _ANSI.sub("", "\n".join(error.traceback)).splitlines()
+    shown = "\n".join(f"  {line}" for line in lines[-_SHOWN_LINES:])
+    return f"{run.name}: {run.notebook}: cell [{error.exec_count}] raised {error.ename}: {error.evalue}\n{shown}"
+
+
+def _escape(path: Path) -> str:
+    """A path for papermill, which fills `str.format` fields in it."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _subtract(now: float | None, before: float | None) -> float | None:
+    return None if now is None or before is None else round(now - before, 1)

@@ -1,0 +1,176 @@
+"""The key of a run: a digest of all that makes its numbers, and of nothing else.
+
+It covers the notebook's code cells, the parameters, and the syntax trees of the repository's modules that the
+notebook imports, directly or through others; the checksums of data sets stand in such a module. Comments, docstrings,
+formatting, outputs, Markdown and positions do not count. Modules are found by reading `import` statements, wherever
+in the code they stand; one imported by a computed name is not seen. The package `experiments` hands the record over
+and makes no number: it is left out.
+"""
+
+import ast
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments import syntax
+from experiments.notebooks import Cell, code_cells
+from experiments.spec import ConfigurationError, Record, Run
+
+IGNORED_PACKAGES = frozenset({"experiments"})
+_SHORT = 8  # Hexadecimal digits of the digests that only explain a change; the key has all 64.
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """The key, and short digests of its parts by which a change is explained.
+
+    `notebook` is by cell (its id), `modules` by module and top-level definition.
+    """
+
+    key: str
+    notebook: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    modules: Mapping[str, Mapping[str, str]]
+
+    def to_json(self) -> dict[str, Any]:
+        """What a record holds beside the key and the parameters, which have fields of their own."""
+        return {"notebook": dict(self.notebook), "modules": {name: dict(parts) for name, parts in self.modules.items()}}
+
+
+def fingerprint(run: Run, root: Path) -> Fingerprint:
+    """The fingerprint of a run by the files below the repository's root, as they are now.
+
+    Raises:
+        ConfigurationError: the notebook or a module cannot be read.
+    """
+    return Fingerprinter(root).of(run)
+
+
+class Fingerprinter:
+    """Fingerprints of many runs: each notebook and its modules are read once, when first asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._codes: dict[str, tuple[str, Mapping[str, str], Mapping[str, Mapping[str, str]]]] = {}
+
+    def of(self, run: Run) -> Fingerprint:
+        """The fingerprint of a run; see `fingerprint`."""
+        if run.notebook not in self._codes:
+            self._codes[run.notebook] = self._read_code(run.notebook)
+        code, notebook, modules = self._codes[run.notebook]
+        parameters = dict(run.parameters)
+        key = syntax.sha256(code + json.dumps(parameters, sort_keys=True))
+        return Fingerprint(key, notebook, parameters, modules)
+
+    def _read_code(self, name: str) -> tuple[str, Mapping[str, str], Mapping[str, Mapping[str, str]]]:
+        """The digest of a notebook with its modules, and the short digests of the parts."""
+        # The cell tagged `parameters` holds plain values only, and all of them are among the run's parameters.
+        cells = [cell for cell in code_cells(self.root / "experiments" / name) if "parameters" not in cell.tags]
+        digests = {cell.id: digest for cell in cells if (digest := syntax.digest_cell(cell.source))}
+        modules = {
+            module: syntax.digest_module(_read(path), str(path))
+            for module, path in sorted(find_modules(cells, self.root).items())
+        }
+        # Of the cells the order counts and not the id, of the definitions the name and not the order.
+        code = syntax.sha256(json.dumps([list(digests.values()), modules], sort_keys=True))
+        short = {module: _shorten(parts) for module, parts in modules.items()}
+        return code, _shorten(digests), short
+
+
+def explain(record: Record, today: Fingerprint) -> tuple[str, ...]:
+    """What has changed since the record was made, each change in words; empty where the key is today's."""
+    if record.key == today.key:
+        return ()
+    notebook = record.fingerprint.get("notebook", {})
+    modules = record.fingerprint.get("modules", {})
+    reasons = [*_compare_parameters(record.parameters, today.parameters)]
+    cells = list(_compare(notebook, today.notebook, f"{record.notebook}: cell {{}}"))
+    if (
+        not cells
+        and list(notebook)
+        and set(notebook) == set(today.notebook)
+        and not reasons
+        and modules == today.modules
+    ):
+        cells = [f"{record.notebook}: the cells stand in another order"]
+    reasons += cells
+    for module in sorted(modules.keys() | today.modules.keys()):
+        if module not in today.modules:
+            reasons.append(f"{module} is no longer imported")
+        elif module not in modules:
+            reasons.append(f"{module} is imported now")
+        else:
+            reasons += _compare(modules[module], today.modules[module], f"{module}: {{}}", call="()")
+    return tuple(reasons) or ("the key was made by another version of fingerprint.py",)
+
+
+def find_modules(cells: Iterable[Cell], root: Path) -> dict[str, Path]:
+    """The repository's modules that the cells import, and those that these import, by name."""
+    found: dict[str, Path] = {}
+    trees = ((syntax.parse_cell(cell.source), "") for cell in cells)
+    queue = [name for tree, package in trees if tree for name in _list_imports(tree, package)]
+    while queue:
+        name = queue.pop()
+        path = _locate(name, root)
+        if path is None or name in found or name.split(".")[0] in IGNORED_PACKAGES:
+            continue
+        found[name] = path
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        queue += _list_imports(syntax.parse_source(_read(path), str(path)), package)
+    return found
+
+
+def _list_imports(tree: ast.Module, package: str) -> Iterator[str]:
+    """Each name that may be a module: `import a.b` gives a and a.b, `from a import b` likewise."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            yield from (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+
+
+def _locate(name: str, root: Path) -> Path | None:
+    """The module's file below the root; None for what is installed, and for names that are no modules."""
+    stem = root.joinpath(*name.split("."))
+    candidates = (stem / "__init__.py", stem.with_name(f"{stem.name}.py"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: the module cannot be read: {error}") from error
+
+
+def _shorten(digests: Mapping[str, str]) -> dict[str, str]:
+    return {name: digest[:_SHORT] for name, digest in digests.items()}
+
+
+def _compare(old: Mapping[str, str], new: Mapping[str, str], words: str, call: str = "") -> Iterator[str]:
+    """What was added, removed and changed between two sets of digests."""
+    for name in [*new, *(name for name in old if name not in new)]:
+        if old.get(name) == new.get(name):
+            continue
+        shown = "a statement outside functions" if name == syntax.REST else f"{name}{call}"
+        change = "was added" if name not in old else "was removed" if name not in new else "changed"
+        yield f"{words.format(shown)} {change}"
+
+
+def _compare_parameters(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted(old.keys() | new.keys()):
+        if name not in new:
+            yield f"parameter {name} was removed"
+        elif name not in old:
+            yield f"parameter {name}={new[name]!r} was added"
+        elif old[name] != new[name]:
+            yield f"parameter {name} changed from {old[name]!r} to {new[name]!r}"

@@ -1,0 +1,86 @@
+"""Kernels that run under this very Python, in the repository's root, and can all be stopped at once.
+
+An installed kernelspec named `python3` may belong to another environment; here none is looked up. Heavy: imports
+jupyter_client, which comes with papermill.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+
+_COMMAND = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+
+
+class KernelsStopped(Exception):
+    """The kernels were stopped on purpose: what ended with them is interrupted, not failed."""
+
+
+class Kernels:
+    """The kernel processes that are alive; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: set[int] = set()
+        self.stopped = False
+
+    def add(self, process: int) -> None:
+        """Counts a kernel as alive; one that starts after `stop` is stopped as well."""
+        with self._lock:
+            self._processes.add(process)
+            if self.stopped:
+                _kill(process)
+
+    def remove(self, process: int) -> None:
+        """Counts a kernel as gone."""
+        with self._lock:
+            self._processes.discard(process)
+
+    def stop(self) -> None:
+        """Kills every kernel with the processes that it started, and each that starts from now on."""
+        with self._lock:
+            self.stopped = True
+            for process in self._processes:
+                _kill(process)
+
+    def make_manager(self, folder: Path, environment: Mapping[str, str]) -> type[AsyncKernelManager]:
+        """A manager class for one run: its kernel works in `folder` with these variables beside the usual ones."""
+        kernels = self
+
+        class RunKernelManager(AsyncKernelManager):
+            """Starts this Python's kernel, whatever kernelspecs are installed."""
+
+            @property
+            def kernel_spec(self) -> KernelSpec:
+                return KernelSpec(argv=_COMMAND, display_name="Python 3", language="python")
+
+            async def start_kernel(self, **options: Any) -> None:
+                if kernels.stopped:
+                    raise KernelsStopped
+                options |= {"cwd": str(folder), "env": {**os.environ, **environment}}
+                await self._async_start_kernel(**options)
+                kernels.add(self.provisioner.pid)
+
+            async def cleanup_resources(self, restart: bool = False) -> None:
+                if self.provisioner is not None and self.provisioner.pid:
+                    kernels.remove(self.provisioner.pid)
+                await self._async_cleanup_resources(restart)
+
+        return RunKernelManager
+
+
+def _kill(process: int) -> None:
+    """Ends a kernel at once; it leads a process group of its own, so that its children end with it."""
+    try:
+        if hasattr(os, "killpg"):
+            os.killpg(process, signal.SIGKILL)
+        else:
+            os.kill(process, signal.SIGTERM)
+    except OSError:  # It has ended by itself.
+        pass

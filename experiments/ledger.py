@@ -1,0 +1,287 @@
+"""The records on disk: read with distrust, written atomically, never overwritten by accident."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments import provenance, schema
+from experiments.plan import Plan
+from experiments.schema import RecordFault
+from experiments.spec import ConfigurationError, Record
+
+if TYPE_CHECKING:
+    import pandas
+
+    from experiments.status import RunStatus
+
+_SEARCHED_COMMITS = 20
+
+
+class Ledger:
+    """The records below a folder: `records/`, `executed/`, and the log of failures, which git does not track."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.records_folder = folder / "records"
+        self.executed_folder = folder / "executed"
+        self.failures_path = folder / "failures.jsonl"
+
+    def load(self, plan: Plan) -> list[Record]:
+        """Every record, sorted by run.
+
+        Raises:
+            RecordFault: the first record at fault; where several are, the message lists them all.
+        """
+        records, faults = self.inspect(plan)
+        if len(faults) > 1:
+            first = faults[0]
+            rest = "".join(f"\n{fault}" for fault in faults[1:])
+            raise RecordFault(
+                first.place, first.field, first.message + rest, expected=first.expected, found=first.found
+            )
+        if faults:
+            raise faults[0]
+        return records
+
+    def inspect(self, plan: Plan) -> tuple[list[Record], list[RecordFault]]:
+        """The sound records, sorted by run, and what is wrong with the others."""
+        records: list[Record] = []
+        faults: list[RecordFault] = []
+        for path in sorted(self.records_folder.glob("*.json")):
+            try:
+                records.append(self._read(path, plan))
+            except RecordFault as fault:
+                faults.append(self._compare_with_git(path, fault))
+        return records, faults
+
+    def read(self, run: str, plan: Plan) -> Record | None:
+        """One run's record; None where there is none."""
+        path = self.record_path(run)
+        return self._read(path, plan) if path.is_file() else None
+
+    def record_path(self, run: str) -> Path:
+        """Where a run's record stands."""
+        return self.records_folder / f"{run}.json"
+
+    def executed_path(self, run: str) -> Path:
+        """Where a run's executed notebook stands, if it is kept."""
+        return self.executed_folder / f"{run}.ipynb"
+
+    def save(self, record: Record, force: bool = False) -> Path:
+        """Writes a record atomically: after a crash there is the whole new file, or what was there before.
+
+        Raises:
+            ConfigurationError: the run is recorded already and `force` is False.
+        """
+        path = self.record_path(record.run)
+        if not force:
+            self.refuse_recorded(record.run)
+        write_atomically(path, record.to_text())
+        return path
+
+    def refuse_recorded(self, run: str) -> None:
+        """Raises a ConfigurationError where the run has a record, sound or not."""
+        if self.record_path(run).exists():
+            place = self._place(self.record_path(run))
+            raise ConfigurationError(f"{place}: run {run!r} is recorded; use --force to replace it")
+
+    def accept(self, record: Record, key: str, why: str) -> Record:
+        """Keeps a stale record under today's key for a reason, which stands in the record from then on."""
+        if not why.strip():
+            raise ConfigurationError(f"accept {record.run}: --why is empty; say why the record still counts")
+        accepted = record.accept(key, why.strip(), provenance.utc_now()[:10])
+        self.save(accepted, force=True)
+        return accepted
+
+    def log_failure(self, run: str, key: str, error: str, notebook: str) -> None:
+        """Adds a line to the log of failures: the run, its key, the error's last line, the notebook that shows it."""
+        line = {"run": run, "when": provenance.utc_now(), "key": key, "error": error, "notebook": notebook}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.failures_path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def failures(self) -> dict[str, dict[str, str]]:
+        """The last failure of each run; a line that was cut off by a crash is passed over."""
+        last: dict[str, dict[str, str]] = {}
+        if self.failures_path.is_file():
+            for line in self.failures_path.read_text(encoding="utf-8").splitlines():
+                try:
+                    entry = json.loads(line)
+                    last[entry["run"]] = entry
+                except (ValueError, KeyError, TypeError):
+                    continue
+        return last
+
+    def _read(self, path: Path, plan: Plan) -> Record:
+        """One record, which must be what its file's name and the plan say it is."""
+        place = self._place(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecordFault(place, "file", f"the record cannot be read: {error}") from error
+        record = schema.parse_record(schema.read_json(text, place), place)
+        if record.run != path.stem:
+            message = f"found {record.run!r}, but the file is named {path.name!r}; a record was copied or renamed"
+            raise RecordFault(place, "run", message, expected=repr(path.stem), found=repr(record.run))
+        run = plan.runs.get(record.run)
+        if run is None:
+            message = f"{record.run!r} is no run of {plan.path.name}; remove the file, or plan the run"
+            raise RecordFault(place, "run", message, expected=f"a run of {plan.path.name}", found=repr(record.run))
+        if record.notebook != run.notebook:
+            message = f"found {record.notebook!r}; the plan has {run.notebook!r}"
+            raise RecordFault(place, "notebook", message, expected=repr(run.notebook), found=repr(record.notebook))
+        self._check_name(record, plan, place)
+        return record
+
+    def _check_name(self, record: Record, plan: Plan, place: str) -> None:
+        """The parameters must give the run's name: otherwise they, or the name, were changed."""
+        try:
+            name = plan.name_of(record.parameters)
+        except ConfigurationError as error:
+            raise RecordFault(place, "parameters", str(error)) from error
+        if name != record.run:
+            planned = plan.runs[record.run].parameters
+            wrong = [item for item, value in planned.items() if record.parameters.get(item) != value]
+            field = f"parameters.{wrong[0]}" if wrong else "parameters"
+            message = f"the parameters are those of run {name!r}"
+            if wrong:
+                expected, found = repr(planned[wrong[0]]), repr(record.parameters.get(wrong[0]))
+                raise RecordFault(
+                    place, field, f"found {found}; expected {expected}: {message}", expected=expected, found=found
+                )
+            raise RecordFault(place, field, message, expected=record.run, found=name)
+
+    def _compare_with_git(self, path: Path, fault: RecordFault) -> RecordFault:
+        """The same fault, naming the changed fields by the last sound version that git holds, where there is one."""
+        sound = _last_sound_version(path)
+        if sound is None:
+            return fault
+        try:
+            changes = list(_list_changes(sound, json.loads(path.read_text(encoding="utf-8"))))
+        except (ValueError, OSError):
+            return fault
+        changes = [change for change in changes if change[0] != "digest"] or changes
+        if not changes:
+            return fault
+        field, expected, found = changes[0]
+        more = f" (and {len(changes) - 1} more fields)" if len(changes) > 1 else ""
+        message = (
+            f"found {found}, but git holds {expected}{more}: the record was changed after the run; "
+            f"restore it by `git checkout -- {self._place(path)}`"
+        )
+        return RecordFault(fault.place, field, message, expected=expected, found=found)
+
+    def _place(self, path: Path) -> str:
+        """The file's name as a message has it: from the ledger's folder on."""
+        return path.relative_to(self.folder.parent).as_posix()
+
+    def frame(self, statuses: Iterable["RunStatus"]) -> "pandas.DataFrame":
+        """One row a record, in the plan's order: what the report computes with.
+
+        Columns: run, cell, groups (a tuple), notebook, state (text), why, seed and every other parameter, every
+        metric, seconds, train_seconds, work, attempts, peak_memory_mib, device, device_class.
+
+        Raises:
+            ConfigurationError: a metric has the name of another column.
+        """
+        import pandas
+
+        rows = [_make_row(status, status.record) for status in statuses if status.record is not None]
+        return pandas.DataFrame(rows, columns=None if rows else list(_FIXED_COLUMNS))
+
+
+_FIXED_COLUMNS = (
+    "run",
+    "cell",
+    "groups",
+    "notebook",
+    "state",
+    "why",
+    "seconds",
+    "train_seconds",
+    "work",
+    "attempts",
+    "peak_memory_mib",
+    "device",
+    "device_class",
+)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes text to a temporary file beside `path` and renames it, having told the disk to keep both."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)  # mkstemp makes files that only their owner may read.
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if hasattr(os, "O_DIRECTORY"):  # Windows cannot open a folder.
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _make_row(status: "RunStatus", record: Record) -> dict[str, Any]:
+    row = {
+        "run": record.run,
+        "cell": status.run.cell,
+        "groups": status.run.groups,
+        "notebook": record.notebook,
+        "state": str(status.state),
+        "why": status.why,
+        **record.parameters,
+    }
+    tail = {
+        **{name: record.cost.get(name) for name in ("seconds", "train_seconds", "work", "attempts", "peak_memory_mib")},
+        "device": record.provenance["device"],
+        "device_class": record.provenance["device_class"],
+    }
+    if twice := sorted(record.metrics.keys() & (row.keys() | tail.keys())):
+        raise ConfigurationError(
+            f"record {record.run}: metric {twice[0]!r} has the name of a parameter or column; rename it in the notebook"
+        )
+    return row | dict(record.metrics) | tail
+
+
+def _last_sound_version(path: Path) -> Mapping[str, Any] | None:
+    """The newest content of the file in git whose digest is right."""
+    commits = provenance.run_git(path.parent, "log", f"-{_SEARCHED_COMMITS}", "--format=%H", "--", path.name)
+    for commit in (commits or "").split():
+        text = provenance.run_git(path.parent, "show", f"{commit}:./{path.name}")
+        try:
+            content = json.loads(text or "")
+            if isinstance(content, dict) and content.get("digest") == schema.digest_of(content):
+                return content
+        except ValueError:
+            continue
+    return None
+
+
+def _list_changes(expected: Any, found: Any, field: str = "") -> Iterable[tuple[str, str, str]]:
+    """(field, expected, found) of every leaf that differs."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for name in sorted(expected.keys() | found.keys()):
+            deeper = f"{field}.{name}" if field else name
+            yield from _list_changes(expected.get(name), found.get(name), deeper)
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for index, pair in enumerate(zip(expected, found, strict=True)):
+            yield from _list_changes(*pair, f"{field}[{index}]")
+    elif expected != found:
+        yield field, _shorten(expected), _shorten(found)
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}...{text[-15:]}"

@@ -1,0 +1,138 @@
+"""Reading notebooks without running them: their code cells and the parameters that they take."""
+
+import ast
+import functools
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.spec import ConfigurationError, Scalar
+
+REQUIRED = object()  # The default of a parameter that is declared, as in `seed: int`, but has no value.
+_KINDS = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A code cell: its id (or its index, where the notebook is older than ids), position and source."""
+
+    id: str
+    index: int
+    source: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What the cell tagged `parameters` says of one name."""
+
+    name: str
+    kind: type
+    default: Any
+
+    def check(self, value: Any, place: str) -> Scalar:
+        """The value, if it is of the parameter's kind; an int also serves as a float."""
+        fits = type(value) is self.kind or (self.kind is float and type(value) is int)
+        if not fits or (self.kind is float and not math.isfinite(value)):
+            raise ConfigurationError(
+                f"{place}: parameter {self.name!r} is {value!r}; expected {self.kind.__name__}, as in the notebook"
+            )
+        return float(value) if self.kind is float else value
+
+
+def code_cells(path: Path) -> tuple[Cell, ...]:
+    """The notebook's code cells, in order."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: the notebook cannot be read: {error.strerror}") from error
+    return _parse_cells(text, str(path))
+
+
+def notebook_parameters(path: Path) -> Mapping[str, Parameter]:
+    """The parameters that the notebook takes, by name.
+
+    Raises:
+        ConfigurationError: there is not exactly one cell tagged `parameters`, or it holds more than assignments of
+            plain values (so that nothing but the values themselves can change a run).
+    """
+    tagged = [cell for cell in code_cells(path) if "parameters" in cell.tags]
+    if len(tagged) != 1:
+        raise ConfigurationError(f"{path}: {len(tagged)} cells are tagged 'parameters'; expected one")
+    return _parse_parameters(tagged[0].source, str(path))
+
+
+def resolve_parameters(path: Path, given: Mapping[str, Any], place: str) -> dict[str, Scalar]:
+    """Every parameter of the notebook with its value: given, or the notebook's default.
+
+    Raises:
+        ConfigurationError: a name that the notebook lacks, a value of another type, or a required one not given.
+    """
+    known = notebook_parameters(path)
+    if unknown := sorted(given.keys() - known.keys()):
+        raise ConfigurationError(
+            f"{place}: {path.name} has no parameter {unknown[0]!r}; it has {', '.join(known) or 'none'}"
+        )
+    values = {name: given.get(name, parameter.default) for name, parameter in known.items()}
+    if missing := [name for name, value in values.items() if value is REQUIRED]:
+        raise ConfigurationError(f"{place}: parameter {missing[0]!r} of {path.name} has no default; give it a value")
+    return {name: known[name].check(value, place) for name, value in values.items()}
+
+
+@functools.lru_cache(maxsize=64)
+def _parse_cells(text: str, place: str) -> tuple[Cell, ...]:
+    try:
+        cells = json.loads(text)["cells"]
+        return tuple(
+            Cell(
+                id=str(cell.get("id", index)),
+                index=index,
+                source="".join(cell["source"]),
+                tags=tuple(cell.get("metadata", {}).get("tags", ())),
+            )
+            for index, cell in enumerate(cells)
+            if cell["cell_type"] == "code"
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigurationError(f"{place}: this is no notebook of format 4: {error}") from error
+
+
+@functools.lru_cache(maxsize=64)
+def _parse_parameters(source: str, place: str) -> Mapping[str, Parameter]:
+    parameters: dict[str, Parameter] = {}
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as error:
+        raise ConfigurationError(f"{place}: the cell tagged 'parameters', line {error.lineno}: {error.msg}") from error
+    for statement in statements:
+        name, annotation, value = _read_assignment(statement)
+        kind = _KINDS.get(annotation) if annotation else type(value)
+        if name is None or kind not in _KINDS.values() or (value is REQUIRED and not annotation):
+            raise ConfigurationError(
+                f"{place}: the cell tagged 'parameters', line {statement.lineno}: {ast.unparse(statement)!r}; "
+                "expected `name = value` or `name: type` with a str, int, float or bool"
+            )
+        parameters[name] = Parameter(name, kind, value)
+        if value is not REQUIRED:
+            parameters[name] = Parameter(name, kind, parameters[name].check(value, place))
+    return parameters
+
+
+def _read_assignment(statement: ast.stmt) -> tuple[str | None, str | None, Any]:
+    """(name, annotation, value) of `name = value`, `name: type = value` or `name: type`; no name for other code."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            annotation = None
+        case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id=annotation), value=value):
+            pass
+        case _:
+            return None, None, None
+    if value is None:
+        return name, annotation, REQUIRED
+    try:
+        return name, annotation, ast.literal_eval(value)
+    except ValueError:
+        return None, None, None

@@ -1,0 +1,189 @@
+"""plan.yaml -> groups and runs. Everything unknown, missing or ambiguous is refused with file, group and field."""
+
+import ast
+import fnmatch
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from experiments import arithmetic
+from experiments.notebooks import resolve_parameters
+from experiments.plan_file import NAME, read_cells, read_plan_file, refuse, suggest
+from experiments.spec import ConfigurationError, Group, Run, Scalar
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan: groups in order, and every run by its name, each once though several groups may hold it."""
+
+    path: Path
+    groups: Mapping[str, Group]
+    runs: Mapping[str, Run]
+    template: str
+    speed: Mapping[str, float]  # GFLOP/s assumed of a device class
+    data: Mapping[str, str] = field(default_factory=dict)  # data set -> its folder below the data root
+    smoke: bool = False
+
+    def group(self, name: str) -> Group:
+        """The group of this name; an unknown one is refused with the nearest."""
+        if name not in self.groups:
+            raise ConfigurationError(f"{self.path.name}: no group {name!r}{suggest(name, self.groups)}")
+        return self.groups[name]
+
+    def run(self, name: str) -> Run:
+        """The run of this name; an unknown one is refused with the nearest."""
+        if name not in self.runs:
+            raise ConfigurationError(f"{self.path.name}: no run {name!r}{suggest(name, self.runs)}")
+        return self.runs[name]
+
+    def name_of(self, parameters: Mapping[str, Scalar]) -> str:
+        """The name of the run with these parameters."""
+        return fill_template(self.template, parameters, self.path.name)
+
+
+def load_plan(path: Path, smoke: bool = False) -> Plan:
+    """Reads the plan; the notebooks that it names lie beside it.
+
+    Args:
+        path: plan.yaml.
+        smoke: the plan's rehearsal instead: the same groups and cells with the parameters and seeds of `smoke`.
+
+    Raises:
+        ConfigurationError: the file breaks a rule; the message names file, group and field.
+    """
+    content, place = read_plan_file(path), path.name
+    rehearsal = content.get("smoke") if smoke else None
+    if smoke and rehearsal is None:
+        raise ConfigurationError(f"{place}: there is no section 'smoke'; write one to rehearse the plan")
+    builder = _Builder(path, content, rehearsal)
+    for name in content["groups"] if rehearsal is None else rehearsal["groups"]:
+        builder.add_group(name)
+    return builder.finish()
+
+
+def select(plan: Plan, patterns: Sequence[str] = (), group: str | None = None) -> tuple[Run, ...]:
+    """The runs that match any of the patterns (as in a shell, against the run's or the cell's name), in plan order."""
+    runs = plan.group(group).runs if group else tuple(plan.runs.values())
+    if not patterns:
+        return runs
+    chosen: set[str] = set()
+    for pattern in patterns:
+        found = [run.name for run in runs if _matches(run, pattern)]
+        if not found:
+            where = f" in group {group!r}" if group else ""
+            raise ConfigurationError(f"no run{where} matches {pattern!r}{suggest(pattern, [r.name for r in runs])}")
+        chosen.update(found)
+    return tuple(run for run in runs if run.name in chosen)
+
+
+def fill_template(template: str, parameters: Mapping[str, Scalar], place: str) -> str:
+    """A run's name; refused where the template names an unknown parameter or the name would not suit a file."""
+    try:
+        name = template.format_map(parameters)
+    except (KeyError, ValueError, IndexError, AttributeError) as error:
+        raise ConfigurationError(
+            f"{place}: name: {template!r} cannot be filled ({error}); the parameters are {', '.join(sorted(parameters))}"
+        ) from error
+    if not NAME.fullmatch(name):
+        raise ConfigurationError(f"{place}: name: {name!r}; expected letters, digits, dots, hyphens and underscores")
+    return name
+
+
+def drop_seed(template: str) -> str:
+    """The template of a cell's name: the run's without `{seed}` and the text before it, as in `-s{seed}`."""
+    parts = [(text, name) for text, name, _, _ in string.Formatter().parse(template) if name != "seed"]
+    return "".join(text + (f"{{{name}}}" if name is not None else "") for text, name in parts)
+
+
+class _Builder:
+    """Collects groups and the runs that they share while a plan is read."""
+
+    def __init__(self, path: Path, content: Mapping[str, Any], rehearsal: Mapping[str, Any] | None) -> None:
+        self.path, self.content, self.rehearsal = path, content, rehearsal
+        self.template: str = content["name"]
+        self.cell_template = drop_seed(self.template)
+        if self.cell_template == self.template:
+            refuse(path.name, "name", self.template, "a template that holds {seed}")
+        self.work = self._parse_work()
+        self.runs: dict[str, Run] = {}
+        self.groups: dict[str, tuple[Group, list[str]]] = {}
+        self.first_seeds: dict[str, int] = {}
+
+    def add_group(self, name: str) -> None:
+        """Makes the runs of one group: a rehearsal keeps the cells, and forces its own parameters and seeds."""
+        content, defaults = self.content["groups"][name], self.content["defaults"]
+        place = f"{self.path.name}: groups: {name}"
+        shared = {**defaults.get("parameters", {}), **content.get("parameters", {})}
+        forced = {} if self.rehearsal is None else self.rehearsal["parameters"]
+        seeds = content["seeds"] if self.rehearsal is None else self.rehearsal["seeds"]
+        group = Group(
+            **{key: content.get(key, "") for key in ("title", "question", "budget", "source")},
+            name=name,
+            notebook=content.get("notebook") or defaults["notebook"],
+            runs=(),
+            needs=content.get("needs") if self.rehearsal is None else None,
+        )
+        names = [
+            self._add_run(group, {**shared, **cell, **forced, "seed": seed}, place)
+            for cell in read_cells(content, place)
+            for seed in seeds
+        ]
+        self.groups[name] = (group, names)
+
+    def _add_run(self, group: Group, given: Mapping[str, Any], place: str) -> str:
+        """Adds the run, or the group to the run that is there; returns its name."""
+        parameters = resolve_parameters(self.path.parent / group.notebook, given, place)
+        name = fill_template(self.template, parameters, place)
+        known = self.runs.get(name)
+        if known is None:
+            cell = fill_template(self.cell_template, parameters, place)
+            self.runs[name] = Run(
+                name=name,
+                notebook=group.notebook,
+                parameters=parameters,
+                groups=(group.name,),
+                cell=cell,
+                work=arithmetic.evaluate(self.work, parameters, f"{self.path.name}: work"),
+                needs=group.needs,
+                smoke=self.rehearsal is not None,
+                first=self.first_seeds.setdefault(cell, parameters["seed"]) == parameters["seed"],
+            )
+            return name
+        self._check_same(known, group, parameters, place)
+        groups = known.groups if group.name in known.groups else (*known.groups, group.name)
+        needs = known.needs if known.needs == group.needs else None
+        self.runs[name] = replace(known, groups=groups, needs=needs)
+        return name
+
+    def _check_same(self, known: Run, group: Group, parameters: Mapping[str, Scalar], place: str) -> None:
+        if known.notebook != group.notebook:
+            raise ConfigurationError(
+                f"{place}: run {known.name!r} is of {group.notebook}, but group {known.groups[0]!r} has it of "
+                f"{known.notebook}; let the name tell them apart"
+            )
+        if other := [name for name in parameters if parameters[name] != known.parameters[name]]:
+            raise ConfigurationError(
+                f"{place}: run {known.name!r} has {other[0]}={parameters[other[0]]!r}, but in group "
+                f"{known.groups[0]!r} {other[0]}={known.parameters[other[0]]!r}; put {{{other[0]}}} into the name"
+            )
+
+    def finish(self) -> Plan:
+        """The plan, when all groups are added."""
+        groups = {
+            name: replace(group, runs=tuple(self.runs[run] for run in dict.fromkeys(names)))
+            for name, (group, names) in self.groups.items()
+        }
+        speed = {name: float(value) for name, value in self.content["speed"].items()}
+        smoke = self.rehearsal is not None
+        return Plan(self.path, groups, self.runs, self.template, speed, self.content["data"], smoke)
+
+    def _parse_work(self) -> ast.expr:
+        if self.rehearsal is not None and "work" in self.rehearsal:
+            return arithmetic.parse(self.rehearsal["work"], f"{self.path.name}: smoke: work")
+        return arithmetic.parse(self.content["work"], f"{self.path.name}: work")
+
+
+def _matches(run: Run, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(run.name, pattern) or fnmatch.fnmatchcase(run.cell, pattern)

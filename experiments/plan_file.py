@@ -1,0 +1,183 @@
+"""The file plan.yaml itself: YAML that is read strictly, field by field, before anything is made of it."""
+
+import difflib
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from experiments.spec import ConfigurationError
+
+VERSION = 1
+DEVICE_CLASSES = ("cpu", "cuda")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+_TOP = {
+    "version": int,
+    "name": str,
+    "work": str,
+    "speed": dict,
+    "data": dict,
+    "defaults": dict,
+    "groups": dict,
+    "smoke": dict,
+}
+_GROUP = {
+    "title": str,
+    "question": str,
+    "budget": str,
+    "source": str,
+    "notebook": str,
+    "needs": str,
+    "parameters": dict,
+    "cells": list,
+    "grid": dict,
+    "seeds": list,
+}
+_DEFAULTS = {"notebook": str, "parameters": dict}
+_SMOKE = {"parameters": dict, "seeds": list, "groups": list, "work": str}
+
+
+def read_plan_file(path: Path) -> dict[str, Any]:
+    """The content of plan.yaml, its sections checked: known fields of the right type, the required ones there.
+
+    Raises:
+        ConfigurationError: with file, section and field.
+    """
+    content, place = _load_yaml(path), path.name
+    _check_fields(content, _TOP, place, required=("version", "name", "work", "speed", "groups"))
+    if content["version"] != VERSION:
+        refuse(place, "version", content["version"], f"{VERSION}")
+    _check_fields(content.setdefault("defaults", {}), _DEFAULTS, f"{place}: defaults")
+    for name, group in content["groups"].items():
+        _check_group(group, name, f"{place}: groups: {name}", content["defaults"])
+    for name, folder in content.setdefault("data", {}).items():
+        if not isinstance(folder, str) or not folder:
+            refuse(f"{place}: data", str(name), folder, "the folder of this data set")
+    _check_speed(content["speed"], f"{place}: speed")
+    if "smoke" in content:
+        _check_smoke(content["smoke"], content["groups"], f"{place}: smoke")
+    return content
+
+
+def read_cells(group: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
+    """The parameters in which the group's cells differ, from its list or its grid."""
+    if ("cells" in group) == ("grid" in group):
+        raise ConfigurationError(f"{place}: expected either 'cells' or 'grid'")
+    where = "cells" if "cells" in group else "grid"
+    cells = group["cells"] if where == "cells" else _spread_grid(group["grid"], f"{place}: grid")
+    for index, cell in enumerate(cells):
+        if not isinstance(cell, dict):
+            refuse(f"{place}: {where}", str(index), cell, "a mapping of parameters")
+        if twice := sorted(cell.keys() & {"seed", *group.get("parameters", {})}):
+            refuse(f"{place}: {where}", twice[0], cell[twice[0]], "a parameter that is not also set for the group")
+        if cell in cells[:index]:
+            refuse(f"{place}: {where}", str(index), cell, "each cell once")
+    if not cells:
+        refuse(place, where, cells, "at least one cell")
+    return cells
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence that refuses a name: the nearest ones, or else the first few."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if near:
+        return f"; did you mean {' or '.join(map(repr, near))}?"
+    return f"; there are {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}" if names else "; there are none"
+
+
+def refuse(place: str, name: str, value: Any, expected: str) -> NoReturn:
+    """Raises the error of a field with a wrong value."""
+    raise ConfigurationError(f"{place}: {name}: found {value!r}; expected {expected}")
+
+
+def _check_group(group: Any, name: Any, place: str, defaults: Mapping[str, Any]) -> None:
+    if not NAME.fullmatch(str(name)):
+        refuse(place, "name", name, "letters, digits, dots, hyphens and underscores")
+    _check_fields(group, _GROUP, place, required=("title", "question", "seeds"))
+    if group.get("needs") not in (None, *DEVICE_CLASSES):
+        refuse(place, "needs", group["needs"], " or ".join(DEVICE_CLASSES))
+    if "notebook" not in group and "notebook" not in defaults:
+        refuse(place, "notebook", None, "the notebook's file name, here or in defaults")
+    _check_seeds(group["seeds"], place)
+
+
+def _check_smoke(smoke: Any, groups: Mapping[str, Any], place: str) -> None:
+    _check_fields(smoke, _SMOKE, place, required=("parameters", "seeds", "groups"))
+    _check_seeds(smoke["seeds"], place)
+    for name in smoke["groups"]:
+        if name not in groups:
+            raise ConfigurationError(f"{place}: groups: no group {name!r}{suggest(str(name), groups)}")
+
+
+def _check_seeds(seeds: Sequence[Any], place: str) -> None:
+    if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds):
+        refuse(place, "seeds", seeds, "integers from 0, at least one")
+    if len(set(seeds)) < len(seeds):
+        refuse(place, "seeds", seeds, "each seed once")
+
+
+def _check_speed(speed: Mapping[str, Any], place: str) -> None:
+    for name, value in speed.items():
+        if name not in DEVICE_CLASSES:
+            refuse(place, str(name), value, f"a device class: {' or '.join(DEVICE_CLASSES)}")
+        if type(value) not in (int, float) or not 0 < value < float("inf"):
+            refuse(place, name, value, "GFLOP/s above 0")
+    if not speed:
+        refuse(place, "speed", speed, "GFLOP/s of at least one device class")
+
+
+def _check_fields(content: Any, known: Mapping[str, type], place: str, required: Iterable[str] = ()) -> None:
+    """A mapping with known fields only, each of its type, the required ones there."""
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{place}: found {content!r}; expected a mapping")
+    for name, value in content.items():
+        if name not in known:
+            raise ConfigurationError(f"{place}: unknown field {name!r}; the fields are {', '.join(known)}")
+        if type(value) is not known[name]:
+            refuse(place, name, value, known[name].__name__)
+    for name in required:
+        if name not in content:
+            raise ConfigurationError(f"{place}: the field {name!r} is missing")
+
+
+def _spread_grid(grid: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
+    for name, values in grid.items():
+        if not isinstance(values, list) or not values:
+            refuse(place, name, values, "a list of values")
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """YAML without objects, in which a key may not stand twice."""
+
+
+def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    mapping: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in mapping:
+            line = key_node.start_mark.line + 1
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice, again in line {line}")
+        mapping[key] = loader.construct_object(value_node, deep=True)
+    return mapping
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
+
+
+def _load_yaml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            content = yaml.load(file, Loader=_Loader)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: the plan cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path.name}: this is no YAML: {error}") from error
+    if not isinstance(content, dict):
+        refuse(path.name, "file", content, "a mapping")
+    return content

@@ -1,0 +1,58 @@
+"""What a run will cost: from what like runs have cost, or by a guess that is called one."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from experiments.plan import Plan
+from experiments.spec import Record, Run
+
+
+@dataclass(frozen=True)
+class Price:
+    """Seconds on a device class, and whether records or the plan's assumed speed say so."""
+
+    seconds: float
+    basis: Literal["recorded", "guess"]
+    device_class: str
+
+
+class Prices:
+    """The prices of a plan's runs, given the records that there are."""
+
+    def __init__(self, plan: Plan, records: Iterable[Record]) -> None:
+        self._plan = plan
+        self._seconds: dict[tuple[str, str], list[float]] = {}
+        self._work: dict[str, float] = {}
+        self._spent: dict[str, float] = {}
+        cells: Mapping[str, str] = {name: run.cell for name, run in plan.runs.items()}
+        for record in records:
+            device, seconds = record.provenance["device_class"], record.cost["seconds"]
+            if record.run in cells:
+                self._seconds.setdefault((device, cells[record.run]), []).append(seconds)
+            if record.cost["work"]:
+                self._work[device] = self._work.get(device, 0.0) + record.cost["work"]
+                self._spent[device] = self._spent.get(device, 0.0) + seconds
+
+    def usual_device(self) -> str:
+        """The device class of most recorded work, or the plan's first: a price must not hang on who asks."""
+        if self._work:
+            return max(self._work, key=lambda device: self._work[device])
+        return next(iter(self._plan.speed))
+
+    def of(self, run: Run, device_class: str | None = None) -> Price:
+        """The price of a run on a device class.
+
+        That of the same cell's other seeds where there are any; else the run's work at the speed of all records of
+        the device class; else at the plan's assumed speed, which is a guess (and for a class of which the plan says
+        nothing, the speed of its first class).
+        """
+        device = device_class or run.needs or self.usual_device()
+        if seconds := self._seconds.get((device, run.cell)):
+            return Price(fmean(seconds), "recorded", device)
+        work = run.work or 0.0
+        if self._spent.get(device):
+            return Price(work * self._spent[device] / self._work[device], "recorded", device)
+        speed = self._plan.speed.get(device) or next(iter(self._plan.speed.values()))
+        return Price(work / speed, "guess", device)

@@ -1,0 +1,201 @@
+"""The words that everything else speaks: Run, Group, Record, State, and the errors that a person sees."""
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+SCHEMA = 1
+MIME = "application/vnd.reproduction.record.v1+json"
+
+Scalar = str | int | float | bool
+
+
+class ReproductionError(Exception):
+    """A mistake or mishap that its message explains; `exit_code` is what the command line ends with."""
+
+    exit_code = 2
+
+
+class ConfigurationError(ReproductionError):
+    """The plan, a notebook, a parameter or an argument is wrong."""
+
+
+class RunFailed(ReproductionError):
+    """A run did not end with a record."""
+
+    exit_code = 1
+
+
+class Disagreement(ReproductionError):
+    """What is tracked does not agree with itself: a damaged record, a stale one, numbers that differ."""
+
+    exit_code = 3
+
+
+class Incomplete(ReproductionError):
+    """Planned runs are not recorded where all of them were asked for."""
+
+    exit_code = 4
+
+
+class MissingTool(ReproductionError):
+    """A tool or device that is needed is not there."""
+
+    exit_code = 5
+
+
+class State(StrEnum):
+    """What is known of a planned run."""
+
+    MEASURED = "measured"
+    PENDING = "pending"
+    GATED = "gated"
+    STALE = "stale"
+    FAILED = "failed"
+    NOT_COMPARABLE = "not comparable"
+
+
+class FrozenMapping(Mapping[str, Any]):
+    """A mapping that is sorted by name, cannot be changed, and can be hashed and pickled."""
+
+    __slots__ = ("_hash", "_items")
+
+    def __init__(self, items: Mapping[str, Any] | None = None, /) -> None:
+        self._items = dict(sorted((items or {}).items()))
+        self._hash: int | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(tuple(self._items.items()))
+        return self._hash
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenMapping, (self._items,)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of one notebook with one set of parameters.
+
+    `parameters` holds every parameter of the notebook, `cell` the name without the seed, `work` the planned GFLOP,
+    `needs` the device class without which it cannot be run, `first` whether its seed is the first of its cell.
+    """
+
+    name: str
+    notebook: str
+    parameters: Mapping[str, Scalar]
+    groups: tuple[str, ...]
+    cell: str
+    work: float | None = None
+    needs: str | None = None
+    smoke: bool = False
+    first: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", FrozenMapping(self.parameters))
+
+    @property
+    def seed(self) -> int:
+        """The random seed."""
+        return int(self.parameters["seed"])
+
+
+@dataclass(frozen=True)
+class Group:
+    """The cells that answer one question; `runs` in the order of the plan, seeds within cells."""
+
+    name: str
+    title: str
+    question: str
+    budget: str
+    notebook: str
+    runs: tuple[Run, ...]
+    source: str = ""
+    needs: str | None = None
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The names of the cells, in the order of the plan."""
+        return tuple(dict.fromkeys(run.cell for run in self.runs))
+
+
+@dataclass(frozen=True)
+class Correct:
+    """Which images of a split were classified rightly: one bit an image, packed as by `numpy.packbits`, in base64."""
+
+    split: str
+    count: int
+    bits: str
+
+    def packed(self) -> bytes:
+        """The bits; the first image is the highest bit of the first byte."""
+        return base64.b64decode(self.bits, validate=True)
+
+    def ones(self) -> int:
+        """How many images were right."""
+        return int.from_bytes(self.packed(), "big").bit_count()
+
+    def unpack(self) -> list[bool]:
+        """One boolean an image, in the split's order."""
+        text = "".join(f"{byte:08b}" for byte in self.packed())
+        return [digit == "1" for digit in text[: self.count]]
+
+    def to_json(self) -> dict[str, Any]:
+        """The form in the record's file."""
+        return {"split": self.split, "count": self.count, "bits": self.bits}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one completed run left: the only thing that the report reads. Fields as in the file, less `schema`."""
+
+    run: str
+    notebook: str
+    parameters: Mapping[str, Scalar]
+    key: str
+    fingerprint: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    history: Mapping[str, list[float | None]]
+    correct: Correct | None
+    breakdown: Mapping[str, list[Any]] | None
+    settings: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    cost: Mapping[str, float | None]
+    accepted: tuple[Mapping[str, str], ...] = ()
+    digest: str = field(default="", compare=False)
+
+    def accepts(self, key: str) -> bool:
+        """Whether the record counts under this key: its own, or one that a person has accepted."""
+        return key == self.key or any(item["key"] == key for item in self.accepted)
+
+    def accept(self, key: str, why: str, on: str) -> "Record":
+        """The same record, kept under today's key for the reason given."""
+        entry = {"key": key, "why": why, "on": on}
+        return replace(self, accepted=(*self.accepted, entry))
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], place: str) -> "Record":
+        """The record in a file's content; `experiments.schema.RecordFault` names the file and the field at fault."""
+        from experiments.schema import parse_record
+
+        return parse_record(content, place)
+
+    def to_text(self) -> str:
+        """The content of its file, with the digest computed anew."""
+        from experiments.schema import format_record
+
+        return format_record(self)

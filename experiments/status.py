@@ -1,0 +1,86 @@
+"""Where each planned run stands, in one word and a reason."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.fingerprint import Fingerprint, Fingerprinter, explain
+from experiments.ledger import Ledger
+from experiments.plan import Plan
+from experiments.prices import Price, Prices
+from experiments.spec import Record, Run, State
+
+_DEVICE_WORDS = {"cpu": "a CPU", "cuda": "a CUDA device"}
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """A run, its state, why (words for a reader), its price if it is to be run, and its record where there is one.
+
+    `changes` says what makes a record stale, a change an entry; `key` is today's.
+    """
+
+    run: Run
+    state: State
+    why: str
+    price: Price
+    record: Record | None
+    key: str
+    changes: tuple[str, ...] = ()
+
+
+def statuses(
+    plan: Plan,
+    ledger: Ledger,
+    root: Path,
+    *,
+    devices: Collection[str] | None = None,
+    records: Sequence[Record] | None = None,
+) -> tuple[RunStatus, ...]:
+    """The status of every run of the plan, in its order.
+
+    Args:
+        devices: the device classes of this machine. With them the answer is this machine's: a run counts as gated
+            only where the device it needs is not there, and as failed where the ledger's own log says so. Without
+            them it follows from tracked files alone, as a report must.
+        records: the ledger's records, where the caller has loaded them already.
+
+    Raises:
+        RecordFault: a record cannot be trusted.
+    """
+    records = ledger.load(plan) if records is None else records
+    by_name = {record.run: record for record in records}
+    failures = {} if devices is None else ledger.failures()
+    prices, fingerprinter = Prices(plan, records), Fingerprinter(root)
+    found = []
+    for run in plan.runs.values():
+        today, record = fingerprinter.of(run), by_name.get(run.name)
+        price = prices.of(run)
+        if record is not None:
+            found.append(_judge_record(run, record, today, price))
+        else:
+            state, why = _judge_missing(run, today, failures, devices)
+            found.append(RunStatus(run, state, why, price, None, today.key))
+    return tuple(found)
+
+
+def _judge_record(run: Run, record: Record, today: Fingerprint, price: Price) -> RunStatus:
+    if record.key == today.key:
+        return RunStatus(run, State.MEASURED, "", price, record, today.key)
+    changes = explain(record, today)
+    reason = next((item["why"] for item in record.accepted if item["key"] == today.key), None)
+    if reason is not None:
+        return RunStatus(run, State.MEASURED, f"accepted: {reason}", price, record, today.key, changes)
+    more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+    return RunStatus(run, State.STALE, f"{changes[0]}{more}", price, record, today.key, changes)
+
+
+def _judge_missing(
+    run: Run, today: Fingerprint, failures: dict[str, dict[str, str]], devices: Collection[str] | None
+) -> tuple[State, str]:
+    failure = failures.get(run.name)
+    if failure is not None and failure["key"] == today.key:
+        return State.FAILED, failure["error"]
+    if run.needs is not None and run.needs not in (devices or ()):
+        return State.GATED, f"needs {_DEVICE_WORDS[run.needs]}"
+    return State.PENDING, "planned, not run"

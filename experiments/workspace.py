@@ -1,0 +1,108 @@
+"""A run's untracked files while it is not done: checkpoint, progress, the notebook as far as it is, a lock."""
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.ledger import write_atomically
+from experiments.spec import RunFailed
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The files of one run under one key, below the cache folder. Another key's checkpoint is not touched or used."""
+
+    cache: Path
+    run: str
+    key: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's checkpoints lie."""
+        return self.cache / "checkpoints" / self.run
+
+    @property
+    def checkpoint(self) -> Path:
+        """What a killed run goes on from; made by the notebook."""
+        return self.folder / f"{self.key[:16]}.pt"
+
+    @property
+    def attempts(self) -> Path:
+        """How often the run was begun under this key, and the seconds that its checkpoint is worth."""
+        return self.folder / f"{self.key[:16]}.attempts.json"
+
+    @property
+    def progress(self) -> Path:
+        """How far the run is; written by `recording.report_progress`."""
+        return self.cache / "running" / f"{self.run}.progress.json"
+
+    @property
+    def notebook(self) -> Path:
+        """The notebook as far as it is executed."""
+        return self.cache / "running" / f"{self.run}.ipynb"
+
+    @property
+    def failed_notebook(self) -> Path:
+        """The notebook of the last failure, with its traceback."""
+        return self.cache / "failed" / f"{self.run}.ipynb"
+
+    def begin(self) -> tuple[int, float]:
+        """Begins an attempt; returns its number, from 1, and the seconds that went into the checkpoint before it."""
+        for path in (self.checkpoint, self.notebook, self.failed_notebook):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        number, seconds, started = self._read_attempts()
+        if self.checkpoint.is_file():
+            seconds += max(0.0, self.checkpoint.stat().st_mtime - started)
+        else:
+            seconds = 0.0  # Nothing of the earlier attempts is left.
+        content = {"number": number + 1, "seconds": seconds, "started": time.time()}
+        write_atomically(self.attempts, json.dumps(content) + "\n")
+        return number + 1, seconds
+
+    def finish(self) -> None:
+        """Removes what only an unfinished run needs, other keys' checkpoints included."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for path in (self.notebook, self.progress, self.failed_notebook):
+            path.unlink(missing_ok=True)
+
+    def fail(self) -> None:
+        """Keeps the notebook of a failed attempt where a person is told to look; the checkpoint stays."""
+        self.progress.unlink(missing_ok=True)
+        if self.notebook.is_file():
+            os.replace(self.notebook, self.failed_notebook)
+
+    def read_progress(self) -> tuple[str, float] | None:
+        """What the notebook last told of its progress: words, and a fraction in 0..1."""
+        try:
+            content = json.loads(self.progress.read_text(encoding="utf-8"))
+            return str(content["text"]), float(content["fraction"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps a second process from running the same run at the same time: both would write one checkpoint."""
+        path = self.cache / "locks" / self.run
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            try:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except ImportError:  # Windows: there the user takes care.
+                pass
+            except OSError as error:
+                raise RunFailed(f"{self.run}: another process is running it; wait for that or stop it") from error
+            yield
+
+    def _read_attempts(self) -> tuple[int, float, float]:
+        try:
+            content = json.loads(self.attempts.read_text(encoding="utf-8"))
+            return int(content["number"]), float(content["seconds"]), float(content["started"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0, 0.0, time.time()
