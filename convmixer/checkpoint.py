@@ -1,7 +1,8 @@
 """A training's state on disk: written whole or not at all, and read back only into the training that wrote it."""
 
+import hashlib
+import io
 import os
-import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,13 +14,21 @@ from convmixer import ConvMixerError
 # What a training is; a checkpoint of another identity is refused.
 Identity = Mapping[str, str | int | float | bool | None]
 
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
 
 def save_checkpoint(path: Path, identity: Identity, state: dict[str, object]) -> None:
-    """Write ``state`` (tensors and plain values) to ``path``; whoever kills this leaves the previous file in place."""
+    """Write ``state`` (tensors and plain values) to ``path``; whoever kills this leaves the previous file in place.
+
+    The file is what ``torch.save`` writes, after its sha256.
+    """
+    buffer = io.BytesIO()
+    torch.save({"identity": dict(identity), "state": state}, buffer)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
-        torch.save({"identity": dict(identity), "state": state}, file)
+        file.write(hashlib.sha256(buffer.getbuffer()).digest())
+        file.write(buffer.getbuffer())
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
@@ -32,15 +41,14 @@ def load_checkpoint(path: Path, identity: Identity, device: torch.device) -> dic
     """
     if not path.exists():
         return None
-    try:
-        content = torch.load(path, map_location=device, weights_only=True)
-        found, state = content["identity"], content["state"]
-    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        warnings.warn(f"checkpoint {str(path)!r} is broken ({reason}); training starts again", stacklevel=2)
+    content = path.read_bytes()
+    digest, saved = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    if hashlib.sha256(saved).digest() != digest:
+        warnings.warn(f"checkpoint {str(path)!r} is broken; training starts again", stacklevel=2)
         return None
-    _refuse_other_identity(path, found, identity)
-    return state
+    loaded = torch.load(io.BytesIO(saved), map_location=device, weights_only=True)
+    _refuse_other_identity(path, loaded["identity"], identity)
+    return loaded["state"]
 
 
 def _refuse_other_identity(path: Path, found: Identity, expected: Identity) -> None:

@@ -98,9 +98,7 @@ class Dataset:
         return channels, height, width
 
 
-def load(
-    name: str, root: str | Path | None = None, *, download: bool = True, validation: int | None = None
-) -> Dataset:
+def load(name: str, root: str | Path | None = None, *, download: bool = True, validation: int | None = None) -> Dataset:
     """Load the data set ``name`` and set the first ``validation`` training images apart (``None``: none of them).
 
     The files of CIFAR-10 are looked for below ``root``, else below ``$REPRODUCTION_DATA``, else below ``data/`` of

@@ -11,7 +11,6 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms.v2 import functional as batched
 
 from convmixer import ConvMixerError
 
@@ -87,7 +86,11 @@ def apply_operation(operation: str, images: Tensor, amounts: Tensor) -> Tensor:
         return torch.where(images >= amounts.view(-1, 1, 1, 1), 255 - images, images)
     if operation == "AutoContrast":
         return _stretch_contrast(images)
-    return batched.equalize(images) if operation == "Equalize" else images
+    if operation != "Equalize":
+        return images
+    from torchvision.transforms.v2.functional import equalize  # costs seconds to import; few recipes need it
+
+    return equalize(images)
 
 
 # From the place in the output to that in the input, both counted from the upper left corner.

@@ -8,7 +8,7 @@ with as many threads, with the very numbers of a run that was not.
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -29,6 +29,7 @@ from convmixer.device import (
     raise_allocator_thresholds,
 )
 from convmixer.evaluate import Evaluation, evaluate
+from convmixer.history import Epoch, History, Progress
 from convmixer.model import count_parameters
 from convmixer.recipe import Recipe, learning_rate
 from convmixer.streams import derive_seed, seed_everything, stream
@@ -47,52 +48,6 @@ __all__ = [
 
 CHECKPOINT_SECONDS = 60.0  # the most that a kill can cost, besides the evaluation after an epoch
 PROGRESS_SECONDS = 0.5  # how often progress is told and the loss is looked at, which makes a GPU wait
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One epoch: losses in nats, accuracies as fractions; ``None`` where there are no validation images.
-
-    The train columns are means over the epoch's augmented batches as they were trained on (with the recipe's label
-    smoothing); the others are taken after it. ``learning_rate`` is that of its last step, ``seconds`` covers it all.
-    """
-
-    epoch: int  # from 1
-    learning_rate: float
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    test_loss: float
-    test_accuracy: float
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class History:
-    """The learning curve, the last epoch of which is the result, and what it was computed with."""
-
-    epochs: tuple[Epoch, ...]
-    device: str
-    precision: str
-    path: str  # of the forward pass: "plain" or "channel-major"
-
-    def as_columns(self) -> dict[str, list]:
-        """One list for each column of ``Epoch``."""
-        return {field.name: [getattr(epoch, field.name) for epoch in self.epochs] for field in fields(Epoch)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """Where a training is. ``finished`` is the epoch just completed, and ``None`` in the middle of one."""
-
-    epoch: int  # from 1
-    epochs: int
-    step: int  # steps done in this epoch
-    steps_per_epoch: int
-    train_loss: float  # mean over this epoch so far
-    seconds: float  # spent on this epoch so far
-    finished: Epoch | None
 
 
 def train(
@@ -258,9 +213,7 @@ class _Training:
     def _evaluate(self, images: Tensor, labels: Tensor) -> Evaluation | None:
         if not len(labels):
             return None
-        return evaluate(
-            self.model, images, labels, mean=self.data.mean, std=self.data.std, precision=self.precision
-        )
+        return evaluate(self.model, images, labels, mean=self.data.mean, std=self.data.std, precision=self.precision)
 
     def identity(self) -> Identity:
         """What has to be equal for a checkpoint to be this training's."""
@@ -274,7 +227,7 @@ class _Training:
             "device": self.device.type,
             "precision": self.precision,
             "path": self.path,
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
         }
 
     def save(self, path: Path) -> None:

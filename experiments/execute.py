@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from experiments import executed, provenance, recording, schema
 from experiments.fingerprint import Fingerprint, fingerprint
 from experiments.ledger import Ledger, write_atomically
-from experiments.notebooks import resolve_parameters
+from experiments.notebooks import notebook_parameters, resolve_parameters
 from experiments.spec import MIME, SCHEMA, Correct, MissingTool, Record, Run, RunFailed
 from experiments.workspace import Workspace
 
@@ -61,7 +61,7 @@ def execute(
     """
     _require_tools()
     notebook = root / "experiments" / run.notebook
-    parameters = resolve_parameters(notebook, run.parameters, run.name)
+    parameters = resolve_parameters(notebook_parameters(notebook), run.parameters, run.notebook, run.name)
     if not force:
         ledger.refuse_recorded(run.name)
     # The kernel imports the modules at its start, so the key and the commit of now are the run's, even if a file is
@@ -131,7 +131,7 @@ def make_record(run: Run, parameters: Mapping[str, Any], today: Fingerprint, pay
         **{name: payload[name] for name in ("metrics", "history", "breakdown", "settings", "provenance", "cost")},
     )
     try:
-        return schema.parse_record(schema.read_json(schema.format_record(record), "the record"), "the record")
+        return Record.from_text(record.to_text(), "the record")
     except (schema.RecordFault, ValueError) as error:
         raise RunFailed(f"{run.name}: {error}") from error
 
@@ -167,23 +167,24 @@ def _run_notebook(
     import papermill
     from nbclient.exceptions import DeadKernelError
 
-    from experiments.kernels import Kernels, KernelsStopped
+    from experiments.kernels import Kernels, KernelsStopped, own_event_loop
 
     kernels = kernels or Kernels()
     logging.getLogger("papermill").setLevel(logging.ERROR)  # It tells what we tell.
     try:
-        papermill.execute_notebook(
-            _escape(notebook),
-            _escape(workspace.notebook),
-            dict(parameters),
-            kernel_name="python3",
-            language="python",
-            kernel_manager_class=kernels.make_manager(root, environment),
-            # Waiting for a kernel to say goodbye stalls some runs by seconds, and there is nothing left to save.
-            shutdown_kernel="immediate",
-            start_timeout=_START_SECONDS,
-            progress_bar=False,
-        )
+        with own_event_loop():
+            papermill.execute_notebook(
+                _escape(notebook),
+                _escape(workspace.notebook),
+                dict(parameters),
+                kernel_name="python3",
+                language="python",
+                kernel_manager_class=kernels.make_manager(root, environment),
+                # Waiting for a kernel to say goodbye stalls some runs by seconds, and there is nothing left to save.
+                shutdown_kernel="immediate",
+                start_timeout=_START_SECONDS,
+                progress_bar=False,
+            )
     except Exception as error:
         if kernels.stopped or isinstance(error, KernelsStopped):
             raise RunInterrupted(f"{run.name}: interrupted; the next run goes on from its checkpoint") from None

@@ -11,6 +11,7 @@ from experiments.spec import MIME
 
 MAX_BYTES = 64 * 1024
 IMAGES_TAG = "dataset-images"  # On cells that show the data set's pictures, whose licence is not ours to give.
+INJECTED_TAG = "injected-parameters"  # Papermill's, on the cell that it adds.
 
 _TEMPORARY_FILE = re.compile(r"(?:/[\w.+-]+)*/ipykernel_\d+/\d+\.py")
 _CUT = "[cut: the notebook is kept within 64 KiB; run it to see the rest]"
@@ -30,6 +31,8 @@ def shrink(notebook: Mapping[str, Any], folders: Mapping[str, str]) -> str:
         name: kept["metadata"][name] for name in ("kernelspec", "language_info") if name in kept["metadata"]
     }
     for cell in kept["cells"]:
+        if INJECTED_TAG in cell["metadata"].get("tags", ()):
+            cell["id"] = INJECTED_TAG  # Papermill draws a random one.
         cell["metadata"] = {"tags": cell["metadata"]["tags"]} if cell["metadata"].get("tags") else {}
         for output in cell.get("outputs", ()):
             _clean_output(output, IMAGES_TAG in cell["metadata"].get("tags", ()))

@@ -4,16 +4,19 @@ An installed kernelspec named `python3` may belong to another environment; here 
 jupyter_client, which comes with papermill.
 """
 
+import asyncio
+import contextlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop
 
 _COMMAND = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
 
@@ -73,6 +76,18 @@ class Kernels:
                 await self._async_cleanup_resources(restart)
 
         return RunKernelManager
+
+
+@contextlib.contextmanager
+def own_event_loop() -> Iterator[None]:
+    """Gives this thread the event loop that jupyter_client would make by itself, and closes it, which that does not."""
+    loop = ensure_event_loop()
+    try:
+        yield
+    finally:
+        if not loop.is_running():  # It runs where the caller is asynchronous: then it is not ours.
+            loop.close()
+            asyncio.set_event_loop(None)
 
 
 def _kill(process: int) -> None:

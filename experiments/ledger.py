@@ -122,7 +122,7 @@ class Ledger:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise RecordFault(place, "file", f"the record cannot be read: {error}") from error
-        record = schema.parse_record(schema.read_json(text, place), place)
+        record = Record.from_text(text, place)
         if record.run != path.stem:
             message = f"found {record.run!r}, but the file is named {path.name!r}; a record was copied or renamed"
             raise RecordFault(place, "run", message, expected=repr(path.stem), found=repr(record.run))
@@ -262,9 +262,9 @@ def _last_sound_version(path: Path) -> Mapping[str, Any] | None:
         text = provenance.run_git(path.parent, "show", f"{commit}:./{path.name}")
         try:
             content = json.loads(text or "")
-            if isinstance(content, dict) and content.get("digest") == schema.digest_of(content):
+            if content["digest"] == schema.digest_of(text or ""):
                 return content
-        except ValueError:
+        except (ValueError, KeyError, TypeError):
             continue
     return None
 

@@ -65,20 +65,20 @@ def notebook_parameters(path: Path) -> Mapping[str, Parameter]:
     return _parse_parameters(tagged[0].source, str(path))
 
 
-def resolve_parameters(path: Path, given: Mapping[str, Any], place: str) -> dict[str, Scalar]:
-    """Every parameter of the notebook with its value: given, or the notebook's default.
+def resolve_parameters(
+    known: Mapping[str, Parameter], given: Mapping[str, Any], notebook: str, place: str
+) -> dict[str, Scalar]:
+    """Every parameter of the notebook with its value: the one given, or the notebook's default.
 
     Raises:
         ConfigurationError: a name that the notebook lacks, a value of another type, or a required one not given.
     """
-    known = notebook_parameters(path)
     if unknown := sorted(given.keys() - known.keys()):
-        raise ConfigurationError(
-            f"{place}: {path.name} has no parameter {unknown[0]!r}; it has {', '.join(known) or 'none'}"
-        )
+        names = ", ".join(known) or "none"
+        raise ConfigurationError(f"{place}: {notebook} has no parameter {unknown[0]!r}; it has {names}")
     values = {name: given.get(name, parameter.default) for name, parameter in known.items()}
     if missing := [name for name, value in values.items() if value is REQUIRED]:
-        raise ConfigurationError(f"{place}: parameter {missing[0]!r} of {path.name} has no default; give it a value")
+        raise ConfigurationError(f"{place}: parameter {missing[0]!r} of {notebook} has no default; give it a value")
     return {name: known[name].check(value, place) for name, value in values.items()}
 
 

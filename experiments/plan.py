@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import arithmetic
-from experiments.notebooks import resolve_parameters
+from experiments.notebooks import Parameter, notebook_parameters, resolve_parameters
 from experiments.plan_file import NAME, read_cells, read_plan_file, refuse, suggest
 from experiments.spec import ConfigurationError, Group, Run, Scalar
 
@@ -107,6 +107,7 @@ class _Builder:
         if self.cell_template == self.template:
             refuse(path.name, "name", self.template, "a template that holds {seed}")
         self.work = self._parse_work()
+        self.known: dict[str, Mapping[str, Parameter]] = {}
         self.runs: dict[str, Run] = {}
         self.groups: dict[str, tuple[Group, list[str]]] = {}
         self.first_seeds: dict[str, int] = {}
@@ -134,7 +135,7 @@ class _Builder:
 
     def _add_run(self, group: Group, given: Mapping[str, Any], place: str) -> str:
         """Adds the run, or the group to the run that is there; returns its name."""
-        parameters = resolve_parameters(self.path.parent / group.notebook, given, place)
+        parameters = resolve_parameters(self._known_parameters(group.notebook), given, group.notebook, place)
         name = fill_template(self.template, parameters, place)
         known = self.runs.get(name)
         if known is None:
@@ -156,6 +157,12 @@ class _Builder:
         needs = known.needs if known.needs == group.needs else None
         self.runs[name] = replace(known, groups=groups, needs=needs)
         return name
+
+    def _known_parameters(self, notebook: str) -> Mapping[str, Parameter]:
+        """What a notebook takes; each is read once."""
+        if notebook not in self.known:
+            self.known[notebook] = notebook_parameters(self.path.parent / notebook)
+        return self.known[notebook]
 
     def _check_same(self, known: Run, group: Group, parameters: Mapping[str, Scalar], place: str) -> None:
         if known.notebook != group.notebook:

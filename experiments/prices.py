@@ -23,17 +23,19 @@ class Prices:
 
     def __init__(self, plan: Plan, records: Iterable[Record]) -> None:
         self._plan = plan
-        self._seconds: dict[tuple[str, str], list[float]] = {}
+        spent: dict[tuple[str, str], list[float]] = {}
         self._work: dict[str, float] = {}
         self._spent: dict[str, float] = {}
         cells: Mapping[str, str] = {name: run.cell for name, run in plan.runs.items()}
         for record in records:
             device, seconds = record.provenance["device_class"], record.cost["seconds"]
             if record.run in cells:
-                self._seconds.setdefault((device, cells[record.run]), []).append(seconds)
+                spent.setdefault((device, cells[record.run]), []).append(seconds)
             if record.cost["work"]:
                 self._work[device] = self._work.get(device, 0.0) + record.cost["work"]
                 self._spent[device] = self._spent.get(device, 0.0) + seconds
+
+        self._seconds = {cell: fmean(seconds) for cell, seconds in spent.items()}
 
     def usual_device(self) -> str:
         """The device class of most recorded work, or the plan's first: a price must not hang on who asks."""
@@ -50,7 +52,7 @@ class Prices:
         """
         device = device_class or run.needs or self.usual_device()
         if seconds := self._seconds.get((device, run.cell)):
-            return Price(fmean(seconds), "recorded", device)
+            return Price(seconds, "recorded", device)
         work = run.work or 0.0
         if self._spent.get(device):
             return Price(work * self._spent[device] / self._work[device], "recorded", device)

@@ -188,11 +188,11 @@ class Record:
         return replace(self, accepted=(*self.accepted, entry))
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any], place: str) -> "Record":
-        """The record in a file's content; `experiments.schema.RecordFault` names the file and the field at fault."""
+    def from_text(cls, text: str, place: str) -> "Record":
+        """The record in a file's text; `experiments.schema.RecordFault` names the file and the field at fault."""
         from experiments.schema import parse_record
 
-        return parse_record(content, place)
+        return parse_record(text, place)
 
     def to_text(self) -> str:
         """The content of its file, with the digest computed anew."""
