@@ -1,0 +1,212 @@
+"""How long `python build.py` takes from N recorded runs: from cold, with nothing changed, and with one record changed.
+
+    python benchmarks/rebuild.py [--records 50 500 5000] [--repeats 5] [--save]
+
+Each N gets a copy of the repository with a ledger of N made-up records (never the repository's own). A command is
+timed as a whole process; its peak memory is the largest process's. The floor beside it, timed in turn in the same
+run: starting Python for "nothing changed"; importing pandas, matplotlib, scipy and jinja2 for the others.
+"""
+
+import argparse
+import base64
+import json
+import os
+import platform
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from experiments.fingerprint import fingerprint
+from experiments.plan import load_plan
+from experiments.schema import format_record
+from experiments.spec import Correct, Record, Run
+
+COPIED = ("build.py", "pyproject.toml", "convmixer", "experiments", "report", "templates")
+TEST_IMAGES = 10_000
+FLOORS = {
+    "nothing changed": "pass",
+    "one changed": "import jinja2, matplotlib.pyplot, pandas, scipy.stats",
+    "cold": "import jinja2, matplotlib.pyplot, pandas, scipy.stats",
+}
+
+
+def made_up_record(run: Run, key: str, noise: random.Random) -> Record:
+    """A record of plausible size and shape whose numbers are drawn, not measured."""
+    bits = bytes(noise.getrandbits(8) | noise.getrandbits(8) for _ in range(TEST_IMAGES // 8))
+    correct = Correct("test", TEST_IMAGES, base64.b64encode(bits).decode())
+    accuracy = correct.ones() / TEST_IMAGES
+    epochs = int(run.parameters["epochs"])
+    rising = [accuracy - 0.3 * (1 - epoch / epochs) for epoch in range(1, epochs)] + [accuracy]
+    columns = ("train_accuracy", "validation_accuracy", "test_accuracy")
+    losses = ("train_loss", "validation_loss", "test_loss")
+    history = {"epoch": list(range(1, epochs + 1)), "learning_rate": [1e-3] * epochs, "seconds": [60.0] * epochs}
+    history |= {name: rising for name in columns} | {name: [1 - value for value in rising] for name in losses}
+    template = next(iter(sorted((ROOT / "experiments/records").glob("*.json"))), None)
+    known = json.loads(template.read_text()) if template else {}
+    return Record(
+        run=run.name,
+        notebook=run.notebook,
+        parameters=run.parameters,
+        key=key,
+        fingerprint=known.get("fingerprint", {}),
+        metrics=known.get("metrics", {}) | {"test_accuracy": accuracy, "test_loss": 1 - accuracy},
+        history=history,
+        correct=correct,
+        breakdown=known.get("breakdown"),
+        settings=known.get("settings", {}) | {"epochs": epochs, "recipe": run.parameters["recipe"]},
+        provenance=known.get("provenance", {}),
+        cost=known.get("cost", {}) | {"seconds": 60.0 * epochs, "work": run.work},
+    )
+
+
+def lay_out(folder: Path, records: int) -> list[Path]:
+    """A copy of the repository below FOLDER whose plan has at least RECORDS runs, RECORDS of them recorded."""
+    for name in COPIED:
+        source = ROOT / name
+        ignored = shutil.ignore_patterns("__pycache__", "out", "records", "executed", "failures.jsonl")
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder / name)
+    plan_path = folder / "experiments/plan.yaml"
+    content = yaml.safe_load(plan_path.read_text())
+    cells = len({run.cell for run in load_plan(plan_path).runs.values()})
+    for group in content["groups"].values():
+        group["seeds"] = list(range(-(-records // cells)))
+    plan_path.write_text(yaml.safe_dump(content, sort_keys=False))
+    plan = load_plan(plan_path)
+    noise = random.Random(0)
+    folder_of_records = folder / "experiments/records"
+    folder_of_records.mkdir()
+    keys: dict[str, str] = {}
+    for run in list(plan.runs.values())[:records]:
+        record = made_up_record(run, keys.setdefault(run.name, fingerprint(run, folder).key), noise)
+        (folder_of_records / f"{run.name}.json").write_text(format_record(record))
+    return sorted(folder_of_records.iterdir())
+
+
+def change_one(path: Path) -> None:
+    """Replaces one record by another of the same run."""
+    content = json.loads(path.read_text())
+    record = Record(
+        **{
+            name: value
+            for name, value in content.items()
+            if name not in ("schema", "digest", "correct", "accepted")
+        },
+        correct=Correct(**content["correct"]),
+    )
+    seconds = {**record.cost, "seconds": record.cost["seconds"] + 1}
+    path.write_text(format_record(replace(record, cost=seconds)))
+
+
+def timed(command: list[str], folder: Path) -> float:
+    """Seconds of a command that must succeed, as a whole process."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    _, error = process.communicate()
+    seconds = time.perf_counter() - start
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode} in {folder}:\n{error.decode()}")
+    return seconds
+
+
+def peak_mib(command: list[str], folder: Path) -> float:
+    """Peak memory of the largest process among COMMAND and its children, measured in a process of its own."""
+    program = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, *command], cwd=folder, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return float(run.stdout.strip().splitlines()[-1])
+
+
+def measure(folder: Path, records: list[Path], repeats: int) -> list[dict[str, object]]:
+    """One row a situation: medians of REPEATS runs, each beside its floor."""
+    build = [sys.executable, "build.py"]
+
+    def make_cold() -> None:
+        shutil.rmtree(folder / ".cache", ignore_errors=True)
+        shutil.rmtree(folder / "report/out", ignore_errors=True)
+
+    situations: dict[str, Callable[[], object]] = {
+        "cold": make_cold,
+        "nothing changed": lambda: None,
+        "one changed": lambda: change_one(records[0]),
+    }
+    timed(build, folder)  # byte code of the copy
+    rows = []
+    for name, prepare in situations.items():
+        pairs = []
+        for _ in range(repeats):
+            prepare()
+            pairs.append((timed(build, folder), timed([sys.executable, "-c", FLOORS[name]], folder)))
+        prepare()
+        rows.append(
+            {
+                "records": len(records),
+                "situation": name,
+                "seconds": statistics.median(seconds for seconds, _ in pairs),
+                "floor": statistics.median(floor for _, floor in pairs),
+                "ratio": statistics.median(seconds / floor for seconds, floor in pairs),
+                "MiB": peak_mib(build, folder),
+            }
+        )
+    return rows
+
+
+def as_table(rows: list[dict[str, object]]) -> str:
+    lines = ["| records | situation | seconds | floor | ratio | MiB |", "|--:|---|--:|--:|--:|--:|"]
+    for row in rows:
+        lines.append(
+            f"| {row['records']:,} | {row['situation']} | {row['seconds']:.3f} | {row['floor']:.3f} "
+            f"| {row['ratio']:.1f} | {row['MiB']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    names = ("jinja2", "matplotlib", "pandas", "scipy", "typst", "pypandoc_binary")
+    libraries = ", ".join(f"{name} {version(name)}" for name in names)
+    processor = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.processor(),
+    )
+    return f"{processor}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, {libraries}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=int, nargs="+", default=[50, 500, 5000])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--save", action="store_true", help="write the table to benchmarks/results/")
+    arguments = parser.parse_args()
+    rows = []
+    for number in arguments.records:
+        with tempfile.TemporaryDirectory(prefix="rebuild-") as folder:
+            rows += measure(Path(folder), lay_out(Path(folder), number), arguments.repeats)
+    day = datetime.now(UTC).date()
+    page = f"# Rebuilding the report\n\n{day}, {machine()}; medians of {arguments.repeats}.\n\n{as_table(rows)}\n"
+    print(page)
+    if arguments.save:
+        (ROOT / "benchmarks/results" / f"rebuild-{day}.md").write_text(page)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""The charts, kind by kind: each takes an empty canvas and a figure's rows and draws exactly these."""
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from report.drawing import COLOURS, EARLIER, LINES, MARKERS, ORIGINAL, OURS, PAPER, QUIET, WIDTH
+from report.figures import Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+
+def _distinct(rows: Iterable[Row], key: str) -> list[Any]:
+    return list(dict.fromkeys(row[key] for row in rows))
+
+
+def _percent(values: Iterable[Any]) -> list[float]:
+    return [100 * float(value) for value in values]
+
+
+def _mean_and_interval(axes: "Axes", x: float, row: Row, *, sideways: bool = False) -> None:
+    """A mean as a diamond, its interval as a line with caps."""
+    mean = 100 * float(row["test_accuracy"])
+    if row.get("low") is not None:
+        ends = [[mean - 100 * float(row["low"])], [100 * float(row["high"]) - mean]]
+        place = ((mean,), (x,)) if sideways else ((x,), (mean,))
+        axes.errorbar(*place, **{"xerr" if sideways else "yerr": ends}, color=OURS, capsize=2.5, linewidth=1, zorder=3)
+    place = (mean, x) if sideways else (x, mean)
+    axes.plot(*place, "D", color=OURS, markersize=4.5, markeredgecolor=PAPER, markeredgewidth=0.5, zorder=4)
+
+
+def _marks(axes: "Axes", x: float, rows: list[Row], *, sideways: bool = False) -> None:
+    """Ours filled (runs as dots, beside their mean), others' hollow, what is missing in words."""
+    for row in rows:
+        who = row["who"]
+        if who == "mean":
+            _mean_and_interval(axes, x, row, sideways=sideways)
+            continue
+        if row["test_accuracy"] is None:
+            continue
+        y, at = 100 * float(row["test_accuracy"]), x
+        style: dict[str, Any] = {"color": OURS, "marker": "o", "markersize": 2.8, "alpha": 0.75, "markeredgewidth": 0}
+        if who == "run":
+            at = x - 0.16
+        else:
+            colour, marker = (ORIGINAL, "o") if who == "original" else (EARLIER, "s")
+            style = {"color": colour, "marker": marker, "markersize": 4.8, "markerfacecolor": "none"}
+        axes.plot(*((y, at) if sideways else (at, y)), linestyle="none", zorder=3, **style)
+
+
+def _absent_words(rows: list[Row]) -> str:
+    return next((str(row["who"]) for row in rows if row["test_accuracy"] is None), "")
+
+
+def _legend(canvas: "Canvas", rows: Iterable[Row]) -> None:
+    """One line below the axes for what the marks mean, with the epochs of each."""
+    from matplotlib.lines import Line2D
+
+    def epochs(who: str) -> str:
+        found = sorted({int(row["epochs"]) for row in rows if row["who"] == who and row["epochs"] is not None})
+        return f", {' and '.join(map(str, found))} epochs" if found else ""
+
+    rows = list(rows)
+    entries = [
+        (("run",), "one run", {"color": OURS, "marker": "o", "markersize": 2.8}),
+        (("mean",), f"mean{epochs('mean')}", {"color": OURS, "marker": "D", "markersize": 4.5}),
+        (("earlier report",), f"earlier report{epochs('earlier report')}", _hollow(EARLIER, "s")),
+        (("original",), f"original{epochs('original')}", _hollow(ORIGINAL, "o")),
+    ]
+    present = {row["who"] for row in rows}
+    handles = [
+        Line2D([], [], linestyle="none", label=text, **style) for who, text, style in entries if present & {*who}
+    ]
+    canvas.legend(handles=handles, loc="outside lower center", ncols=len(handles), columnspacing=1.8, handletextpad=0.3)
+
+
+def _hollow(colour: str, marker: str) -> dict[str, Any]:
+    return {"color": colour, "marker": marker, "markersize": 4.8, "markerfacecolor": "none"}
+
+
+def draw_effect(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:
+    """A panel a parameter: accuracy against its levels."""
+    panels = options["panels"]
+    canvas.set_size_inches(WIDTH, 2.75)
+    grid = canvas.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, panel in zip(grid, panels, strict=True):
+        found = [row for row in rows if row["panel"] == panel["parameter"]]
+        levels = sorted(_distinct(found, "level"))
+        for x, level in enumerate(levels):
+            here = [row for row in found if row["level"] == level]
+            _marks(axes, x, here)
+            if words := _absent_words(here):
+                axes.text(
+                    x,
+                    0.03,
+                    words,
+                    rotation=90,
+                    ha="center",
+                    va="bottom",
+                    fontstyle="italic",
+                    color=QUIET,
+                    transform=axes.get_xaxis_transform(),
+                )
+        axes.set_xticks(range(len(levels)), [str(level) for level in levels])
+        axes.set(xlim=(-0.5, len(levels) - 0.5), xlabel=panel["parameter"])
+        axes.set_title(panel["title"], loc="left", color=QUIET)
+        axes.grid(visible=False, axis="x")
+    grid[0].set_ylabel("test accuracy (%)")
+    _legend(canvas, rows)
+
+
+def draw_rows(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:
+    """One line a setting, accuracy to the right."""
+    labels = _distinct(rows, "row")
+    canvas.set_size_inches(WIDTH, 0.75 + 0.3 * len(labels))
+    axes = canvas.subplots()
+    ticks = []
+    for y, label in enumerate(labels):
+        here = [row for row in rows if row["row"] == label]
+        _marks(axes, y, here, sideways=True)
+        words = _absent_words(here)
+        ticks.append(textwrap.fill(label, 40) + (f"\n(ours {words})" if words else ""))
+    axes.set_yticks(range(len(labels)), ticks)
+    axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel="test accuracy (%)")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    _legend(canvas, rows)
+
+
+def draw_classes(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:
+    """A line a class: dots for the seeds, a diamond for their mean, the numbers of images at the right."""
+    order = options["order"]
+    counts = [key for key in rows[0] if key.endswith("_images")]
+    canvas.set_size_inches(WIDTH, 0.75 + 0.22 * len(order))
+    axes = canvas.subplots()
+    for y, label in enumerate(order):
+        here = [row for row in rows if row["class"] == label]
+        values = _percent(row["test_accuracy"] for row in here)
+        axes.plot(values, [y] * len(values), "o", color=OURS, markersize=3, alpha=0.7, markeredgewidth=0)
+        axes.plot(
+            sum(values) / len(values), y, "D", color=OURS, markersize=4.5, markeredgecolor=PAPER, markeredgewidth=0.5
+        )
+        for column, key in enumerate(counts):
+            axes.text(
+                1.1 + 0.11 * column,
+                y,
+                f"{here[0][key]:,}",
+                ha="right",
+                va="center",
+                transform=axes.get_yaxis_transform(),
+            )
+    for column, key in enumerate(counts):
+        axes.text(
+            1.1 + 0.11 * column,
+            -0.8,
+            key.removesuffix("_images").replace("validation", "valid."),
+            ha="right",
+            va="bottom",
+            color=QUIET,
+            transform=axes.get_yaxis_transform(),
+        )
+    axes.text(
+        1.1 + 0.11 * (len(counts) - 1),
+        -1.5,
+        "images",
+        ha="right",
+        va="bottom",
+        color=QUIET,
+        transform=axes.get_yaxis_transform(),
+    )
+    axes.set_yticks(range(len(order)), [textwrap.fill(label, 24) for label in order])
+    axes.set(ylim=(len(order) - 0.5, -0.5), xlabel="test accuracy (%)")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    canvas.get_layout_engine().execute(canvas)  # words placed by the axes' size need a second look at the layout
+
+
+def draw_curves(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:
+    """A panel a number of epochs: mean over seeds as a line, their range as a band."""
+    column, panels = options["column"], _distinct(rows, "panel")
+    settings = _distinct(rows, "setting")
+    canvas.set_size_inches(WIDTH, 2.5 + 0.16 * ((len(settings) + 1) // 2))
+    grid = canvas.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    handles: dict[str, Any] = {}
+    for axes, panel in zip(grid, panels, strict=True):
+        for setting in _distinct([row for row in rows if row["panel"] == panel], "setting"):
+            here = [row for row in rows if row["panel"] == panel and row["setting"] == setting]
+            handles[setting] = _curve(axes, here, column, settings.index(setting))
+        axes.set(xlabel="epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if len(panels) > 1:
+            axes.set_title(panel, loc="left", color=QUIET)
+    grid[0].set_ylabel(f"{column.replace('_', ' ')} (%)")
+    canvas.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, columnspacing=1.6)
+
+
+def _curve(axes: "Axes", rows: list[Row], column: str, index: int) -> Any:
+    epochs = sorted(_distinct(rows, "epoch"))
+    by_epoch = [
+        _percent(row[column] for row in rows if row["epoch"] == epoch and row[column] is not None) for epoch in epochs
+    ]
+    means = [sum(values) / len(values) for values in by_epoch]
+    colour = COLOURS[index % len(COLOURS)]
+    axes.fill_between(
+        epochs, [min(v) for v in by_epoch], [max(v) for v in by_epoch], color=colour, alpha=0.18, linewidth=0
+    )
+    (line,) = axes.plot(
+        epochs,
+        means,
+        LINES[index // len(COLOURS) % len(LINES)],
+        color=colour,
+        marker=MARKERS[index % len(MARKERS)],
+        markersize=3,
+        linewidth=1.1,
+        markevery=max(1, len(epochs) // 8),
+    )
+    return line

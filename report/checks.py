@@ -1,0 +1,113 @@
+"""What must hold of a report: the ledger is whole, the prose is clean, every output is what a build makes."""
+
+import difflib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from experiments.ledger import Ledger
+from experiments.plan import load_plan
+from experiments.spec import ReproductionError, State
+from report.findings import Finding
+from report.manuscript import inspect_manuscript
+
+TEXT = (".md", ".tex", ".html", ".csv", ".json", ".svg")
+FORMATS = ("markdown", "latex", "html")
+SHOWN = 3  # differences of one file that are listed one by one
+EXCERPT = 60  # characters on each side of a difference
+
+
+def check(root: Path, strict: bool = False) -> list[Finding]:
+    """Everything that does not hold, errors first; without STRICT a warning about the metadata's examples is left out.
+
+    Builds the report in a temporary folder and compares it with report/out line by line. Nothing below ROOT changes.
+    """
+    findings = [*inspect_ledger(root), *inspect_manuscript(root)]
+    if not any(finding.rule == "ledger-fault" for finding in findings):
+        findings += inspect_outputs(root)
+    kept = [finding for finding in findings if strict or finding.rule != "metadata-example"]
+    return sorted(kept, key=lambda finding: (finding.severity != "error", finding.rule, _natural(finding.place)))
+
+
+def _natural(place: str) -> tuple[str, int]:
+    file, _, line = place.rpartition(":")
+    return (file, int(line)) if line.isdigit() else (place, 0)
+
+
+def inspect_ledger(root: Path) -> Iterator[Finding]:
+    """The records at fault, with file, field, expected and found; the stale ones with the reason."""
+    from experiments.status import statuses
+
+    plan, ledger = load_plan(root / "experiments" / "plan.yaml"), Ledger(root / "experiments")
+    _, faults = ledger.inspect(plan)
+    for fault in faults:
+        place = fault.place if ":" in fault.place else f"{fault.place}: {fault.field}" if fault.field else fault.place
+        yield Finding("ledger-fault", place, fault.message, fault.expected, fault.found)
+    if faults:
+        return
+    for status in statuses(plan, ledger, root):
+        if status.state is State.STALE:
+            yield Finding("stale-record", f"experiments/records/{status.run.name}.json", status.why)
+
+
+def inspect_outputs(root: Path) -> list[Finding]:
+    """Where report/out is not what a build makes, and which claims no page prints."""
+    from report.render import build_report
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out")
+        try:
+            built = build_report(root, out=out, formats=FORMATS)
+        except ReproductionError as error:
+            return [Finding("build-fails", "report/paper", str(error))]
+        pages = (out / "report.md").read_text(encoding="utf-8")
+        unused = [id for id in built.context.claims if id not in pages]
+        return [
+            *compare(root / "report/out", out, "report/out"),
+            *(Finding("claim-unused", "report/paper/claims.yaml", f"no page names the claim {id!r}") for id in unused),
+        ]
+
+
+def compare(tracked: Path, rebuilt: Path, label: str) -> list[Finding]:
+    """The text files of TRACKED against those of REBUILT: what is missing, what is too many, and which lines differ."""
+    wanted, there = _texts(rebuilt), _texts(tracked)
+    findings = [Finding("output-missing", f"{label}/{name}", "a build makes this file") for name in wanted - there]
+    findings += [Finding("output-unknown", f"{label}/{name}", "no build makes this file") for name in there - wanted]
+    for name in sorted(wanted & there):
+        findings += _compare_file(tracked / name, rebuilt / name, f"{label}/{name}")
+    return findings
+
+
+def _texts(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in TEXT}
+
+
+def _compare_file(tracked: Path, rebuilt: Path, label: str) -> list[Finding]:
+    found, expected = (path.read_bytes().decode("utf-8", "replace") for path in (tracked, rebuilt))
+    if found == expected:
+        return []
+    differing = list(_differing_lines(expected.split("\n"), found.split("\n")))
+    findings = []
+    for number, want, have in differing[:SHOWN]:
+        at = next((i for i, (a, b) in enumerate(zip(want, have, strict=False)) if a != b), min(len(want), len(have)))
+        place, column = f"{label}:{number}", f"column {at + 1} differs from a fresh build"
+        findings.append(Finding("output-differs", place, column, _excerpt(want, at), _excerpt(have, at)))
+    if len(differing) > SHOWN:
+        findings.append(Finding("output-differs", label, f"{len(differing) - SHOWN} more lines differ"))
+    return findings
+
+
+def _differing_lines(expected: list[str], found: list[str]) -> Iterator[tuple[int, str, str]]:
+    """The differing lines with their number in the tracked file; a line too many does not shift the rest."""
+    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, expected, found, autojunk=False).get_opcodes():
+        if tag == "equal":
+            continue
+        for offset in range(max(i2 - i1, j2 - j1)):
+            want = expected[i1 + offset] if i1 + offset < i2 else ""
+            have = found[j1 + offset] if j1 + offset < j2 else ""
+            yield j1 + offset + 1, want, have
+
+
+def _excerpt(line: str, at: int) -> str:
+    start, end = max(0, at - EXCERPT), at + EXCERPT
+    return f"{'…' if start else ''}{line[start:end]}{'…' if end < len(line) else ''}"

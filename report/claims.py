@@ -1,0 +1,195 @@
+"""The claims under test and the rules by which they will be judged, fixed in claims.yaml before anything is run."""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from experiments import arithmetic
+from experiments.spec import FrozenMapping
+from report.fields import check_names, line, lines, mapping, read_yaml, refuse
+
+
+class ClaimKind(StrEnum):
+    """The kinds of claim, each with its own rule of judgement (report/rules.py)."""
+
+    DIRECTION = "direction"  # one cell is better than another
+    TREND = "trend"  # accuracy rises or falls along a parameter
+    EQUALITY = "equality"  # a quoted accuracy, within a margin
+    THRESHOLD = "threshold"  # more than a quoted accuracy
+    COUNT = "count"  # quoted parameter counts, exactly
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How an original was produced, as far as it is known: the settings that a comparison of values depends on."""
+
+    name: str
+    title: str
+    source: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """An arithmetic expression of a cell's parameters, such as its parameter count.
+
+    `constants` are, by data set, what a cell does not say; the first data set is meant where a cell names none.
+    """
+
+    name: str
+    expression: str
+    constants: Mapping[str, Mapping[str, Any]]
+    source: str
+
+    def evaluate(self, parameters: Mapping[str, Any]) -> float:
+        """The value for PARAMETERS; an unknown or missing name is refused."""
+        place = self._place
+        dataset = parameters.get("dataset", next(iter(self.constants)))
+        if dataset not in self.constants:
+            refuse(f"{place}: dataset", dataset, f"one of {', '.join(self.constants)}")
+        values = {**self.constants[dataset], **parameters}
+        return arithmetic.evaluate(self._tree, values, place)
+
+    @cached_property
+    def _tree(self) -> ast.expr:
+        return arithmetic.parse(self.expression, self._place)
+
+    @property
+    def _place(self) -> str:
+        return f"claims.yaml: formulas.{self.name}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One checkable sentence of an original and the rule by which it will be judged.
+
+    `margin` is a fraction; `quoted` names rows of original.csv; `essential` are the settings without which even a
+    direction says nothing about the claim; `untested` says why no run is planned for it.
+    """
+
+    id: str
+    sentence: str
+    source: str
+    certainty: str
+    kind: ClaimKind
+    main: bool
+    alpha: float
+    min_seeds: int
+    protocol: Protocol | None
+    group: str | None = None
+    cell: Mapping[str, Any] = FrozenMapping()
+    better: Mapping[str, Any] = FrozenMapping()
+    worse: Mapping[str, Any] = FrozenMapping()
+    along: str = ""
+    order: str = ""
+    quoted: tuple[str, ...] = ()
+    margin: float | None = None
+    reason: str = ""
+    family: str = ""
+    essential: tuple[str, ...] = ()
+    deviations: tuple[str, ...] = ()
+    untested: str = ""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """claims.yaml as a whole."""
+
+    alpha: float
+    min_seeds: int
+    claims: Mapping[str, Claim]
+    protocols: Mapping[str, Protocol]
+    formulas: Mapping[str, Formula]
+
+
+_TOP = {"version": True, "alpha": True, "min_seeds": True, "formulas": False, "protocols": True, "claims": True}
+_ALWAYS = {"sentence", "source", "certainty", "kind", "main", "protocol"}
+_SOMETIMES = {"min_seeds", "alpha", "essential", "deviations", "reason", "family", "untested"}
+_NEEDED = {
+    ClaimKind.DIRECTION: {"group", "better", "worse", "margin", "reason", "family"},
+    ClaimKind.TREND: {"group", "along", "order", "margin", "reason", "family"},
+    ClaimKind.EQUALITY: {"group", "cell", "quoted", "margin", "reason"},
+    ClaimKind.THRESHOLD: {"group", "cell", "quoted"},
+    ClaimKind.COUNT: {"quoted"},
+}
+_POSSIBLE = {ClaimKind.DIRECTION: {"quoted"}, ClaimKind.TREND: {"quoted"}}
+
+
+def read_claims(path: Path) -> Claims:
+    """The claims, protocols and formulas of PATH. Raises ConfigurationError, naming the field, for anything unclear."""
+    content = read_yaml(path)
+    place = path.name
+    check_names(content, _TOP, {name for name, needed in _TOP.items() if needed}, place)
+    if content["version"] != 1:
+        refuse(f"{place}: version", content["version"], "1")
+    alpha = _probability(content["alpha"], f"{place}: alpha")
+    min_seeds = _min_seeds(content["min_seeds"], f"{place}: min_seeds")
+    formulas = {n: _formula(n, item, f"{place}: formulas.{n}") for n, item in content.get("formulas", {}).items()}
+    protocols = {n: _protocol(n, item, f"{place}: protocols.{n}") for n, item in content["protocols"].items()}
+    claims = {
+        id: _claim(id, {"alpha": alpha, "min_seeds": min_seeds, **item}, protocols, f"{place}: claims.{id}")
+        for id, item in mapping(content["claims"], f"{place}: claims").items()
+    }
+    return Claims(alpha, min_seeds, claims, protocols, formulas)
+
+
+def _formula(name: str, item: Any, place: str) -> Formula:
+    fields = {"expression", "constants", "source"}
+    check_names(mapping(item, place), fields, fields, place)
+    arithmetic.parse(item["expression"], f"{place}.expression")
+    constants = mapping(item["constants"], f"{place}.constants")
+    for dataset, values in constants.items():
+        mapping(values, f"{place}.constants.{dataset}")
+    return Formula(name, item["expression"], constants, line(item["source"], f"{place}.source"))
+
+
+def _protocol(name: str, item: Any, place: str) -> Protocol:
+    fields = {"title", "source", "settings"}
+    check_names(mapping(item, place), fields, fields, place)
+    title, source = (line(item[field], f"{place}.{field}") for field in ("title", "source"))
+    return Protocol(name, title, source, mapping(item["settings"], f"{place}.settings"))
+
+
+def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) -> Claim:
+    kind_text = item.get("kind")
+    if kind_text not in list(ClaimKind):
+        refuse(f"{place}.kind", kind_text, " | ".join(ClaimKind))
+    kind = ClaimKind(kind_text)
+    needed = _NEEDED[kind] if "untested" not in item else {"family"} & _NEEDED[kind]
+    known = _ALWAYS | _SOMETIMES | _NEEDED[kind] | _POSSIBLE.get(kind, set())
+    check_names(item, known, _ALWAYS | needed, place)
+    if item["protocol"] not in (None, *protocols):
+        refuse(f"{place}.protocol", item["protocol"], f"null or one of {', '.join(protocols)}")
+    if "order" in item and item["order"] not in ("increasing", "decreasing"):
+        refuse(f"{place}.order", item["order"], "increasing | decreasing")
+    if type(item["main"]) is not bool:
+        refuse(f"{place}.main", item["main"], "true or false")
+    _probability(item["alpha"], f"{place}.alpha")
+    _min_seeds(item["min_seeds"], f"{place}.min_seeds")
+    if "margin" in item:
+        _probability(item["margin"], f"{place}.margin")
+    values = dict(item, id=id, kind=kind, protocol=protocols.get(item["protocol"]))
+    for field in ("sentence", "source", "certainty", "reason", "untested"):
+        if field in values:
+            values[field] = line(values[field], f"{place}.{field}")
+    for field in ("cell", "better", "worse"):
+        values[field] = FrozenMapping(mapping(values.get(field, {}), f"{place}.{field}"))
+    for field in ("quoted", "essential", "deviations"):
+        values[field] = lines(values.get(field, []), f"{place}.{field}")
+    return Claim(**values)
+
+
+def _probability(value: Any, place: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+        refuse(place, value, "a number between 0 and 1 (0.005 is 0.5 pp)")
+    return float(value)
+
+
+def _min_seeds(value: Any, place: str) -> int:
+    if type(value) is not int or value < 2:
+        refuse(place, value, "a whole number from 2 on")
+    return value

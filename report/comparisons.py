@@ -1,0 +1,101 @@
+"""Differences as quantities: between two cells of ours, and between a cell and a quoted value."""
+
+from dataclasses import replace
+
+from experiments.spec import State
+from report.evidence import ACCURACY, CellEvidence, differing_settings, spread
+from report.quantities import Kind, Quantity, Spread, Tier
+from report.statistics import Comparison, against, welch
+
+
+def difference(a: CellEvidence, b: CellEvidence) -> Quantity:
+    """Accuracy of cell A minus that of cell B in pp, with Welch's 95 % interval from two runs each on.
+
+    Runs of different cells are independent even where their seeds are the same number. The cells must agree in
+    data set, epochs, recipe and training images, else the difference is not comparable; where they differ in precision
+    it says so.
+    """
+    first, second = a.quantity(), b.quantity()
+    id = f"{a.group}/{a.name}-minus-{b.name}/{ACCURACY}"
+    aggregate = f"difference of the means, {a.name} minus {b.name}"
+    unknown = _unknown(id, aggregate, first, second) or _unlike(id, aggregate, a, b)
+    if unknown:
+        return unknown
+    assert first.value is not None and second.value is not None
+    comparison = welch(a.values(), b.values()) if min(a.n, b.n) >= 2 else None
+    precisions = differing_settings((a, b)).get("precision")
+    return Quantity(
+        id,
+        Kind.DIFFERENCE,
+        first.value - second.value,
+        spread=_spread(comparison, "95 % interval of the difference (Welch)"),
+        n=min(a.n, b.n),
+        planned=min(a.planned, b.planned),
+        fidelity=replace(first.fidelity, precision=None) if precisions and first.fidelity else first.fidelity,
+        origin=(*first.origin, *second.origin),
+        aggregate=aggregate if a.n == b.n else f"{aggregate}, {a.n} against {b.n} runs",
+        tier=Tier.RUN_HERE,
+        why=f"precision {' and '.join(precisions)}" if precisions else "",
+    )
+
+
+def gap(cell: CellEvidence, quoted: Quantity) -> Quantity:
+    """Our mean accuracy minus a QUOTED one in pp, with the interval of our mean; the quoted value has no spread.
+
+    Values after different numbers of epochs are not comparable.
+    """
+    ours = cell.quantity()
+    id = f"{cell.group}/{cell.name}-minus-{quoted.id}/{ACCURACY}"
+    aggregate = f"our mean minus the quoted {quoted.quoted or 'value'}"
+    if unknown := _unknown(id, aggregate, ours, quoted):
+        return unknown
+    assert ours.value is not None and quoted.value is not None
+    there, here = (None if q.fidelity is None else q.fidelity.epochs for q in (quoted, ours))
+    if there is not None and there != here:
+        why = f"ours after {here} epochs, the quoted value after {there}"
+        return Quantity(id, Kind.DIFFERENCE, None, State.NOT_COMPARABLE, aggregate=aggregate, why=why)
+    comparison = against(cell.values(), quoted.value) if cell.n >= 2 else None
+    return replace(
+        ours,
+        id=id,
+        kind=Kind.DIFFERENCE,
+        value=ours.value - quoted.value,
+        spread=_spread(comparison, "95 % t interval of our mean, the quoted value taken as it stands"),
+        origin=(*ours.origin, *quoted.origin),
+        aggregate=aggregate,
+    )
+
+
+def quoted_difference(a: Quantity, b: Quantity) -> Quantity:
+    """The difference of two quoted accuracies, computed by us and marked so."""
+    assert a.value is not None and b.value is not None
+    return Quantity(
+        f"{a.id}-minus-{b.id}",
+        Kind.DIFFERENCE,
+        a.value - b.value,
+        fidelity=a.fidelity,
+        origin=tuple(dict.fromkeys((*a.origin, *b.origin))),
+        aggregate=f"difference of two quoted values, {a.quoted} minus {b.quoted}",
+        tier=Tier.COMPUTED,
+    )
+
+
+def _spread(comparison: Comparison | None, kind: str) -> Spread | None:
+    return None if comparison is None else spread(comparison.interval(), None, kind)
+
+
+def _unknown(id: str, aggregate: str, *operands: Quantity) -> Quantity | None:
+    """The difference as a quantity without a value where an operand has none."""
+    for operand in operands:
+        if not operand.is_measured:
+            return Quantity(id, Kind.DIFFERENCE, None, operand.state, aggregate=aggregate, why=operand.why)
+    return None
+
+
+def _unlike(id: str, aggregate: str, a: CellEvidence, b: CellEvidence) -> Quantity | None:
+    """The difference as not comparable where the cells were run under different settings, precision excepted."""
+    found = {name: values for name, values in differing_settings((a, b)).items() if name != "precision"}
+    if not found:
+        return None
+    why = "the cells differ in " + ", ".join(f"{name} {' and '.join(values)}" for name, values in found.items())
+    return Quantity(id, Kind.DIFFERENCE, None, State.NOT_COMPARABLE, aggregate=aggregate, why=why)

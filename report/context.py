@@ -1,0 +1,141 @@
+"""Everything that a template may name, in one place: metadata, tables, verdicts, the words of prose, and the facts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.ledger import Ledger
+from experiments.plan import load_plan
+from experiments.status import RunStatus, statuses
+from report import result_tables, run_tables
+from report.claims import Claim
+from report.evidence import Evidence
+from report.facts import Facts, gather
+from report.fields import check_names, line, mapping, read_yaml, refuse
+from report.quantities import Quantity, Registry
+from report.result_tables import Declaration
+from report.tables import Table
+from report.verdicts import Verdict
+from report.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SMOKE_FOLDER = ".smoke"
+
+# Each kind of table: what builds it, and the fields that its declaration has beside kind, title and note.
+_KINDS: Mapping[str, tuple[result_tables.Builder, frozenset[str]]] = {
+    "parameters": (result_tables.parameter_counts, frozenset({"columns"})),
+    "comparison": (result_tables.comparison, frozenset({"group", "columns", "original", "earlier"})),
+    "effects": (result_tables.effects, frozenset({"sweeps", "original"})),
+    "settings": (run_tables.settings, frozenset({"protocols", "groups"})),
+    "verdicts": (result_tables.verdicts, frozenset()),
+    "reasons": (result_tables.reasons, frozenset()),
+    "runs": (run_tables.runs, frozenset()),
+    "missing": (run_tables.missing, frozenset()),
+    "environment": (run_tables.environment, frozenset()),
+    "cost": (run_tables.cost, frozenset()),
+}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What pages are made from.
+
+    `metadata` is metadata.yaml with the title's prefix; `words` are the functions of prose; `registry` is filled while
+    pages are rendered and then says which quantities reached them.
+    """
+
+    metadata: Mapping[str, Any]
+    facts: Facts
+    tables: Mapping[str, Table]
+    ledger: Ledger
+    statuses: tuple[RunStatus, ...]
+    words: Mapping[str, Any]
+    smoke: bool = False
+    registry: Registry = field(default_factory=Registry)
+
+    @property
+    def evidence(self) -> Evidence:
+        """The runs by group and cell."""
+        return self.facts.evidence
+
+    @property
+    def claims(self) -> Mapping[str, Claim]:
+        """The claims by id."""
+        return self.facts.claims.claims
+
+    @property
+    def verdicts(self) -> Mapping[str, Verdict]:
+        """The verdicts by the claim's id."""
+        return self.facts.verdicts
+
+    @property
+    def original(self) -> Mapping[str, Quantity]:
+        """The quoted accuracies by id."""
+        return {id: row.accuracy for id, row in self.facts.original.items() if row.accuracy_pct}
+
+    @cached_property
+    def frame(self) -> "pd.DataFrame":
+        """The ledger as a DataFrame, one row a record; see Ledger.frame."""
+        return self.ledger.frame(self.statuses)
+
+
+def build_context(root: Path, *, smoke: bool = False) -> Context:
+    """Read the plan, the ledger and the authors' files below ROOT, and make everything that pages name.
+
+    With SMOKE it is the rehearsal's plan and ledger. Raises a ReproductionError for anything wrong in any of the files.
+    """
+    plan = load_plan(root / "experiments" / "plan.yaml", smoke=smoke)
+    ledger = Ledger(root / SMOKE_FOLDER if smoke else root / "experiments")
+    stated = statuses(plan, ledger, root)
+    facts = gather(root, plan.groups.values(), stated, smoke=smoke)
+    vocabulary = Vocabulary(facts)
+    return Context(
+        metadata=_read_metadata(root / "report" / "paper" / "metadata.yaml", vocabulary.prefix()),
+        facts=facts,
+        tables={name: build_table(declared, facts) for name, declared in read_tables(root).items()},
+        ledger=ledger,
+        statuses=stated,
+        words=vocabulary.words,
+        smoke=smoke,
+    )
+
+
+def read_tables(root: Path) -> dict[str, Declaration]:
+    """The tables that paper/tables.yaml declares, by name. Raises ConfigurationError, naming table and field."""
+    path = root / "report" / "paper" / "tables.yaml"
+    content = read_yaml(path)
+    check_names(content, {"version", "labels", "tables"}, {"version", "labels", "tables"}, path.name)
+    if content["version"] != 1:
+        refuse(f"{path.name}: version", content["version"], "1")
+    labels = mapping(content["labels"], f"{path.name}: labels")
+    declared = mapping(content["tables"], f"{path.name}: tables")
+    return {name: _declare(name, item, labels, f"{path.name}: tables.{name}") for name, item in declared.items()}
+
+
+def _declare(name: str, item: Any, labels: Mapping[str, str], place: str) -> Declaration:
+    kind = mapping(item, place).get("kind")
+    if kind not in _KINDS:
+        refuse(f"{place}.kind", kind, " | ".join(_KINDS))
+    options = _KINDS[kind][1]
+    check_names(item, {"kind", "title", "note", *options}, {"title", "note", *options}, place)
+    if not isinstance(item["note"], str):
+        refuse(f"{place}.note", item["note"], "text, which may be empty")
+    title, note = line(item["title"], f"{place}.title"), " ".join(item["note"].split())
+    return Declaration(name, kind, title, note, {option: item[option] for option in options}, labels)
+
+
+def build_table(declared: Declaration, facts: Facts) -> Table:
+    """The table that DECLARED describes, from FACTS."""
+    return _KINDS[declared.kind][0](declared, facts)
+
+
+def _read_metadata(path: Path, prefix: str) -> dict[str, Any]:
+    metadata = read_yaml(path)
+    title = line(metadata.get("title"), f"{path.name}: title")
+    if title.startswith(("[Re]", "[¬Re]")):
+        refuse(f"{path.name}: title", title, "a title without prefix, which the verdicts decide")
+    return {**metadata, "title": f"{prefix} {title}".strip()}

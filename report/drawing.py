@@ -1,0 +1,113 @@
+"""Figures drawn with matplotlib: 13.5 cm wide, 7.5 pt sans, Okabe-Ito colours with markers, the same bytes every time.
+
+Runs in a process of its own (`Studio`), so that importing matplotlib and drawing go on beside everything else. Glyphs
+are drawn as paths: a figure looks the same wherever it is shown. `INK` and `PAPER` occur nowhere else, so that the HTML
+report can put its own colours in their place.
+"""
+
+import multiprocessing
+from collections.abc import Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+from report.figures import Figure
+
+WIDTH = 13.5 / 2.54  # inches
+INK, QUIET, RULE, PAPER = "#1b1b1a", "#6b6b6a", "#d4d0c9", "#fffffe"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.", ":")
+OURS, ORIGINAL, EARLIER = "#0072B2", "#D55E00", "#009E73"
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.titlesize": 7.5,
+    "axes.labelsize": 7.5,
+    "legend.fontsize": 7,
+    "axes.edgecolor": QUIET,
+    "axes.linewidth": 0.6,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "figure.facecolor": PAPER,
+    "axes.facecolor": "none",
+    "savefig.facecolor": PAPER,
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    "svg.fonttype": "path",
+}
+
+
+class Studio:
+    """A second process that draws while the first goes on; use as a context manager."""
+
+    def __enter__(self) -> Self:
+        method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+        self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method))
+        self._pool.submit(_warm_up)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def draw(self, figure: Figure, folder: Path) -> Future[None]:
+        """FOLDER/<name>.svg of FIGURE, once the result is asked for."""
+        return self._pool.submit(draw, figure, folder)
+
+
+def _warm_up() -> None:
+    import matplotlib.backends.backend_svg
+    import matplotlib.figure  # noqa: F401
+
+
+def draw(figure: Figure, folder: Path) -> None:
+    """FOLDER/<name>.svg of FIGURE. The same rows give the same bytes."""
+    import matplotlib
+    from matplotlib.figure import Figure as Canvas
+
+    from report import charts, diagram
+
+    drawers = {
+        "blocks": diagram.draw_blocks,
+        "classes": charts.draw_classes,
+        "curves": charts.draw_curves,
+        "effect": charts.draw_effect,
+        "rows": charts.draw_rows,
+    }
+
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": figure.name}):
+        canvas = Canvas(layout="constrained")
+        drawers[figure.kind](canvas, _printable(figure.rows), _printable(figure.options))
+        canvas.savefig(folder / f"{figure.name}.svg", metadata={"Date": None, "Creator": None})
+
+
+def _printable(value: Any) -> Any:
+    """VALUE with every character that the font lacks as its number, `U+4E2D`, in all texts however deep."""
+    if isinstance(value, str):
+        return "".join(character if _has_glyph(character) else f"U+{ord(character):04X}" for character in value)
+    if isinstance(value, Mapping):
+        return {key: _printable(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(_printable(item) for item in value)
+    return value
+
+
+@cache
+def _has_glyph(character: str) -> bool:
+    from matplotlib.font_manager import findfont, get_font
+
+    return character == "\n" or get_font(findfont(STYLE["font.family"])).get_char_index(ord(character)) != 0

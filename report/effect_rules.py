@@ -1,0 +1,114 @@
+"""The rules of claims on an effect: one cell better than another, and accuracy along a parameter."""
+
+from itertools import pairwise
+
+from experiments.spec import ConfigurationError
+from report import statistics
+from report.claims import Claim
+from report.comparisons import difference, quoted_difference
+from report.evidence import CellEvidence, varying_parameters
+from report.quantities import Quantity
+from report.statistics import Comparison, Interval
+from report.trials import Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
+
+
+def direction(claim: Claim, sources: Sources) -> Trial:
+    """The cell `better` is better than the cell `worse`: Welch's one-sided test."""
+    better, worse = (sources.evidence.cell(str(claim.group), which) for which in (claim.better, claim.worse))
+    rule = (
+        f"REPRODUCED if Welch's one-sided p, after Holm over the family {claim.family!r}, is below {claim.alpha:g}; "
+        f"{_failing(claim)}; at least {claim.min_seeds} runs a cell"
+    )
+    cells, reported, ours = (better, worse), _reported(claim, sources), difference(better, worse)
+    if shortage := find_shortage(claim, cells):
+        return Trial(cells, rule, reported, ours, shortage=shortage)
+    comparison = statistics.welch(better.values(), worse.values())
+
+    def judge(p: float | None, margin: float | None) -> Judgement:
+        if p is not None and p < claim.alpha:
+            return Outcome.REPRODUCED, (f"the difference has the claimed sign ({p_text(p)})",)
+        return _judge_failure(claim, comparison, p, margin)
+
+    return Trial(cells, rule, reported, ours, p=comparison.p_greater(), judge=judge)
+
+
+def trend(claim: Claim, sources: Sources) -> Trial:
+    """Accuracy rises, or falls, along a parameter: an exact ordering test and the end-to-end difference."""
+    cells = _levels(claim, sources)
+    rule = (
+        f"REPRODUCED if Jonckheere and Terpstra's exact one-sided p over {claim.along} ({claim.order}), after Holm "
+        f"over the family {claim.family!r}, is below {claim.alpha:g} and the {percent_text(1 - claim.alpha)} interval "
+        f"of the end-to-end difference lies above 0 (PARTIAL if a step is significantly reversed); {_failing(claim)}; "
+        f"at least {claim.min_seeds} runs at every level"
+    )
+    reported, ours = _reported(claim, sources), difference(cells[-1], cells[0])
+    if shortage := find_shortage(claim, cells):
+        return Trial(cells, rule, reported, ours, shortage=shortage)
+    found = statistics.trend([cell.values() for cell in cells])
+
+    def judge(p: float | None, margin: float | None) -> Judgement:
+        return _judge_trend(claim, cells, p, found.p_decreasing, margin)
+
+    return Trial(cells, rule, reported, ours, p=found.p_increasing, judge=judge)
+
+
+def _levels(claim: Claim, sources: Sources) -> tuple[CellEvidence, ...]:
+    """The cells of the claim's group in the claimed order, from worst to best."""
+    cells = sources.evidence.cells(claim.group)
+    varying = varying_parameters(cells)
+    if varying != (claim.along,) or len(cells) < 3:
+        raise ConfigurationError(
+            f"claims.yaml: claims.{claim.id}: the {len(cells)} cells of group {claim.group!r} differ in "
+            f"{', '.join(varying) or 'nothing'}; expected at least three that differ in {claim.along!r} alone"
+        )
+    return tuple(sorted(cells, key=lambda cell: cell.parameters[claim.along], reverse=claim.order == "decreasing"))
+
+
+def _judge_trend(
+    claim: Claim, cells: tuple[CellEvidence, ...], p: float | None, p_opposite: float, margin: float | None
+) -> Judgement:
+    """P is of the claimed order after Holm, P_OPPOSITE of the opposite one."""
+    end_to_end = statistics.welch(cells[-1].values(), cells[0].values())
+    if p is not None and p < claim.alpha and end_to_end.interval(1 - claim.alpha).low > 0:
+        if steps := _reversed_steps(claim, cells):
+            return Outcome.PARTIAL, (f"the trend is there ({p_text(p)}), but reversed from {', '.join(steps)}",)
+        return Outcome.REPRODUCED, (f"accuracy follows {claim.along} in the claimed order ({p_text(p)})",)
+    if p_opposite < claim.alpha:
+        return Outcome.NOT_REPRODUCED, (f"accuracy follows {claim.along} in the opposite order ({p_text(p_opposite)})",)
+    return _judge_failure(claim, end_to_end, p, margin)
+
+
+def _reversed_steps(claim: Claim, cells: tuple[CellEvidence, ...]) -> list[str]:
+    """The steps between neighbouring levels that go significantly against the claimed order, after Holm over them."""
+    pairs = list(pairwise(cells))
+    adjusted = statistics.holm([statistics.welch(high.values(), low.values()).p_less() for low, high in pairs])
+    return [
+        f"{low.parameters[claim.along]} to {high.parameters[claim.along]}"
+        for (low, high), p in zip(pairs, adjusted, strict=True)
+        if p < claim.alpha
+    ]
+
+
+def _judge_failure(claim: Claim, comparison: Comparison, p: float | None, margin: float | None) -> Judgement:
+    """What remains where the effect is not shown: its opposite, its absence, or nothing certain."""
+    if comparison.interval(1 - claim.alpha).high < 0:
+        wholly = f"the {percent_text(1 - claim.alpha)} interval of the difference lies wholly on the other side"
+        return Outcome.NOT_REPRODUCED, (wholly,)
+    if margin and comparison.interval(1 - 2 * claim.alpha).is_inside(Interval(-margin, margin)):
+        return Outcome.NOT_REPRODUCED, (f"the effect is absent: the difference lies within {margin_text(margin)}",)
+    return Outcome.INCONCLUSIVE, (f"neither the claimed effect ({p_text(p)}) nor its absence is shown",)
+
+
+def _reported(claim: Claim, sources: Sources) -> Quantity | None:
+    """The quoted effect: the first quoted value minus the second; None where the claim quotes none."""
+    if not claim.quoted:
+        return None
+    first, second = sources.quoted(claim, 2)
+    return quoted_difference(first.accuracy, second.accuracy)
+
+
+def _failing(claim: Claim) -> str:
+    return (
+        f"NOT REPRODUCED if the opposite is shown, or the {percent_text(1 - 2 * claim.alpha)} interval of the "
+        f"difference lies within {margin_text(claim.margin)}"
+    )

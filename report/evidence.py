@@ -1,0 +1,253 @@
+"""What the records say, cell by cell: the values of a metric over the seeds, their state, and the quantity they make.
+
+A cell counts its measured runs only. Where none is measured it says what the runs are instead (stale, failed, gated,
+pending, in this order: what a reader should know first), and where its runs disagree in a setting it is not comparable.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from experiments.spec import FrozenMapping, Group, Record, ReproductionError, State
+from experiments.status import RunStatus
+from report.quantities import Fidelity, Kind, Quantity, Spread, Tier, spell
+from report.statistics import Interval, summarise
+
+ACCURACY = "test_accuracy"
+NOT_MEASURED = "not measured on the machine used"
+FIDELITY = ("dataset", "epochs", "recipe", "precision", "train_images")
+_WORST_FIRST = (State.STALE, State.FAILED, State.NOT_COMPARABLE, State.GATED, State.PENDING)
+_AGGREGATES = {
+    ACCURACY: "mean of the last epoch's test accuracy",
+    "parameters": "parameters counted in the model",
+    "seconds": "mean wall-clock time of a run",
+    "train_seconds": "mean time of training alone",
+}
+
+
+class UnknownName(ReproductionError):
+    """A group, cell, metric, claim or setting that does not exist; the message names those that do."""
+
+
+def kind_of(metric: str) -> Kind:
+    """How a metric is printed, by the ending of its name."""
+    if metric.endswith("accuracy"):
+        return Kind.ACCURACY
+    endings = {"parameters": Kind.PARAMETERS, "seconds": Kind.SECONDS, "memory_mib": Kind.MEMORY}
+    return next((kind for ending, kind in endings.items() if metric.endswith(ending)), Kind.NUMBER)
+
+
+def setting_of(record: Record, name: str, default: Any = None) -> Any:
+    """A setting as the run resolved it, else the parameter it was given, else DEFAULT."""
+    return record.settings.get(name, record.parameters.get(name, default))
+
+
+def parameters_text(parameters: Mapping[str, Any]) -> str:
+    """`patch_size=4, kernel_size=9`."""
+    return ", ".join(f"{name}={value}" for name, value in parameters.items())
+
+
+def price_text(statuses: Iterable[RunStatus]) -> str:
+    """What runs still to come would take: `3 runs to come, about 0.52 h (a guess)`."""
+    prices = [status.price for status in statuses if status.state is not State.MEASURED]
+    guessed = " (a guess)" if any(price.basis == "guess" for price in prices) else ""
+    hours = spell(Kind.HOURS, math.fsum(price.seconds for price in prices) / 3600)
+    return f"{len(prices)} run{'s' if len(prices) != 1 else ''} to come, about {hours}{guessed}"
+
+
+@dataclass(frozen=True)
+class CellEvidence:
+    """The runs of one cell in one group: what differs only in the seed.
+
+    `parameters` has no seed; `statuses` has one entry a planned run and `records` the measured ones, both by seed.
+    """
+
+    group: str
+    name: str
+    parameters: Mapping[str, Any]
+    statuses: tuple[RunStatus, ...]
+    records: tuple[Record, ...]
+
+    @property
+    def n(self) -> int:
+        """How many runs are measured."""
+        return len(self.records)
+
+    @property
+    def planned(self) -> int:
+        """How many runs are planned."""
+        return len(self.statuses)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of the measured runs."""
+        return tuple(int(record.parameters["seed"]) for record in self.records)
+
+    @cached_property
+    def mixed(self) -> dict[str, tuple[str, ...]]:
+        """The settings of `Fidelity` in which the measured runs differ, with their values."""
+        return differing_settings([self])
+
+    @cached_property
+    def state(self) -> State:
+        """Measured as soon as one run is, provided that all measured ones agree."""
+        if self.records:
+            return State.NOT_COMPARABLE if self.mixed else State.MEASURED
+        states = {status.state for status in self.statuses}
+        return next((state for state in _WORST_FIRST if state in states), State.PENDING)
+
+    @cached_property
+    def why(self) -> str:
+        """What a reader is told of the runs that do not count; empty when all do."""
+        if self.mixed:
+            return "its runs differ in " + "; ".join(f"{name}: {', '.join(v)}" for name, v in self.mixed.items())
+        others = [status for status in self.statuses if status.state is not State.MEASURED]
+        if not others:
+            return "; ".join(dict.fromkeys(status.why for status in self.statuses if status.why))
+        if all(status.state is State.PENDING for status in others):
+            return price_text(others)
+        tally = Counter(status.state for status in others)
+        first = next(status for state in _WORST_FIRST for status in others if status.state is state)
+        return ", ".join(f"{tally[state]} {state.value}" for state in _WORST_FIRST if tally[state]) + f": {first.why}"
+
+    @cached_property
+    def fidelity(self) -> Fidelity:
+        """The settings that all measured runs share; of the planned parameters where nothing is measured."""
+        if not self.records:
+            return Fidelity(**{name: self.parameters.get(name) for name in FIDELITY})
+        return Fidelity(**{name: setting_of(self.records[0], name) for name in FIDELITY})
+
+    def values(self, metric: str = ACCURACY) -> tuple[float, ...]:
+        """METRIC of each measured run, by seed; empty where a run has none (energy where no meter is).
+
+        Raises UnknownName for a metric that no record of the cell has.
+        """
+        found = []
+        for record in self.records:
+            if metric not in record.metrics and metric not in record.cost:
+                valid = ", ".join(sorted({*record.metrics, *record.cost}))
+                raise UnknownName(f"record {record.run!r} has no metric {metric!r}; it has {valid}")
+            found.append(record.metrics.get(metric, record.cost.get(metric)))
+        return () if None in found else tuple(float(value) for value in found)
+
+    def quantity(self, metric: str = ACCURACY) -> Quantity:
+        """METRIC over the measured runs as a quantity: the mean, its 95 % t interval from two runs on, and n."""
+        kind, id = kind_of(metric), f"{self.group}/{self.name}/{metric}"
+        aggregate = _AGGREGATES.get(metric, f"mean of {metric.replace('_', ' ')}")
+        origin = tuple(record.run for record in self.records)
+        if self.state is not State.MEASURED:
+            why = self.why or "no run is planned"
+            return Quantity(id, kind, None, self.state, None, None, self.planned, None, origin, aggregate, why=why)
+        values = self.values(metric)
+        if not values:
+            return Quantity(id, kind, None, State.GATED, aggregate=aggregate, why=NOT_MEASURED)
+        summary = summarise(values)
+        counted = kind is Kind.PARAMETERS
+        return Quantity(
+            id,
+            kind,
+            summary.mean,
+            spread=None if summary.sd is None or counted else spread(summary.interval(), summary.sd),
+            n=None if counted else summary.n,
+            planned=self.planned,
+            fidelity=self.fidelity,
+            origin=origin,
+            aggregate=aggregate,
+            tier=Tier.RUN_HERE,
+            why=self.why,
+        )
+
+
+def spread(interval: Interval, sd: float | None, kind: str = "95 % t interval of the mean") -> Spread:
+    """INTERVAL and SD as what `±` prints."""
+    return Spread(interval.low, interval.high, sd, kind)
+
+
+class Evidence:
+    """All planned runs with what is known of them, by group and cell; unknown names are refused."""
+
+    def __init__(self, groups: Iterable[Group], statuses: Iterable[RunStatus]) -> None:
+        self.statuses = {status.run.name: status for status in statuses}
+        self.groups = {group.name: group for group in groups}
+        self._cells = {name: self._gather(group) for name, group in self.groups.items()}
+        self._all = tuple({cell.name: cell for cells in self._cells.values() for cell in cells}.values())
+        self._index: dict[tuple[str, ...], dict[tuple[Any, ...], list[CellEvidence]]] = {}
+
+    def _gather(self, group: Group) -> tuple[CellEvidence, ...]:
+        by_cell: dict[str, list[RunStatus]] = {}
+        for run in group.runs:
+            by_cell.setdefault(run.cell, []).append(self.statuses[run.name])
+        cells = []
+        for name, statuses in by_cell.items():
+            statuses.sort(key=lambda status: status.run.seed)
+            parameters = {key: value for key, value in statuses[0].run.parameters.items() if key != "seed"}
+            records = tuple(s.record for s in statuses if s.state is State.MEASURED and s.record is not None)
+            cells.append(CellEvidence(group.name, name, FrozenMapping(parameters), tuple(statuses), records))
+        return tuple(cells)
+
+    def group(self, name: str) -> Group:
+        """The group called NAME. Raises UnknownName, listing the groups of the plan."""
+        if name not in self.groups:
+            raise UnknownName(f"there is no group {name!r}; the plan has {', '.join(self.groups)}")
+        return self.groups[name]
+
+    def cells(self, group: str | None = None) -> tuple[CellEvidence, ...]:
+        """The cells of GROUP, or of the whole plan (a cell of two groups once), in the order of the plan."""
+        if group is not None:
+            return self._cells[self.group(group).name]
+        return self._all
+
+    def runs(self, group: str | None = None) -> tuple[RunStatus, ...]:
+        """The runs of GROUP, or of the whole plan."""
+        return tuple(status for cell in self.cells(group) for status in cell.statuses)
+
+    def recorded(self, group: str | None = None) -> tuple[Record, ...]:
+        """The measured records of GROUP, or of the whole plan."""
+        return tuple(record for cell in self.cells(group) for record in cell.records)
+
+    def matching(self, parameters: Mapping[str, Any]) -> tuple[CellEvidence, ...]:
+        """The cells of the whole plan that have these PARAMETERS; looked up, not searched, for there may be many."""
+        names = tuple(sorted(parameters))
+        if names not in self._index:
+            index: dict[tuple[Any, ...], list[CellEvidence]] = {}
+            for cell in self.cells():
+                index.setdefault(tuple(cell.parameters.get(name) for name in names), []).append(cell)
+            self._index[names] = index
+        return tuple(self._index[names].get(tuple(parameters[name] for name in names), ()))
+
+    def cell(self, group: str, parameters: Mapping[str, Any]) -> CellEvidence:
+        """The one cell of GROUP with these PARAMETERS; as few as needed may be named.
+
+        Raises UnknownName where none or several fit, or the group has no such parameter.
+        """
+        cells = self.cells(group)
+        for name in parameters:
+            if name not in cells[0].parameters:
+                valid = ", ".join(cells[0].parameters)
+                raise UnknownName(f"group {group!r} has no parameter {name!r}; its cells have {valid}")
+        found = [cell for cell in cells if all(cell.parameters[name] == value for name, value in parameters.items())]
+        if len(found) != 1:
+            fit = "no cell" if not found else f"{len(found)} cells"
+            varying = varying_parameters(cells)
+            listed = "; ".join(parameters_text({name: cell.parameters[name] for name in varying}) for cell in cells)
+            raise UnknownName(
+                f"{fit} of group {group!r} with {parameters_text(parameters) or 'no parameter named'}; "
+                f"name exactly one of: {listed or cells[0].name}"
+            )
+        return found[0]
+
+
+def varying_parameters(cells: Iterable[CellEvidence]) -> tuple[str, ...]:
+    """The parameters in which CELLS differ, in alphabetical order."""
+    listed = list(cells)
+    return tuple(name for name in listed[0].parameters if len({cell.parameters[name] for cell in listed}) > 1)
+
+
+def differing_settings(cells: Iterable[CellEvidence]) -> dict[str, tuple[str, ...]]:
+    """The settings of `Fidelity` in which the measured runs of CELLS differ, with their values as text."""
+    records = [record for cell in cells for record in cell.records]
+    found = {name: sorted({str(setting_of(record, name)) for record in records}) for name in FIDELITY}
+    return {name: tuple(values) for name, values in found.items() if len(values) > 1}

@@ -1,0 +1,125 @@
+"""All that is known when a report is built, gathered once: claims, quoted values, evidence, verdicts."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.spec import Group, Record
+from experiments.status import RunStatus
+from report.claims import Claims, read_claims
+from report.evidence import ACCURACY, Evidence, UnknownName, parameters_text
+from report.original import Quoted, read_original
+from report.quantities import Kind, Quantity, Tier, count, spell
+from report.statistics import wilson
+from report.verdicts import Verdict, judge
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What tables, figures and prose are made from."""
+
+    claims: Claims
+    original: Mapping[str, Quoted]
+    evidence: Evidence
+    verdicts: Mapping[str, Verdict]
+    smoke: bool = False
+
+    def quoted(self, id: str) -> Quoted:
+        """The row ID of original.csv. Raises UnknownName, listing the rows."""
+        if id not in self.original:
+            raise UnknownName(f"original.csv has no row {id!r}; it has {', '.join(self.original)}")
+        return self.original[id]
+
+    def quoted_for(self, who: str, cell: Mapping[str, Any], epochs: int | None = None) -> Quoted | None:
+        """The first accuracy that WHO reports for the model of CELL (after EPOCHS, if given), if any."""
+        for row in self.original.values():
+            same_cell = row.cell and all(cell.get(name) == value for name, value in row.cell.items())
+            if row.who == who and row.accuracy_pct and same_cell and epochs in (None, row.epochs):
+                return row
+        return None
+
+    def verdict(self, claim: str) -> Verdict:
+        """The verdict on CLAIM. Raises UnknownName, listing the claims."""
+        if claim not in self.verdicts:
+            raise UnknownName(f"claims.yaml has no claim {claim!r}; it has {', '.join(self.verdicts)}")
+        return self.verdicts[claim]
+
+    def parameters(self, cell: Mapping[str, Any]) -> Quantity:
+        """The exact parameter count of the model of CELL: as counted in recorded models, else by the formula."""
+        return self.count_in_records(cell) or self.count_by_formula(cell)
+
+    def count_in_records(self, cell: Mapping[str, Any]) -> Quantity | None:
+        """The parameter count of the recorded models of CELL; None where none is recorded.
+
+        Raises UnknownName where they differ in their count.
+        """
+        records = [record for found in self.evidence.matching(cell) for record in found.records]
+        counts = {record.metrics["parameters"] for record in records if "parameters" in record.metrics}
+        if not counts:
+            return None
+        if len(counts) > 1:
+            listed = ", ".join(f"{value:,.0f}" for value in sorted(counts))
+            sizes = parameters_text(cell)
+            raise UnknownName(f"the recorded models with {sizes} have {listed} parameters; name more of their sizes")
+        origin = tuple(record.run for record in records)
+        how = "counted in the recorded model"
+        id = f"parameters/recorded/{_joined(cell)}"
+        return Quantity(id, Kind.PARAMETERS, counts.pop(), origin=origin, aggregate=how, tier=Tier.RUN_HERE)
+
+    def count_by_formula(self, cell: Mapping[str, Any]) -> Quantity:
+        """The parameter count of the model of CELL by the formula of claims.yaml."""
+        formula = self.claims.formulas["parameters"]
+        value, how = formula.evaluate(cell), "computed by the formula"
+        id = f"parameters/formula/{_joined(cell)}"
+        return Quantity(id, Kind.PARAMETERS, value, origin=(formula.source,), aggregate=how)
+
+
+def _joined(cell: Mapping[str, Any]) -> str:
+    return "-".join(f"{name}={value}" for name, value in sorted(cell.items()))
+
+
+def gather(root: Path, groups: Iterable[Group], statuses: Iterable[RunStatus], *, smoke: bool = False) -> Facts:
+    """Read the authors' files below ROOT and judge every claim on the runs given."""
+    paper = root / "report" / "paper"
+    claims, original = read_claims(paper / "claims.yaml"), read_original(paper / "original.csv")
+    evidence = Evidence(groups, statuses)
+    return Facts(claims, original, evidence, judge(claims, evidence, original), smoke)
+
+
+def run_accuracy(record: Record) -> Quantity:
+    """The last epoch's test accuracy of one run, with Wilson's interval of its weights in words where n is known."""
+    value = record.metrics[ACCURACY]
+    aggregate = "last epoch's test accuracy of this run"
+    if record.correct is not None and record.correct.split == "test":
+        bounds = wilson(round(value * record.correct.count), record.correct.count)
+        low, high = spell(Kind.ACCURACY, bounds.low), spell(Kind.ACCURACY, bounds.high)
+        aggregate += f"; 95 % Wilson interval of these weights {low} to {high}"
+    return Quantity(
+        f"run/{record.run}/{ACCURACY}",
+        Kind.ACCURACY,
+        value,
+        origin=(record.run,),
+        aggregate=aggregate,
+        tier=Tier.RUN_HERE,
+    )
+
+
+def run_number(record: Record, name: str, kind: Kind) -> Quantity | None:
+    """A cost of one run, such as its seconds; None where it was not measured."""
+    value = record.cost.get(name)
+    if value is None:
+        return None
+    how = f"{name.replace('_', ' ')} of this run"
+    id = f"run/{record.run}/{name}"
+    return Quantity(id, kind, float(value), origin=(record.run,), aggregate=how, tier=Tier.RUN_HERE)
+
+
+def total(id: str, kind: Kind, records: Iterable[Record], name: str, aggregate: str, factor: float = 1.0) -> Quantity:
+    """The sum of a cost over RECORDS times FACTOR."""
+    listed = list(records)
+    value = factor * math.fsum(record.cost.get(name) or 0.0 for record in listed)
+    if kind is Kind.COUNT:
+        return count(id, round(value), aggregate, origin=(record.run for record in listed))
+    return Quantity(id, kind, value, origin=tuple(r.run for r in listed), aggregate=aggregate, tier=Tier.RUN_HERE)

@@ -1,0 +1,265 @@
+"""What the figures show: declared in figures.yaml, filled from the records, told in words for those who cannot see them.
+
+A figure is first a table of plain rows, the one in its CSV; `report.drawing` draws exactly these rows, in a process of
+its own. So what is drawn can be checked without looking, and nothing here imports matplotlib.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from report.evidence import ACCURACY, CellEvidence, Evidence, price_text, varying_parameters
+from report.fields import check_names, line, mapping, read_yaml, refuse
+from report.original import EARLIER, Quoted
+from report.quantities import Kind, spell
+
+Row = dict[str, str | int | float | None]
+WORDS = {"patch_size": "patch size", "kernel_size": "kernel size"}
+_FIELDS = {
+    "blocks": {"blocks", "alt"},
+    "classes": {"group", "cell"},
+    "curves": {"groups", "column"},
+    "effect": {"panels"},
+    "rows": {"groups"},
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: caption, alternative text, and the rows that are drawn; `message` instead where there are none."""
+
+    name: str
+    kind: str
+    title: str
+    note: str
+    alt: str
+    rows: tuple[Row, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    message: str = ""
+
+    @property
+    def csv(self) -> str:
+        """The rows as CSV, raw: accuracies are fractions."""
+        buffer = io.StringIO()
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return buffer.getvalue()
+
+
+def read_figures(path: Path) -> dict[str, dict[str, Any]]:
+    """The declarations of PATH by name. Raises ConfigurationError, naming the field, for anything unknown or missing."""
+    content = read_yaml(path)
+    check_names(content, {"version", "figures"}, {"version", "figures"}, path.name)
+    declared = mapping(content["figures"], f"{path.name}: figures")
+    for name, item in declared.items():
+        place = f"{path.name}: figures.{name}"
+        kind = mapping(item, place).get("kind")
+        if kind not in _FIELDS:
+            refuse(f"{place}.kind", kind, " | ".join(_FIELDS))
+        known = {"kind", "title", "note"} | _FIELDS[kind]
+        check_names(item, known, known, place)
+        line(item["title"], f"{place}.title")
+    return dict(declared)
+
+
+def build_figures(path: Path, evidence: Evidence, original: Mapping[str, Quoted]) -> dict[str, Figure]:
+    """Every figure that PATH declares, with its data. Groups that the evidence of a smoke report lacks are left out."""
+    return {name: _BUILDERS[item["kind"]](name, item, evidence, original) for name, item in read_figures(path).items()}
+
+
+def _blocks(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    return Figure(name, "blocks", item["title"], item["note"], item["alt"], options={"blocks": item["blocks"]})
+
+
+def _absent(name: str, item: Mapping[str, Any], cells: Iterable[CellEvidence]) -> Figure:
+    """The figure that says what is missing, instead of empty axes."""
+    runs = {status.run.name: status for cell in cells for status in cell.statuses}
+    price = price_text(runs.values())
+    message = f"Nothing to draw yet: none of the {len(runs)} runs that this figure shows is recorded ({price})."
+    return Figure(name, item["kind"], item["title"], item["note"], message, message=message)
+
+
+def cell_label(cell: CellEvidence, names: Iterable[str]) -> str:
+    """What tells CELL from its neighbours: `patch size 4, kernel size 9`."""
+    return ", ".join(f"{WORDS.get(name, name.replace('_', ' '))} {cell.parameters[name]}" for name in names)
+
+
+def _known(groups: Iterable[str], evidence: Evidence) -> list[str]:
+    return [group for group in groups if group in evidence.groups or not _is_smoke(evidence)]
+
+
+def _is_smoke(evidence: Evidence) -> bool:
+    return any(status.run.smoke for status in evidence.statuses.values())
+
+
+def _runs_words(count: int) -> str:
+    return f"{count} run{'s' if count != 1 else ''}"
+
+
+def _classes(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    cell = evidence.cell(item["group"], item["cell"]) if not _is_smoke(evidence) else evidence.cells(item["group"])[0]
+    records = [record for record in cell.records if record.breakdown]
+    if not records:
+        return _absent(name, item, [cell])
+    rows: list[Row] = []
+    for record in records:
+        columns = record.breakdown
+        for index, label in enumerate(columns["class"]):
+            counts = {key: columns[key][index] for key in columns if key.endswith("_images")}
+            rows.append(
+                {"class": label, **counts, "seed": record.parameters["seed"], ACCURACY: columns[ACCURACY][index]}
+            )
+    means = _means(rows, "class")
+    ordered = sorted(means, key=means.__getitem__)
+    setting = cell_label(cell, sorted(item["cell"]))
+    note = (
+        f"{item['note']} Dots are single runs ({setting}, {cell.fidelity.words}; {_runs_words(len(records))}), "
+        "diamonds their means; classes stand in the order of the means."
+    )
+    alt = (
+        f"Dot plot of test accuracy for {len(means)} classes, from {ordered[0]} with "
+        f"{spell(Kind.ACCURACY, means[ordered[0]])} to {ordered[-1]} with {spell(Kind.ACCURACY, means[ordered[-1]])} "
+        "in the mean, with the number of images of each class beside it."
+    )
+    return Figure(name, "classes", item["title"], note.strip(), alt, tuple(rows), {"order": ordered})
+
+
+def _means(rows: Iterable[Row], key: str) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        values.setdefault(str(row[key]), []).append(float(row[ACCURACY]))
+    return {name: sum(found) / len(found) for name, found in values.items()}
+
+
+def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    groups, column = _known(item["groups"], evidence), item["column"]
+    cells = {cell.name: cell for group in groups for cell in evidence.cells(group)}
+    drawn = {}
+    for cell in cells.values():
+        records = [record for record in cell.records if record.history.get(column)]
+        if records:
+            drawn[cell.name] = (cell, records)
+    if not drawn:
+        return _absent(name, item, cells.values())
+    names = (
+        varying_parameters([cell for cell, _ in drawn.values()]) if len(drawn) > 1 else ("patch_size", "kernel_size")
+    )
+    names = [key for key in names if key != "epochs"]
+    rows: list[Row] = []
+    for cell, records in drawn.values():
+        shared = {"panel": f"{cell.parameters['epochs']} epochs", "setting": cell_label(cell, names)}
+        for record in records:
+            for epoch, value in enumerate(record.history[column], 1):
+                rows.append({**shared, "epoch": epoch, "seed": record.parameters["seed"], column: value})
+    missing = len(cells) - len(drawn)
+    note = f"Lines are means over seeds, bands reach from the lowest to the highest seed. {item['note']}"
+    if missing:
+        note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."
+    ends = [
+        f"{cell_label(cell, names)}: {_last(records, column)} ({_runs_words(len(records))})"
+        for cell, records in drawn.values()
+    ]
+    alt = "Learning curves of accuracy against epochs. Mean at the last epoch, " + "; ".join(ends) + "."
+    return Figure(name, "curves", item["title"], note.strip(), alt, tuple(rows), {"column": column})
+
+
+def _last(records: list[Any], column: str) -> str:
+    values = [record.history[column][-1] for record in records]
+    return spell(Kind.ACCURACY, sum(values) / len(values))
+
+
+def _fits(quoted: Quoted, cell: CellEvidence) -> bool:
+    """Whether QUOTED is a result for the very network of CELL, on its data set."""
+    same = all(cell.parameters.get(name) == value for name, value in quoted.cell.items())
+    return bool(
+        quoted.accuracy_pct
+        and quoted.cell
+        and same
+        and quoted.dataset.lower().replace("-", "") == cell.parameters.get("dataset")
+    )
+
+
+def _quoted_rows(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Row]:
+    """What others report for CELL: the earlier report's row of as many epochs, and any longer training."""
+    rows: list[Row] = []
+    for quoted in original.values():
+        is_earlier = quoted.who == EARLIER
+        if _fits(quoted, cell) and (not is_earlier or quoted.epochs == cell.parameters["epochs"]) and not quoted.prefix:
+            who = EARLIER if is_earlier else "original"
+            rows.append({"who": who, "epochs": quoted.epochs, ACCURACY: float(quoted.accuracy_pct) / 100})
+    return rows
+
+
+def _measured_rows(cell: CellEvidence) -> list[Row]:
+    """Every run of CELL, then the mean with its interval."""
+    epochs = cell.parameters["epochs"]
+    runs = zip(cell.seeds, cell.values(), strict=True)
+    rows: list[Row] = [{"who": "run", "epochs": epochs, "seed": seed, ACCURACY: value} for seed, value in runs]
+    quantity = cell.quantity()
+    if quantity.is_measured:
+        low, high = (quantity.spread.low, quantity.spread.high) if quantity.spread else (None, None)
+        rows.append({"who": "mean", "epochs": epochs, "n": cell.n, ACCURACY: quantity.value, "low": low, "high": high})
+    else:
+        rows.append({"who": quantity.state.value, "epochs": epochs, ACCURACY: None})
+    return rows
+
+
+def _measured_words(label: str, cell: CellEvidence) -> str:
+    quantity = cell.quantity()
+    if not quantity.is_measured:
+        return f"{label}: {quantity.state.value}"
+    return f"{label}: {spell(Kind.ACCURACY, quantity.value)} ({_runs_words(cell.n)})"
+
+
+_INTERVALS = "Dots are single runs, diamonds their means with a 95 % t interval"
+
+
+def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    rows, words, cells, panels = [], [], [], []
+    for panel in item["panels"]:
+        group, parameter = panel["group"], panel["parameter"]
+        title = WORDS.get(parameter, parameter.replace("_", " "))
+        sweep = sorted(evidence.cells(group), key=lambda cell: cell.parameters[parameter])
+        fixed = [key for key in ("patch_size", "kernel_size") if key != parameter and key in sweep[0].parameters]
+        panels.append({"parameter": title, "title": cell_label(sweep[0], [*fixed, "epochs"])})
+        for cell in sweep:
+            shared = {"panel": title, "level": cell.parameters[parameter]}
+            rows += [{**shared, **row} for row in (*_measured_rows(cell), *_quoted_rows(cell, original))]
+            words.append(_measured_words(f"{title} {cell.parameters[parameter]}", cell))
+        cells += sweep
+    if not any(cell.n for cell in cells):
+        return _absent(name, item, cells)
+    quoted = any(row["who"] in ("original", EARLIER) for row in rows)
+    others = "; hollow marks are others' results, after the number of epochs that the legend names" if quoted else ""
+    alt = "Two dot plots of test accuracy. " + "; ".join(words) + "."
+    note = f"{item['note']} {_INTERVALS}{others}.".strip()
+    return Figure(name, "effect", item["title"], note, alt, tuple(rows), {"panels": panels})
+
+
+def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    cells = [cell for group in _known(item["groups"], evidence) for cell in evidence.cells(group)]
+    names = [key for key in varying_parameters(cells) if key != "epochs"]
+    rows: list[Row] = []
+    for cell in cells:
+        label = f"{cell_label(cell, names)}, {cell.parameters['epochs']} epochs"
+        rows += [{"row": label, **row} for row in (*_measured_rows(cell), *_quoted_rows(cell, original))]
+    if not any(row[ACCURACY] is not None for row in rows):
+        return _absent(name, item, cells)
+    note = f"{_INTERVALS}; hollow marks are others' results. {item['note']}".strip()
+    words = [_measured_words(f"{cell_label(cell, names)}, {cell.parameters['epochs']} epochs", cell) for cell in cells]
+    alt = "One line for each setting with our accuracy beside what others report. Ours, " + "; ".join(words) + "."
+    return Figure(name, "rows", item["title"], note, alt, tuple(rows))
+
+
+_BUILDERS: dict[str, Callable[..., Figure]] = {
+    "blocks": _blocks,
+    "classes": _classes,
+    "curves": _curves,
+    "effect": _effect,
+    "rows": _rows,
+}

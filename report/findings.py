@@ -1,0 +1,83 @@
+"""What a check can find: the rules, each with an id that stays, and a finding with its place."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule that a finished report keeps; ERROR or WARNING, what it asks, and what to do where it is broken."""
+
+    severity: Severity
+    what: str
+    fix: str
+
+
+RULES = {
+    "ledger-fault": Rule(
+        "error", "every record is whole and belongs to the plan", "restore the record, or run it again"
+    ),
+    "stale-record": Rule(
+        "error", "every record was made by today's code", "run it again, or keep it with `build.py accept RUN --why …`"
+    ),
+    "output-differs": Rule(
+        "error", "tracked outputs are what a build makes", "run `python build.py` and look at the change"
+    ),
+    "output-missing": Rule("error", "every output is there", "run `python build.py`"),
+    "output-unknown": Rule(
+        "error", "report/out holds nothing else", "move the file; report/out is replaced as a whole"
+    ),
+    "build-fails": Rule("error", "the report can be built", "mend what the message names"),
+    "placeholder": Rule(
+        "error", "no placeholder or instruction is left in the prose", "write the sentence, or delete it"
+    ),
+    "typed-result": Rule(
+        "error",
+        "no result is typed in the prose",
+        "print it as a quantity, such as << accuracy(…) >> or << original(…) >>",
+    ),
+    "citation-unknown": Rule(
+        "error", "every citation has an entry", "correct the key, or add the entry to references.bib"
+    ),
+    "entry-unused": Rule("warning", "every entry of references.bib is cited", "cite it, or delete the entry"),
+    "reference-unknown": Rule(
+        "error", "every reference has its target", "place the table or figure, or correct the name"
+    ),
+    "float-unreferenced": Rule("warning", "every table and figure is mentioned", "mention it with << ref(…) >>"),
+    "claim-unused": Rule(
+        "error", "every claim is printed with its verdict", "print << verdict(…) >> or delete the claim"
+    ),
+    "metadata-incomplete": Rule("error", "metadata.yaml has what the journal needs", "fill in the field"),
+    "metadata-example": Rule("warning", "metadata.yaml names real people and places", "replace the example"),
+    "summary-heading": Rule("error", "the summary has its six headings", "add the heading in bold"),
+    "summary-long": Rule("error", "the summary fits on the first page: at most 400 words", "shorten it"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One broken rule: where (`file:line`), what, and where it is a difference, what was expected and found."""
+
+    rule: str
+    place: str
+    message: str
+    expected: str = ""
+    found: str = ""
+
+    @property
+    def severity(self) -> Severity:
+        """As the rule has it."""
+        return RULES[self.rule].severity
+
+    @property
+    def fix(self) -> str:
+        """What to do."""
+        return RULES[self.rule].fix
+
+    def __str__(self) -> str:
+        lines = [f"{self.severity} {self.rule}: {self.place}: {self.message}"]
+        if self.expected or self.found:
+            lines += [f"  expected: {self.expected}", f"  found:    {self.found}"]
+        return "\n".join([*lines, f"  to do: {self.fix}"])

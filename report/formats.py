@@ -1,0 +1,220 @@
+"""The output formats: how each escapes text, which brackets its templates use, and what may not reach a page.
+
+Every `<< expression >>` of every template goes through `finalize`: text is escaped for the format, a quantity and a
+verdict are set by the format's own template, and a raw number is refused. `Fragment` marks text that is already in
+the format's language; only templates make it.
+"""
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from experiments.spec import ConfigurationError
+from report.quantities import Quantity, parts
+from report.verdicts import Outcome, Verdict
+
+ANGLE = {
+    "variable_start_string": "<<",
+    "variable_end_string": ">>",
+    "block_start_string": "<%",
+    "block_end_string": "%>",
+    "comment_start_string": "<#",
+    "comment_end_string": "#>",
+}
+CURLY: dict[str, str] = {}
+NONBREAKING = {"markdown": "&nbsp;", "latex": "~", "html": "&nbsp;", "typst": "~"}
+
+
+# A verdict is told by word and symbol, never by colour alone.
+SYMBOLS = {
+    "REPRODUCED": "✓",
+    "PARTIAL": "◐",
+    "NOT REPRODUCED": "✗",
+    "INCONCLUSIVE": "≈",
+    "NOT COMPARABLE": "≠",
+    "NOT TESTED": "○",
+}
+
+
+class Fragment(str):
+    """Text that is already in the language of its format: it is not escaped again."""
+
+    __slots__ = ()
+
+
+def _without_controls(text: str) -> str:
+    """TEXT less the control characters no format can hold; line breaks become spaces, for values are one line."""
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", re.sub(r"\s*[\r\n\t]+\s*", " ", text))
+
+
+def _typographic(text: str) -> str:
+    """TEXT with an apostrophe inside a word as print has it; elsewhere a straight quote may mean just that."""
+    return re.sub(r"(?<=\w)'(?=\w)", "\N{RIGHT SINGLE QUOTATION MARK}", text)
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "%": r"\%",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "'": r"\textquotesingle{}",
+    "`": r"\textasciigrave{}",
+    "[": "{[}",  # after \\ or \item a bracket would be read as an option
+    "]": "{]}",
+}
+
+
+def escape_latex(text: str) -> str:
+    """TEXT for LaTeX; two hyphens stay two hyphens."""
+    escaped = "".join(_LATEX.get(character, character) for character in _typographic(_without_controls(text)))
+    return escaped.replace("--", "-{}-").replace("--", "-{}-")
+
+
+def escape_html(text: str) -> str:
+    """TEXT for HTML, inside elements and quoted attributes."""
+    return html.escape(_without_controls(text), quote=True)
+
+
+def escape_typst(text: str) -> str:
+    """TEXT for Typst markup; a full stop is escaped where it could make a list or an ellipsis."""
+    return re.sub(
+        r"""[\\*_`#$<>@\[\]~=+\-/"'{}&|^%]|\.(?=[.\s]|$)""", r"\\\g<0>", _typographic(_without_controls(text))
+    )
+
+
+def escape_markdown(text: str) -> str:
+    """TEXT for GitHub's Markdown, tables included; what could begin a list or a heading is escaped at the start."""
+    escaped = re.sub(r"[\\`*_\[\]<>#|~$&^{}]", r"\\\g<0>", _without_controls(text))
+    return re.sub(r"^\s*(?:(?=[-+=])|\d+(?=[.)](?:\s|$)))", r"\g<0>\\", escaped)
+
+
+def escape_prose(text: str) -> str:
+    """TEXT for pandoc's Markdown, where every punctuation mark of ASCII may be escaped."""
+    return re.sub(r"[!-/:-@\[-`{-~]", r"\\\g<0>", _without_controls(text))
+
+
+@dataclass(frozen=True)
+class Format:
+    """One output format: its folder below templates/, its files' suffix, its escaping, its template brackets."""
+
+    name: str
+    suffix: str
+    escape: Callable[[str], str]
+    brackets: dict[str, str]
+
+    @property
+    def report(self) -> str:
+        """The name of the report's file."""
+        return f"report.{self.suffix}"
+
+
+FORMATS = {
+    "markdown": Format("markdown", "md", escape_markdown, CURLY),
+    "latex": Format("latex", "tex", escape_latex, ANGLE),
+    "html": Format("html", "html", escape_html, CURLY),
+    "typst": Format("typst", "typ", escape_typst, ANGLE),
+}
+
+
+def compiled(cache: Path | None) -> jinja2.BytecodeCache | None:
+    """Where Jinja keeps compiled templates: compiling them takes longer than all the rest of rendering."""
+    if cache is None:
+        return None
+    cache.mkdir(parents=True, exist_ok=True)
+    return jinja2.FileSystemBytecodeCache(str(cache))
+
+
+def environment(format: Format, templates: Path, cache: Path | None = None) -> jinja2.Environment:
+    """The Jinja environment of FORMAT, with templates from TEMPLATES/<format name>, kept compiled in CACHE."""
+    made = jinja2.Environment(
+        bytecode_cache=compiled(cache),
+        loader=jinja2.FileSystemLoader(templates / format.name),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+        auto_reload=False,
+        **format.brackets,
+    )
+    made.finalize = Finalize(made, format)
+    made.filters["nonbreaking"] = lambda text: Fragment(format.escape(text).replace(" ", NONBREAKING[format.name]))
+    made.filters["string_literal"] = lambda text: Fragment(text.replace("\\", "\\\\").replace('"', '\\"'))
+    made.filters["url"] = lambda text: Fragment(escape_url(text, format.name))
+    return made
+
+
+def escape_url(address: str, format_name: str) -> str:
+    """ADDRESS as the argument of a link in FORMAT_NAME. Only web, mail and local addresses are let through."""
+    if not re.match(r"(https?://|mailto:|#|[\w./-]+$)", address):
+        raise ConfigurationError(f"{address!r} is not an address that a report links to; use https:// or mailto:")
+    quoted = re.sub(r"""[\s<>"'`{}\\^|]""", lambda m: f"%{ord(m[0]):02X}", address)
+    if format_name == "latex":
+        return re.sub(r"[%#&_]", r"\\\g<0>", quoted)
+    return html.escape(quoted) if format_name == "html" else quoted
+
+
+class Finalize:
+    """What becomes of a value between the brackets of a template: escaped text, a set quantity, or an error."""
+
+    def __init__(self, made: jinja2.Environment, format: Format) -> None:
+        self._environment = made
+        self._format = format
+        self._set: dict[Any, Fragment] = {}
+
+    def __call__(self, value: Any) -> str:
+        if isinstance(value, Fragment | jinja2.Undefined):
+            return str(value)
+        if isinstance(value, Quantity):
+            return self.quantity(value)
+        if isinstance(value, Verdict):
+            return self.outcome(value.outcome)
+        if isinstance(value, Outcome):
+            return self.outcome(value)
+        if isinstance(value, Enum) and isinstance(value.value, str):
+            return self._format.escape(value.value)
+        if isinstance(value, str):
+            return self._format.escape(value)
+        raise ConfigurationError(refusal(value, f"templates/{self._format.name}"))
+
+    def quantity(self, quantity: Quantity, *, unit: bool = True, n: bool = True, pad: str = "") -> Fragment:
+        """QUANTITY by the format's quantity template, with its unit and n where these are not in a column's header.
+
+        PAD is the text whose width stays free after it, so that the decimal points of a column stand in one line.
+        """
+        values = {"parts": parts(quantity), "quantity": quantity, "unit": unit, "n": n, "pad": pad}
+        values["pad_width"] = Fragment(len(pad) + 1)
+        return self._once("quantity", (quantity, unit, n, pad), **values)
+
+    def outcome(self, outcome: Outcome) -> Fragment:
+        """The word and the symbol of a verdict's OUTCOME by the format's verdict template."""
+        return self._once("verdict", outcome, outcome=outcome.value, symbol=Fragment(SYMBOLS[outcome.value]))
+
+    def _once(self, template: str, key: Any, **values: Any) -> Fragment:
+        if (template, key) not in self._set:
+            made = self._environment.get_template(f"{template}.{self._format.suffix}")
+            self._set[template, key] = Fragment(made.render(values).strip())
+        return self._set[template, key]
+
+
+def refusal(value: Any, place: str) -> str:
+    """Why VALUE may not be printed at PLACE."""
+    return (
+        f"{place} prints {value!r}, a raw {type(value).__name__}: a number reaches a page only as a quantity, which "
+        "knows its n, its state and its origin; print accuracy(...), count(...), parameters(...) or their like"
+    )

@@ -1,0 +1,186 @@
+"""From a table's typed cells to what a template prints: cells set, headers broken into lines, columns that may wrap.
+
+Widths are estimated in characters. That is enough to choose between "as wide as it needs" and "takes a share and
+wraps", between the text's width and the width with the margin; the typesetter does the rest.
+"""
+
+import math
+import textwrap
+from dataclasses import dataclass
+
+from report.formats import Finalize, Format, Fragment
+from report.quantities import Quantity, parts
+from report.tables import Cell, Column, Table
+from report.verdicts import Outcome
+
+HEADER_WIDTH = 12  # characters of a header's line, where the cells leave it free
+WRAPPING = 26  # a column with a longer cell wraps
+COMFORTABLE = 42  # a wrapping column wants at least this many characters a line
+LONG = 30  # more lines than this and the table may break over pages
+
+
+@dataclass(frozen=True)
+class _Room:
+    """How many characters a line of a table has, in which type, and whether it hangs into the left margin."""
+
+    characters: int
+    wide: bool
+    dense: bool
+
+
+_ROOMS = (_Room(82, False, False), _Room(95, False, True), _Room(103, True, False), _Room(120, True, True))
+
+
+@dataclass(frozen=True)
+class SetColumn:
+    """One column as a template needs it; `weight` and `share` are its part of the free and of the whole width."""
+
+    header: str
+    unit: str
+    lines: tuple[str, ...]
+    align: str
+    letter: Fragment
+    wraps: bool
+    weight: Fragment
+    share: Fragment
+
+
+@dataclass(frozen=True)
+class SetTable:
+    """A table whose cells are set in one format."""
+
+    name: str
+    number: str
+    title: str
+    note: str
+    columns: tuple[SetColumn, ...]
+    rows: tuple[tuple[Fragment, ...], ...]
+    wide: bool
+    dense: bool
+    long: bool
+
+    @property
+    def width(self) -> Fragment:
+        """The number of columns."""
+        return Fragment(len(self.columns))
+
+    @property
+    def ruled(self) -> bool:
+        """Whether thin rules part the rows: where cells wrap, white space alone does not."""
+        return any(column.wraps for column in self.columns)
+
+
+def _counts_runs(table: Table) -> bool:
+    """Whether a column of TABLE says how many runs there are, so that the cells need not."""
+    return any(column.key == "n" for column in table.columns)
+
+
+def plain(cell: Cell, *, unit: bool = False, n: bool = False) -> str:
+    """CELL as a reader sees it in a table, without markup; a quantity with its UNIT and N where they are printed."""
+    if isinstance(cell, Quantity):
+        words = parts(cell)
+        shown = (words.value, words.spread, words.unit if unit else "", f"({words.n})" if n and words.n else "")
+        return " ".join(word for word in shown if word)
+    return f"x {cell}" if isinstance(cell, Outcome) else cell  # with its symbol
+
+
+def _cells(table: Table, index: int) -> list[str]:
+    unit, n = not table.columns[index].unit, not _counts_runs(table)
+    return [plain(row[index], unit=unit, n=n) for row in table.rows]
+
+
+def _header_lines(column: Column, cells: list[str]) -> tuple[str, ...]:
+    room = max([HEADER_WIDTH, *(min(len(cell), WRAPPING) for cell in cells)])
+    return tuple(textwrap.wrap(column.header, room, break_long_words=False)) or ("",)
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """A column's header lines, its width in characters, and whether it wraps."""
+
+    lines: tuple[str, ...]
+    width: int
+    wraps: bool
+
+
+def _measure(table: Table, index: int) -> _Measure:
+    column, cells = table.columns[index], _cells(table, index)
+    lines = _header_lines(column, cells)
+    longest = max((len(cell) for cell in cells), default=0)
+    breakable = any(" " in cell for cell in cells if len(cell) > WRAPPING)
+    wraps = column.align == "left" and longest > WRAPPING and breakable
+    head = max(len(line) for line in (*lines, f"({column.unit})" if column.unit else ""))
+    return _Measure(lines, max(longest, head) + 2, wraps)
+
+
+def _columns(table: Table, measures: list[_Measure], room: int) -> tuple[SetColumn, ...]:
+    fixed = sum(measure.width for measure in measures if not measure.wraps)
+    need = [math.sqrt(measure.width) if measure.wraps else 0.0 for measure in measures]
+    free, count = max(room - fixed, 20) / room, sum(measure.wraps for measure in measures)
+    columns = []
+    for column, measure, weight in zip(table.columns, measures, need, strict=True):
+        part = weight / sum(need) if measure.wraps else 0.0
+        columns.append(
+            SetColumn(
+                column.header,
+                column.unit,
+                measure.lines,
+                column.align,
+                Fragment(column.align[0]),
+                measure.wraps,
+                Fragment(f"{part * count:.3f}"),
+                Fragment(f"{0.94 * part * free:.3f}"),
+            )
+        )
+    return tuple(columns)
+
+
+def set_table(table: Table, number: str, format: Format, finalize: Finalize) -> SetTable:
+    """TABLE with its cells set by FORMAT's templates, under NUMBER."""
+    measures = [_measure(table, index) for index in range(len(table.columns))]
+    room = _room(measures)
+    counts_runs = _counts_runs(table)
+    pads = [_longest_spread(table, index) for index in range(len(table.columns))]
+    rows = tuple(
+        tuple(
+            _set_cell(cell, column, pad, counts_runs, format, finalize)
+            for cell, column, pad in zip(row, table.columns, pads, strict=True)
+        )
+        for row in table.rows
+    )
+    columns = _columns(table, measures, room.characters)
+    long = _lines(table, columns, room.characters) > LONG
+    return SetTable(table.name, number, table.title, table.note, columns, rows, room.wide, room.dense, long)
+
+
+def _room(measures: list[_Measure]) -> _Room:
+    """The smallest room in which the columns fit, the wrapping ones with a comfortable line."""
+    need = sum(min(measure.width, COMFORTABLE) if measure.wraps else measure.width for measure in measures)
+    return next((room for room in _ROOMS if need <= room.characters), _ROOMS[-1])
+
+
+def _lines(table: Table, columns: tuple[SetColumn, ...], room: int) -> int:
+    """About how many lines the rows take."""
+    widths = [max(int(float(column.share) * room), 1) if column.wraps else 0 for column in columns]
+    return sum(
+        max([1, *(math.ceil(len(plain(cell)) / width) for cell, width in zip(row, widths, strict=True) if width)])
+        for row in table.rows
+    )
+
+
+def _longest_spread(table: Table, index: int) -> str:
+    """The longest `± …` of a right-aligned column: cells without one leave its room free, so that points align."""
+    if table.columns[index].align != "right":
+        return ""
+    cells = [row[index] for row in table.rows]
+    spreads = [parts(cell).spread for cell in cells if isinstance(cell, Quantity)]
+    return max(spreads, key=len, default="")
+
+
+def _set_cell(cell: Cell, column: Column, pad: str, counts_runs: bool, format: Format, finalize: Finalize) -> Fragment:
+    if isinstance(cell, Quantity):
+        bare = cell.is_measured and not parts(cell).spread
+        return finalize.quantity(cell, unit=not column.unit, n=not counts_runs, pad=pad if bare else "")
+    if isinstance(cell, Outcome):
+        return finalize.outcome(cell)
+    return Fragment(format.escape(cell))

@@ -1,0 +1,179 @@
+"""What can be checked of the authors' files as they stand: placeholders, typed results, citations, metadata.
+
+Nothing is built for it, so every finding has a file and a line. The build itself refuses the ones in `FATAL`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.spec import ConfigurationError
+from report.fields import read_yaml
+from report.findings import Finding
+from report.front import flat
+
+FATAL = frozenset({"placeholder", "citation-unknown", "reference-unknown"})
+HEADINGS = (
+    "Scope of Reproducibility",
+    "Methodology",
+    "Results",
+    "What was easy",
+    "What was difficult",
+    "Communication with original authors",
+)
+SUMMARY_WORDS = 400
+
+_PLACEHOLDER = re.compile(
+    r"\bTODO\b|\bFIXME\b|\bXXX\b|\bTBD\b|write (?:some ?thing|more) ?he*r?e|write some ?thing|<add\b|lorem ipsum|\bdfd\b"
+    r"|state the main claim|briefly describe|start with your overall conclusion|describe which parts"
+    r"|no exception will be allowed|template and style guide",
+    re.IGNORECASE,
+)
+_RESULT = re.compile(
+    r"(?<![\w.,-])[±+−-]?\d+(?:[.,]\d+)?\s?(?:%|pp\b|per ?cent\b|percentage points?\b)|(?<![\w.,-])(?:0\.\d{3,}|[1-9]\d\.\d{1,2})(?![\w.]*\d)"
+)
+_CITATION = re.compile(r"(?<![\w\\.])@\{?([A-Za-z0-9_][\w:.#$%&+?<>~/-]*\w)")
+_ENTRY = re.compile(r"^\s*@(?!comment|string|preamble)\w+\s*\{\s*([^,\s]+)\s*,", re.IGNORECASE | re.MULTILINE)
+_PLACED = re.compile(r"\b(table|figure)\(\s*[\"']([^\"']+)[\"']\s*\)")
+_REFERRED = re.compile(r"\bref\(\s*[\"']([^\"']+)[\"']\s*\)")
+_SECTION_ID = re.compile(r"^#+ .*\{[^}]*#([\w:.-]+)", re.MULTILINE)
+# What is not prose: code, mathematics, template brackets, comments, addresses. Blanked out, so that lines keep their place.
+_NOT_PROSE = re.compile(
+    r"^```.*?^```|^~~~.*?^~~~|<%.*?%>|<<.*?>>|<#.*?#>|<!--.*?-->|\$\$.*?\$\$|`[^`\n]*`|(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|https?://\S+",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A file of the prose: its place from the root, its text, and its text with everything blanked that is not prose."""
+
+    place: str
+    text: str
+
+    @property
+    def prose(self) -> str:
+        """The text less code, mathematics and template brackets; line breaks stay."""
+        return _NOT_PROSE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), self.text)
+
+    def at(self, position: int) -> str:
+        """`file:line` of a position in the text."""
+        return f"{self.place}:{self.text.count(chr(10), 0, position) + 1}"
+
+
+def read_sections(root: Path) -> list[Section]:
+    """The sections below ROOT in their order."""
+    paths = sorted((root / "report/paper/sections").glob("*.md"))
+    return [Section(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
+
+
+def inspect_manuscript(root: Path) -> list[Finding]:
+    """Everything that can be found without building."""
+    sections = read_sections(root)
+    return [
+        *(finding for section in sections for finding in _inspect_words(section)),
+        *_inspect_citations(root, sections),
+        *_inspect_references(sections),
+        *_inspect_summary(sections),
+        *_inspect_metadata(root),
+    ]
+
+
+def refuse_faults(root: Path) -> None:
+    """Raise ConfigurationError with every fault of the prose with which no report may be built."""
+    faults = [str(finding) for finding in inspect_manuscript(root) if finding.rule in FATAL]
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+
+
+def _inspect_words(section: Section) -> Iterator[Finding]:
+    without_templates = re.sub(r"<[%#].*?[%#]>", lambda m: re.sub(r"[^\n]", " ", m[0]), section.text, flags=re.DOTALL)
+    for found in _PLACEHOLDER.finditer(without_templates):
+        yield Finding("placeholder", section.at(found.start()), f"{found[0]!r} is no sentence of the report")
+    for found in _RESULT.finditer(section.prose):
+        yield Finding("typed-result", section.at(found.start()), f"{found[0].strip()!r} is typed by hand")
+
+
+def _inspect_citations(root: Path, sections: list[Section]) -> Iterator[Finding]:
+    path = root / "report/paper/references.bib"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    entries = {found[1]: text.count("\n", 0, found.start(1)) + 1 for found in _ENTRY.finditer(text)}
+    cited = set()
+    for section in sections:
+        for found in _CITATION.finditer(section.prose):
+            cited.add(found[1])
+            if found[1] not in entries:
+                yield Finding(
+                    "citation-unknown", section.at(found.start()), f"{found[0]!r} has no entry in references.bib"
+                )
+    for key in entries.keys() - cited:
+        yield Finding("entry-unused", f"report/paper/references.bib:{entries[key]}", f"{key!r} is not cited")
+
+
+def _inspect_references(sections: list[Section]) -> Iterator[Finding]:
+    """References against what is placed; conditions in the prose are not evaluated, the build sees to those."""
+    short = {"table": "tab", "figure": "fig"}
+    placed = {
+        f"{short[found[1]]}:{found[2]}": section.at(found.start())
+        for section in sections
+        for found in _PLACED.finditer(section.text)
+    }
+    targets = placed.keys() | {found[1] for section in sections for found in _SECTION_ID.finditer(section.text)}
+    referred = set()
+    for section in sections:
+        for found in _REFERRED.finditer(section.text):
+            referred.add(found[1])
+            if found[1] not in targets:
+                valid = ", ".join(sorted(targets))
+                message = f"ref({found[1]!r}) has no target; there are {valid}"
+                yield Finding("reference-unknown", section.at(found.start()), message)
+    for id in sorted(placed.keys() - referred):
+        yield Finding("float-unreferenced", placed[id], f"{id!r} is placed and never mentioned")
+
+
+def _inspect_summary(sections: list[Section]) -> Iterator[Finding]:
+    if not sections:
+        return
+    summary = sections[0]
+    for heading in HEADINGS:
+        if not re.search(rf"^(?:\*\*|#+ ){re.escape(heading)}", summary.text, re.MULTILINE | re.IGNORECASE):
+            yield Finding("summary-heading", f"{summary.place}:1", f"the heading {heading!r} is missing")
+    branches = re.sub(r"<% *else *%>.*?<% *endif", "<% endif", summary.text, flags=re.DOTALL)  # one branch is printed
+    words = len(re.findall(r"\w[\w'’-]*", re.sub(r"<[%#].*?[%#]>", " ", branches, flags=re.DOTALL)))
+    if words > SUMMARY_WORDS:
+        yield Finding(
+            "summary-long",
+            f"{summary.place}:1",
+            "the summary is too long",
+            f"at most {SUMMARY_WORDS} words",
+            f"{words} words",
+        )
+
+
+def _inspect_metadata(root: Path) -> Iterator[Finding]:
+    place, metadata = "report/paper/metadata.yaml", read_yaml(root / "report/paper/metadata.yaml")
+    for field in (
+        "title",
+        "authors",
+        "affiliations",
+        "keywords",
+        "abstract",
+        "type",
+        "domain",
+        "language",
+        "bibliography",
+    ):
+        if not metadata.get(field):
+            yield Finding("metadata-incomplete", place, f"the field {field!r} is missing or empty")
+    for field, part in (("code", "url"), ("replication", "cite"), ("replication", "url")):
+        if not flat(metadata, field).get(part):
+            yield Finding("metadata-incomplete", place, f"{field}: {part!r} is missing or empty")
+    contacts = [author for author in metadata.get("authors") or [] if "*" in str(author.get("affiliations", ""))]
+    if len(contacts) != 1:
+        yield Finding(
+            "metadata-incomplete", place, "authors: the contact's star", "exactly one author with *", f"{len(contacts)}"
+        )
+    for number, text in enumerate((root / place).read_text(encoding="utf-8").splitlines(), 1):
+        if "example.org" in text.partition("#")[0]:
+            yield Finding("metadata-example", f"{place}:{number}", text.strip())

@@ -1,0 +1,135 @@
+"""What others reported, as original.csv quotes it: each number with its source and how certain it is."""
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.spec import ConfigurationError, FrozenMapping, State
+from report.fields import line, refuse
+from report.quantities import Fidelity, Kind, Quantity, Tier
+
+EARLIER = "earlier report"
+PREFIXES = ("", "more than", "at least")
+CSV_COLUMNS = (
+    "id",
+    "who",
+    "prefix",
+    "accuracy_pct",
+    "parameters_thousands",
+    "dataset",
+    "cell",
+    "epochs",
+    "recipe",
+    "train_images",
+    "source",
+    "certainty",
+    "note",
+)
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """One row of original.csv: a result that others reported, as they print it. Fields are the file's columns."""
+
+    id: str
+    who: str
+    prefix: str
+    accuracy_pct: str
+    parameters_thousands: str
+    dataset: str
+    cell: Mapping[str, int]
+    epochs: int | None
+    recipe: str
+    train_images: int | None
+    source: str
+    certainty: str
+    note: str
+
+    @property
+    def accuracy(self) -> Quantity:
+        """The accuracy, printed as it was quoted."""
+        if not self.accuracy_pct:
+            raise ConfigurationError(f"original.csv: {self.id!r} quotes no accuracy")
+        return self._quantity("accuracy", Kind.ACCURACY, float(self.accuracy_pct) / 100, self.accuracy_pct)
+
+    @property
+    def parameters(self) -> Quantity:
+        """The parameter count, in thousands as it was quoted."""
+        if not self.parameters_thousands:
+            raise ConfigurationError(f"original.csv: {self.id!r} quotes no parameter count")
+        text = self.parameters_thousands
+        return self._quantity("parameters", Kind.PARAMETERS, 1000 * float(text), f"{text} k")
+
+    def _quantity(self, what: str, kind: Kind, value: float, text: str) -> Quantity:
+        fidelity = Fidelity(self.dataset, self.epochs, self.recipe or None, None, self.train_images)
+        note = "; ".join(part for part in (self.certainty, self.note) if part)
+        return Quantity(
+            f"original/{self.id}/{what}",
+            kind,
+            value,
+            State.MEASURED,
+            fidelity=fidelity,
+            origin=(self.source,),
+            aggregate=f"{what} reported by: {self.who} ({note})",
+            tier=Tier.QUOTED,
+            quoted=f"{self.prefix} {text}".strip(),
+        )
+
+
+def read_original(path: Path) -> dict[str, Quoted]:
+    """The rows of PATH by id. Raises ConfigurationError with file and row for an unknown column or a bad value."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(line for line in file if not line.startswith("#"))
+            if tuple(rows.fieldnames or ()) != CSV_COLUMNS:
+                refuse(f"{path.name}: columns", list(rows.fieldnames or ()), f"exactly {', '.join(CSV_COLUMNS)}")
+            listed = [_quoted(row, f"{path.name}: row {number}") for number, row in enumerate(rows, 1)]
+    except OSError as error:
+        raise ConfigurationError(f"{path.name}: cannot be read: {error.strerror}; expected {path}") from error
+    found: dict[str, Quoted] = {}
+    for quoted in listed:
+        if quoted.id in found:
+            raise ConfigurationError(f"{path.name}: the id {quoted.id!r} stands twice; give each row its own")
+        found[quoted.id] = quoted
+    return found
+
+
+def _quoted(row: Mapping[str, Any], place: str) -> Quoted:
+    if None in row or None in row.values():
+        found = "more" if None in row else "fewer"
+        raise ConfigurationError(f"{place}: {row['id']!r} has {found} than {len(CSV_COLUMNS)} fields; quote its commas")
+    for name in ("id", "who", "dataset", "source", "certainty"):
+        line(row[name], f"{place}: {name}")
+    if row["prefix"] not in PREFIXES:
+        refuse(f"{place}: prefix", row["prefix"], " | ".join(map(repr, PREFIXES)))
+    for name in ("accuracy_pct", "parameters_thousands"):
+        if row[name] and not _is_number(row[name]):
+            refuse(f"{place}: {name}", row[name], "a number or nothing")
+    if row["accuracy_pct"] and not 0 <= float(row["accuracy_pct"]) <= 100:
+        refuse(f"{place}: accuracy_pct", row["accuracy_pct"], "per cent, 0 to 100")
+    whole = {name: _whole(row[name], f"{place}: {name}") for name in ("epochs", "train_images")}
+    return Quoted(**{**row, **whole, "cell": _cell(row["cell"], f"{place}: cell")})
+
+
+def _cell(text: str, place: str) -> Mapping[str, int]:
+    """`width=256 depth=8` as a mapping."""
+    pairs = [part.partition("=") for part in text.split()]
+    if any(not name or not value.isdigit() for name, _, value in pairs):
+        refuse(place, text, "name=number pairs, separated by spaces")
+    return FrozenMapping({name: int(value) for name, _, value in pairs})
+
+
+def _whole(text: str, place: str) -> int | None:
+    if text and not text.isdigit():
+        refuse(place, text, "a whole number or nothing")
+    return int(text) if text else None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

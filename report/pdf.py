@@ -1,0 +1,108 @@
+"""The PDF: by the embedded typesetter, or by latexmk where TeX is installed; the same sources give the same bytes."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unicodedata
+from pathlib import Path
+
+from experiments.spec import MissingTool, ReproductionError
+
+ENGINES = ("typst", "latexmk")
+EPOCH = "946684800"  # 2000-01-01: the date that the typesetter writes where it must write one
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega"
+)
+_STANDINS = {
+    "→": r"\rightarrow",
+    "←": r"\leftarrow",
+    "↔": r"\leftrightarrow",
+    "−": "-",
+    "≥": r"\geq",
+    "≤": r"\leq",
+    "≈": r"\approx",
+    "≠": r"\neq",
+    "∞": r"\infty",
+    "√": r"\surd",
+    "✓": r"\checkmark",
+    "✗": r"\boldsymbol{\times}",
+    "◐": r"\odot",
+    "○": r"\circ",
+    "·": r"\cdot",
+}
+# Latin, and the punctuation that every text font of TeX has.
+_COMMON = re.compile(
+    r"[\x00-\u017f\u2002-\u200b\u2010-\u2015\u2018-\u201e\u2020-\u2022\u2026\u2030\u2039\u203a\u20ac\u2122]"
+)
+
+
+def standins(text: str) -> list[tuple[str, str, str]]:
+    """The characters of TEXT that a TeX font may lack, each with its code and the LaTeX that stands in for it."""
+    rare = sorted({character for character in text if not _COMMON.match(character)})
+    return [(character, f"{ord(character):04X}", _standin(character)) for character in rare]
+
+
+def _standin(character: str) -> str:
+    if character in _STANDINS:
+        return rf"\ensuremath{{{_STANDINS[character]}}}"
+    words = unicodedata.name(character, "").lower().split()
+    if words[:1] == ["greek"] and words[-1] in _GREEK.split() and len(words) == 4 and words[1] == "small":
+        return rf"\ensuremath{{\{words[-1]}}}"
+    return rf"\missing{{{ord(character):04X}}}"
+
+
+def pdf_by_typst(source: Path) -> bytes:
+    """The PDF of SOURCE, with the fonts of the wheel only, so that every machine makes the same."""
+    import typst
+
+    try:
+        return typst.compile(
+            source, root=source.parent, ignore_system_fonts=_needs_no_other_font(source), timestamp=int(EPOCH)
+        )
+    except typst.TypstError as error:
+        raise ReproductionError(f"typst refuses {source.name}: {error}") from error
+
+
+def _needs_no_other_font(source: Path) -> bool:
+    """Whether the embedded fonts have all characters; for Chinese or Arabic those of the machine are asked too."""
+    return not re.search(r"[\u0590-\u1dff\u2e80-\ufaff\U00020000-\U0003ffff]", source.read_text(encoding="utf-8"))
+
+
+def pdf_of_svg(folder: Path, name: str) -> bytes:
+    """FOLDER/<name>.svg as a PDF of its own size, for LaTeX; vectors stay vectors."""
+    import typst
+
+    page = f'#set page(width: auto, height: auto, margin: 0pt)\n#image("{name}.svg")'
+    with tempfile.NamedTemporaryFile("w", suffix=".typ", dir=folder, encoding="utf-8") as file:
+        file.write(page)
+        file.flush()
+        return typst.compile(file.name, root=folder, ignore_system_fonts=True, timestamp=int(EPOCH), pdf_tags=False)
+
+
+def pdf_by_latexmk(folder: Path, name: str = "report.tex") -> bytes:
+    """The PDF of FOLDER/NAME by latexmk and xelatex, built beside it in a temporary folder.
+
+    Raises MissingTool where latexmk or xelatex is not installed, ReproductionError with TeX's own words where it fails.
+    """
+    for tool in ("latexmk", "xelatex"):
+        if shutil.which(tool) is None:
+            raise MissingTool(f"{tool} is not there; install TeX Live (latexmk, xelatex) or build with --pdf typst")
+    with tempfile.TemporaryDirectory() as place:
+        command = ["latexmk", "-xelatex", "-interaction=nonstopmode", "-halt-on-error", f"-outdir={place}", name]
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, "FORCE_SOURCE_DATE": "1"}
+        run = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False
+        )
+        made = Path(place, Path(name).with_suffix(".pdf"))
+        if run.returncode or not made.is_file():
+            raise ReproductionError(f"latexmk refuses {name}:\n{_tex_error(run.stdout)}")
+        return made.read_bytes()
+
+
+def _tex_error(log: str) -> str:
+    """The lines of a TeX log that say what is wrong."""
+    lines = log.splitlines()
+    wrong = [index for index, line in enumerate(lines) if line.startswith("!")]
+    return "\n".join(lines[wrong[0] : wrong[0] + 8]) if wrong else "\n".join(lines[-8:])

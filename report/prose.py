@@ -1,0 +1,245 @@
+"""The authors' prose: Jinja fills in quantities, tables, figures and references, pandoc turns it into every format.
+
+The prose is filled in once for all formats: a quantity brings its own words in each of them as raw pieces of Markdown
+(`` `…`{=latex}`…`{=html} ``), and of these pandoc's filter keeps the ones of the format it writes. Numbers of tables and
+figures follow the order in which the prose places them, so it is filled in twice: first to see the order.
+"""
+
+import json
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import jinja2
+
+from experiments.spec import ConfigurationError, MissingTool, ReproductionError
+from report.formats import ANGLE, Fragment, compiled, escape_prose, refusal
+from report.quantities import Quantity
+from report.verdicts import Outcome, Verdict
+
+RAW = {"markdown": "gfm", "latex": "latex", "html": "html", "typst": "typst"}
+BACK_MATTER = "90"  # sections numbered from here on stand behind the references
+REFERENCES = "# References {.unnumbered}\n\n::: {#refs}\n:::"
+KINDS = {"tab": "Table", "fig": "Figure"}
+
+Pieces = Mapping[str, str]  # one thing in every format: format name -> its text in that format's language
+
+
+def raw_inline(pieces: Pieces) -> Fragment:
+    """PIECES as raw inline Markdown."""
+    return Fragment("".join(_raw_span(" ".join(text.split("\n")), RAW[name]) for name, text in pieces.items()))
+
+
+def raw_block(pieces: Pieces) -> Fragment:
+    """PIECES as raw blocks of Markdown."""
+    blocks = []
+    for name, text in pieces.items():
+        fence = "`" * max(3, _longest_run(text) + 1)
+        blocks.append(f"\n\n{fence}{{={RAW[name]}}}\n{text}\n{fence}\n\n")
+    return Fragment("".join(blocks))
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)
+
+
+def _raw_span(text: str, format: str) -> str:
+    fence = "`" * (_longest_run(text) + 1)
+    edge = " " if text[:1] == "`" or text[-1:] == "`" else ""
+    return f"{fence}{edge}{text}{edge}{fence}{{={format}}}"
+
+
+@dataclass
+class Placements:
+    """Which tables and figures the prose has placed so far, in order; `numbers` are the final ones by `tab:…`, `fig:…`."""
+
+    placed: list[str] = field(default_factory=list)
+    numbers: dict[str, str] = field(default_factory=dict)
+
+    def place(self, id: str) -> None:
+        """Note that ID is placed here. Raises ConfigurationError at the second time."""
+        if id in self.placed:
+            raise ConfigurationError(f"{id!r} is placed twice; place it once and refer to it with ref({id!r})")
+        self.placed.append(id)
+
+    def settle(self) -> None:
+        """Number what was placed, tables and figures apart, and begin anew."""
+        for kind in KINDS:
+            ids = [id for id in self.placed if id.startswith(f"{kind}:")]
+            self.numbers |= {id: str(number) for number, id in enumerate(ids, 1)}
+        self.placed.clear()
+
+    def reference(self, id: str) -> Fragment:
+        """`Table 1` with a link to it, as Markdown; for `sec:…` an empty link that pandoc's filter fills."""
+        kind = id.partition(":")[0]
+        if kind == "sec":
+            return Fragment(f"[](#{id})")
+        if id not in self.numbers:
+            valid = ", ".join(sorted(self.numbers)) or "nothing"
+            raise ConfigurationError(f"ref({id!r}) refers to what the prose does not place; it places {valid}")
+        return Fragment(f"[{KINDS[kind]}\N{NO-BREAK SPACE}{self.numbers[id]}](#{id})")
+
+
+@dataclass(frozen=True)
+class Setters:
+    """How things are set in every format at once."""
+
+    quantity: Callable[[Quantity], Pieces]
+    outcome: Callable[[Outcome], Pieces]
+    table: Callable[[str, str], Pieces]  # name, number
+    figure: Callable[[str, str], Pieces]
+
+
+def fill_in(
+    folder: Path,
+    names: Mapping[str, Any],
+    setters: Setters,
+    seen: Callable[[Quantity], Any],
+    cache: Path | None = None,
+) -> str:
+    """The sections in FOLDER as one text of Markdown, with NAMES filled in.
+
+    SEEN is told of every quantity that is printed. Raises ConfigurationError, naming file and line, for an unknown name,
+    a raw number, a table placed twice, a reference to nothing.
+    """
+    placements = Placements()
+    sections = sorted(path.name for path in folder.glob("*.md"))
+    if not sections:
+        raise ConfigurationError(f"{folder}: there is no section; expected files such as 00-summary.md")
+    made = _environment(folder, setters, seen, cache)
+    for is_final in (False, True):
+        made.globals |= {**names, **_placing(placements, setters, is_final)}
+        texts = [_render(made, name, folder) for name in sections]
+        if not is_final:
+            placements.settle()
+    front = [text for name, text in zip(sections, texts, strict=True) if name < BACK_MATTER]
+    back = [text for name, text in zip(sections, texts, strict=True) if name >= BACK_MATTER]
+    return "\n\n".join([*front, REFERENCES, *back])
+
+
+def _placing(placements: Placements, setters: Setters, is_final: bool) -> dict[str, Callable[[str], Fragment]]:
+    def placer(kind: str, set_it: Callable[[str, str], Pieces]) -> Callable[[str], Fragment]:
+        def place(name: str) -> Fragment:
+            placements.place(f"{kind}:{name}")
+            return raw_block(set_it(name, placements.numbers[f"{kind}:{name}"])) if is_final else Fragment("")
+
+        return place
+
+    def ref(id: str) -> Fragment:
+        if id.partition(":")[0] not in (*KINDS, "sec"):
+            raise ConfigurationError(f"ref({id!r}): a reference begins with tab:, fig: or sec:")
+        return placements.reference(id) if is_final else Fragment("")
+
+    return {"table": placer("tab", setters.table), "figure": placer("fig", setters.figure), "ref": ref}
+
+
+def _environment(
+    folder: Path, setters: Setters, seen: Callable[[Quantity], Any], cache: Path | None
+) -> jinja2.Environment:
+    def finalize(value: Any) -> str:
+        if isinstance(value, Fragment | jinja2.Undefined):
+            return str(value)
+        if isinstance(value, Quantity):
+            seen(value)
+            return raw_inline(setters.quantity(value))
+        if isinstance(value, Verdict | Outcome):
+            return raw_inline(setters.outcome(value.outcome if isinstance(value, Verdict) else value))
+        if isinstance(value, str):
+            return escape_prose(value)
+        raise ConfigurationError(refusal(value, "the prose"))
+
+    return jinja2.Environment(
+        bytecode_cache=compiled(cache),
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        **ANGLE,
+    )
+
+
+def _render(made: jinja2.Environment, name: str, folder: Path) -> str:
+    place = f"{folder.parent.parent.name}/{folder.parent.name}/{folder.name}/{name}"
+    try:
+        return made.get_template(name).render()
+    except jinja2.TemplateSyntaxError as error:
+        raise ConfigurationError(f"{place}:{error.lineno}: {error.message}") from error
+    except jinja2.UndefinedError as error:
+        line = _line(error.__traceback__, folder / name)
+        valid = ", ".join(sorted(key for key in made.globals if key not in _BUILT_IN))
+        raise ConfigurationError(f"{place}:{line}: {error.message}; the prose may use {valid}") from error
+    except (ReproductionError, TypeError) as error:
+        line = _line(error.__traceback__, folder / name)
+        raise ConfigurationError(f"{place}:{line}: {error}") from error
+
+
+_BUILT_IN = frozenset(jinja2.Environment().globals)
+
+
+def _line(trace: TracebackType | None, path: Path) -> int:
+    """The line of PATH in which an error arose: Jinja leaves it in the traceback."""
+    line = 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+@dataclass(frozen=True)
+class Prose:
+    """The prose in every format, and the headings for a list of contents."""
+
+    bodies: Pieces
+    contents: tuple[Mapping[str, Any], ...]
+
+
+def pandoc_binary() -> str:
+    """Where pandoc is: that of the wheel, called directly because starting Python for it would double its time."""
+    import pypandoc
+
+    try:
+        return pypandoc.get_pandoc_path()
+    except OSError as error:
+        raise MissingTool("pandoc is not there; install the wheel pypandoc-binary") from error
+
+
+class Conversion:
+    """Pandoc at work on TEXT; `finish` waits for it. Use as a context manager, which keeps its temporary folder.
+
+    Citations come from PAPER/references.bib in the style PAPER/numeric.csl.
+    """
+
+    def __init__(self, text: str, paper: Path, filter_path: Path) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        source, self._out = Path(self._folder.name, "prose.md"), Path(self._folder.name, "prose")
+        source.write_text(text, encoding="utf-8")
+        command = [pandoc_binary(), "lua", str(filter_path), str(source)]
+        command += [str(paper / "references.bib"), str(paper / "numeric.csl"), str(self._out)]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with self._process as process:  # closes its pipe and waits
+            process.kill()
+        self._folder.cleanup()
+
+    def finish(self) -> Prose:
+        """The prose in every format. Raises ConfigurationError with pandoc's own words where it refuses the text."""
+        _, complaints = self._process.communicate()
+        if self._process.returncode or complaints.strip():
+            raise ConfigurationError(f"pandoc: {complaints.strip() or f'ended with {self._process.returncode}'}")
+        bodies = {name: self._out.with_suffix(f".{name}").read_text(encoding="utf-8").rstrip("\n") for name in RAW}
+        contents = json.loads(self._out.with_suffix(".toc").read_text(encoding="utf-8"))
+        return Prose(bodies, tuple(contents))

@@ -1,0 +1,119 @@
+"""The report: records and prose in, report/out out. Written to a folder beside it and swapped in whole at the end.
+
+What takes time goes on side by side: a second process draws the figures while this one reads the records, and pandoc
+turns the prose into every format at once. A build that fails leaves the old report as it was.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.spec import ConfigurationError, Incomplete, State
+from report import freshness
+from report.compose import Composer, begin_drawing
+from report.context import Context, build_context
+from report.drawing import Studio
+from report.evidence import price_text
+from report.figures import build_figures
+from report.manuscript import refuse_faults
+from report.pdf import ENGINES
+
+OUTPUTS = ("markdown", "latex", "html", "pdf")
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build left: the folder, its files by name, and what is still missing, in words."""
+
+    out: Path
+    files: tuple[str, ...]
+    missing: tuple[str, ...]
+    context: Context
+
+    def __str__(self) -> str:
+        where = os.path.relpath(self.out)
+        if not self.missing:
+            return f"{where}: {len(self.files)} files; every planned run is recorded"
+        return "\n".join([f"{where}: {len(self.files)} files; still to run:", *(f"  {line}" for line in self.missing)])
+
+
+def build_report(
+    root: Path,
+    *,
+    out: Path | None = None,
+    smoke: bool = False,
+    formats: Iterable[str] | None = None,
+    pdf: str = "typst",
+    require_complete: bool = False,
+) -> Built:
+    """The report of the repository at ROOT in OUT (report/out), in FORMATS (all), its PDF by the engine PDF.
+
+    Raises ReproductionError: for a mistake in what the authors write, with file and line; `Incomplete` where
+    REQUIRE_COMPLETE and runs are missing; `MissingTool` where pandoc, typst or latexmk is not there.
+    """
+    wanted = _wanted(formats, pdf)
+    standard = out is None and formats is None and pdf == "typst" and not smoke
+    snapshot = freshness.begin(root) if standard else None
+    out = out or root / "report" / "out"
+    refuse_faults(root)
+    with Studio() as studio, _swapped_in(out) as folder:
+        context = build_context(root, smoke=smoke)
+        missing = missing_runs(context)
+        if require_complete and missing:
+            raise Incomplete("runs are missing:\n" + "\n".join(missing))
+        figures = build_figures(root / "report/paper/figures.yaml", context.evidence, context.facts.original)
+        drawn = begin_drawing(figures.values(), folder / "figures", studio, root / ".cache/figures")
+        composer = Composer(root, context, figures, folder)
+        composer.write(wanted, pdf, drawn)
+        files = tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
+    if snapshot is not None:
+        freshness.remember(root, snapshot)
+    return Built(out, files, missing, context)
+
+
+def missing_runs(context: Context) -> tuple[str, ...]:
+    """What is planned and not measured, a line a group: `earlier-40: 6 runs to come, about 3.1 h (a guess)`."""
+    lines = []
+    for group in context.evidence.groups:
+        waiting = [status for status in context.evidence.runs(group) if status.state is not State.MEASURED]
+        if waiting:
+            lines.append(f"{group}: {price_text(waiting)}")
+    return tuple(lines)
+
+
+def _wanted(formats: Iterable[str] | None, pdf: str) -> tuple[str, ...]:
+    if pdf not in ENGINES:
+        raise ConfigurationError(f"pdf: found {pdf!r}; expected {' | '.join(ENGINES)}")
+    wanted = tuple(OUTPUTS if formats is None else formats)
+    for name in wanted:
+        if name not in OUTPUTS:
+            raise ConfigurationError(f"formats: found {name!r}; expected any of {', '.join(OUTPUTS)}")
+    return wanted
+
+
+class _swapped_in:
+    """A folder to write to, which takes the place of OUT when the block ends well and vanishes when it does not."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+
+    def __enter__(self) -> Path:
+        self._out.parent.mkdir(parents=True, exist_ok=True)
+        self._new = Path(tempfile.mkdtemp(prefix=f".{self._out.name}-", dir=self._out.parent))
+        self._new.chmod(0o755)
+        for name in ("figures", "tables"):
+            (self._new / name).mkdir()
+        return self._new
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            old = self._new.with_name(f"{self._new.name}-old")
+            if self._out.exists():
+                self._out.rename(old)
+            self._new.rename(self._out)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            shutil.rmtree(self._new, ignore_errors=True)

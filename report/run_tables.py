@@ -1,0 +1,215 @@
+"""The tables of procedure: settings beside the originals', every run, what is missing, machines, cost."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from experiments.spec import Record, State
+from experiments.status import RunStatus
+from report.evidence import ACCURACY, setting_of
+from report.facts import Facts, run_accuracy, run_number, total
+from report.quantities import Kind, Quantity, Tier, count, spell
+from report.result_tables import DASH, Declaration
+from report.tables import Cell, Column, Table
+from report.verdicts import NOT_RECORDED, setting_text
+
+PROVENANCE = ("cpu", "gpu", "driver", "device_class", "threads", "platform", "python")
+
+
+def settings(declared: Declaration, facts: Facts) -> Table:
+    """One line a setting: each original's value and, beside it, what our runs of the matching group resolved."""
+    protocols = {name: facts.claims.protocols[name] for name in declared.options["protocols"]}
+    groups: dict[str, str] = declared.options["groups"]
+    recorded = {name: facts.evidence.recorded(group) for name, group in groups.items()}
+    names = dict.fromkeys(name for protocol in protocols.values() for name in protocol.settings)
+    rows: list[tuple[Cell, ...]] = []
+    differing = 0
+    for name in names:
+        row: list[Cell] = [name.replace("_", " ")]
+        for id, protocol in protocols.items():
+            wanted = setting_text(protocol.settings[name]) if name in protocol.settings else DASH
+            row.append(wanted)
+            if id in groups:
+                ours = shared_setting(recorded[id], name)
+                differs = wanted != DASH and ours not in ("pending", wanted)
+                differing += differs
+                row.append(f"{ours} (differs)" if differs else ours)
+        rows.append(tuple(row))
+    columns = [Column("setting", "Setting")]
+    for id, protocol in protocols.items():
+        columns.append(Column(id.replace("-", "_"), protocol.title.capitalize()))
+        if id in groups:
+            columns.append(Column(f"ours_{id.replace('-', '_')}", f"Ours, {groups[id]}"))
+    have = [groups[id] for id, records in recorded.items() if records]
+    finding = "No group is recorded yet."
+    if have:
+        finding = f"Recorded groups: {', '.join(have)}; {differing or 'no'} settings differ from their originals'."
+    return declared.table(finding, tuple(columns), rows)
+
+
+def shared_setting(records: Iterable[Record], name: str) -> str:
+    """The setting in all RECORDS as text, several values listed; `pending` without records."""
+    values = {setting_text(setting_of(record, name, NOT_RECORDED)) for record in records}
+    return ", ".join(sorted(values)) if values else "pending"
+
+
+def runs(declared: Declaration, facts: Facts) -> Table:
+    """One line a run of the plan: its state and, where it is measured, accuracy, time and device."""
+    rows = [_run_row(status) for status in facts.evidence.runs()]
+    columns = (
+        Column("run", "Run"),
+        Column("state", "State"),
+        Column("accuracy", "Accuracy", "%", "right"),
+        Column("seconds", "Time", "s", "right"),
+        Column("device", "Device"),
+    )
+    tally = Counter(status.state for status in facts.evidence.runs())
+    finding = ", ".join(f"{tally[state]} {state.value}" for state in State if tally[state])
+    return declared.table(f"{finding}." if finding else "", columns, rows)
+
+
+def _run_row(status: RunStatus) -> tuple[Cell, ...]:
+    record = status.record
+    waits = status.state is State.PENDING or not status.why
+    state = status.state.value if waits else f"{status.state.value}: {status.why}"
+    if status.state is not State.MEASURED or record is None:
+        return status.run.name, state, DASH, DASH, DASH
+    accuracy = run_accuracy(record) if ACCURACY in record.metrics else DASH
+    seconds = run_number(record, "seconds", Kind.SECONDS) or DASH
+    return status.run.name, state, accuracy, seconds, device_of(record)
+
+
+def device_of(record: Record) -> str:
+    """What the run was computed on, in words: the GPU, else the CPU with its threads."""
+    gpu = record.provenance.get("gpu")
+    if gpu:
+        return str(gpu)
+    threads = record.provenance.get("threads")
+    return f"{record.provenance.get('cpu')} ({threads} thread{'s' if threads != 1 else ''})"
+
+
+def missing(declared: Declaration, facts: Facts) -> Table:
+    """One line a group that is not complete: the question it would answer, what it waits for, and the price."""
+    rows: list[tuple[Cell, ...]] = []
+    for name, group in facts.evidence.groups.items():
+        waiting = [status for status in facts.evidence.runs(name) if status.state is not State.MEASURED]
+        if waiting:
+            tally = Counter(status.state for status in waiting)
+            states = ", ".join(f"{tally[state]} {state.value}" for state in State if tally[state])
+            rows.append((name, group.question, states, price(f"price/{name}", waiting)))
+    columns = (
+        Column("group", "Group"),
+        Column("question", "Question it would answer"),
+        Column("runs", "Runs"),
+        Column("hours", "Price", "h", "right"),
+    )
+    waiting = [status for status in facts.evidence.runs() if status.state is not State.MEASURED]
+    if not waiting:
+        return declared.table("Nothing: every planned run is recorded.", columns, rows)
+    hours = spell(Kind.HOURS, price("price", waiting).value or 0.0)
+    return declared.table(f"{len(waiting)} runs, about {hours} in all.", columns, rows)
+
+
+def price(id: str, waiting: Iterable[RunStatus]) -> Quantity:
+    """The hours that runs not measured yet would take."""
+    listed = [status.price for status in waiting if status.state is not State.MEASURED]
+    guessed = any(item.basis == "guess" for item in listed)
+    basis = "an assumed speed: a guess" if guessed else "recorded runs"
+    devices = ", ".join(sorted({item.device_class for item in listed}))
+    aggregate = f"price of {len(listed)} runs, from {basis}" + (f" ({devices})" if devices else "")
+    hours = math.fsum(item.seconds for item in listed) / 3600
+    return Quantity(id, Kind.HOURS, hours, aggregate=aggregate, tier=Tier.COMPUTED)
+
+
+def environment(declared: Declaration, facts: Facts) -> Table:
+    """One line a fact of the machines and versions, with the number of runs it holds for."""
+    records = facts.evidence.recorded()
+    rows: list[tuple[Cell, ...]] = []
+    for name in PROVENANCE:
+        rows.extend(_environment_rows(name, [record.provenance.get(name) for record in records]))
+    for package in sorted({package for record in records for package in record.provenance["versions"]}):
+        versions = [record.provenance["versions"].get(package) for record in records]
+        rows.extend(_environment_rows(package, versions))
+    columns = (Column("name", "What"), Column("value", "Value"), Column("runs", "Runs", align="right"))
+    devices = sorted({device_of(record) for record in records})
+    finding = f"{len(records)} runs on: {'; '.join(devices)}." if records else "No run is recorded yet."
+    return declared.table(finding, columns, rows)
+
+
+def _environment_rows(name: str, values: list[Any]) -> list[tuple[Cell, ...]]:
+    tally = Counter(str(value) for value in values if value is not None)
+    return [
+        (
+            name.replace("_", " "),
+            value,
+            count(f"environment/{name}/{value}", number, f"recorded runs with {name} {value}"),
+        )
+        for value, number in sorted(tally.items())
+    ]
+
+
+def cost(declared: Declaration, facts: Facts) -> Table:
+    """One line a group with records, and the total: runs, attempts, hours, time a run, memory, energy."""
+    rows: list[tuple[Cell, ...]] = []
+    for name in facts.evidence.groups:
+        if records := facts.evidence.recorded(name):
+            rows.append((name, *cost_quantities(name, records)))
+    everything = facts.evidence.recorded()
+    if everything:
+        rows.append(("all, each run once", *cost_quantities("all", everything)))
+    columns = (
+        Column("group", "Group"),
+        Column("runs", "Runs", align="right"),
+        Column("attempts", "Attempts", align="right"),
+        Column("hours", "Time", "h", "right"),
+        Column("seconds", "A run", "s", "right"),
+        Column("memory", "Peak memory", "MiB", "right"),
+        Column("energy", "Energy", "kWh", "right"),
+    )
+    hours = math.fsum(record.cost["seconds"] or 0.0 for record in everything) / 3600
+    finding = "No run is recorded yet."
+    if everything:
+        finding = f"{len(everything)} run{'s' if len(everything) != 1 else ''}, {spell(Kind.HOURS, hours)} in all."
+    return declared.table(finding, columns, rows)
+
+
+def cost_quantities(name: str, records: tuple[Record, ...]) -> tuple[Cell, ...]:
+    """Runs, attempts, hours, mean seconds a run, largest peak memory, energy of RECORDS (at least one)."""
+    time = "wall-clock time of the recorded runs"
+    return (
+        count(f"cost/{name}/runs", len(records), "recorded runs", origin=(record.run for record in records)),
+        total(f"cost/{name}/attempts", Kind.COUNT, records, "attempts", "attempts of the recorded runs"),
+        total(f"cost/{name}/hours", Kind.HOURS, records, "seconds", time, 1 / 3600),
+        seconds_a_run(name, records),
+        peak_memory(name, records) or DASH,
+        energy(name, records) or DASH,
+    )
+
+
+def seconds_a_run(name: str, records: tuple[Record, ...]) -> Quantity:
+    """The mean wall-clock time of RECORDS."""
+    value = math.fsum(float(record.cost["seconds"] or 0.0) for record in records) / len(records)
+    return _measured(f"cost/{name}/seconds-a-run", Kind.SECONDS, value, records, "mean wall-clock time of a run")
+
+
+def peak_memory(name: str, records: tuple[Record, ...]) -> Quantity | None:
+    """The largest peak memory of RECORDS in MiB; None where none was read."""
+    peaks = [float(value) for record in records if (value := record.cost.get("peak_memory_mib")) is not None]
+    if not peaks:
+        return None
+    return _measured(f"cost/{name}/memory", Kind.MEMORY, max(peaks), records, "largest peak memory of a run")
+
+
+def energy(name: str, records: tuple[Record, ...]) -> Quantity | None:
+    """The energy of RECORDS in kWh; None unless it was read in every run."""
+    joules = [record.cost.get("energy_joules") for record in records]
+    if not joules or None in joules:
+        return None
+    value = math.fsum(float(value or 0.0) for value in joules) / 3.6e6
+    return _measured(f"cost/{name}/energy", Kind.NUMBER, value, records, "energy of the device, in kWh")
+
+
+def _measured(id: str, kind: Kind, value: float, records: tuple[Record, ...], aggregate: str) -> Quantity:
+    origin = tuple(record.run for record in records)
+    return Quantity(id, kind, value, origin=origin, aggregate=aggregate, tier=Tier.RUN_HERE)

@@ -1,0 +1,209 @@
+"""Intervals and tests as pure functions of numbers: t, Welch, equivalence, trend, prediction, Wilson, Holm.
+
+Inputs are fractions or whatever unit the caller keeps to; outputs have the same unit. NaN and infinities are refused.
+Intervals are t intervals throughout: below ten runs a bootstrap covers far less than it says.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+
+from experiments.spec import ReproductionError
+from report.student import two_sided_quantile, upper_tail
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Two bounds, low <= high."""
+
+    low: float
+    high: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def is_inside(self, other: "Interval") -> bool:
+        """Whether all of it lies strictly between the bounds of OTHER."""
+        return other.low < self.low and self.high < other.high
+
+
+@dataclass(frozen=True)
+class Summary:
+    """n values: their mean; standard deviation and standard error (both n >= 2 only) and degrees of freedom."""
+
+    n: int
+    mean: float
+    sd: float | None
+    error: float | None
+
+    def interval(self, confidence: float = 0.95) -> Interval:
+        """The t interval of the mean. Raises ReproductionError for a single value."""
+        if self.error is None:
+            raise ReproductionError("an interval needs at least two values, found 1: record another seed")
+        return _around(self.mean, self.error, self.n - 1, confidence)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An estimated difference with its standard error and degrees of freedom; tests and intervals follow from these."""
+
+    difference: float
+    error: float
+    degrees: float
+
+    def interval(self, confidence: float = 0.95) -> Interval:
+        """The two-sided t interval of the difference."""
+        return _around(self.difference, self.error, self.degrees, confidence)
+
+    def p_greater(self, than: float = 0.0) -> float:
+        """One-sided p: how often a true difference of THAN would give one at least this large."""
+        return _tail(self.difference - than, self.error, self.degrees)
+
+    def p_less(self, than: float = 0.0) -> float:
+        """One-sided p: how often a true difference of THAN would give one at most this large."""
+        return _tail(than - self.difference, self.error, self.degrees)
+
+    def p_equivalent(self, margin: float) -> float:
+        """Two one-sided tests (Schuirmann 1987): small where the difference is shown to lie within +-MARGIN."""
+        _check_margin(margin)
+        return max(self.p_greater(-margin), self.p_less(margin))
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Jonckheere and Terpstra's statistic of ordered levels, with the exact one-sided p of both directions."""
+
+    statistic: float
+    p_increasing: float
+    p_decreasing: float
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """n, mean, sd (n - 1 in the denominator) and standard error of VALUES."""
+    numbers = _checked(values, at_least=1)
+    n = len(numbers)
+    mean = math.fsum(numbers) / n
+    if n == 1:
+        return Summary(1, mean, None, None)
+    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in numbers) / (n - 1))
+    return Summary(n, mean, sd, sd / math.sqrt(n))
+
+
+def welch(a: Sequence[float], b: Sequence[float]) -> Comparison:
+    """mean(A) - mean(B) of independent runs, variances not assumed equal (Welch 1947); two values each at least."""
+    first, second = summarise(_checked(a, at_least=2)), summarise(_checked(b, at_least=2))
+    assert first.error is not None and second.error is not None
+    va, vb = first.error**2, second.error**2
+    if va + vb == 0:
+        return Comparison(first.mean - second.mean, 0.0, float(first.n + second.n - 2))
+    degrees = (va + vb) ** 2 / (va**2 / (first.n - 1) + vb**2 / (second.n - 1))
+    return Comparison(first.mean - second.mean, math.sqrt(va + vb), degrees)
+
+
+def against(values: Sequence[float], target: float) -> Comparison:
+    """mean(VALUES) - TARGET, where TARGET is taken as it stands (a quoted number without a spread)."""
+    summary = summarise(_checked(values, at_least=2))
+    (checked,) = _checked((target,), at_least=1)
+    assert summary.error is not None
+    return Comparison(summary.mean - checked, summary.error, float(summary.n - 1))
+
+
+def prediction_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Where one more run of the same kind would fall: mean +- t sd sqrt(1 + 1/n)."""
+    summary = summarise(_checked(values, at_least=2))
+    assert summary.sd is not None
+    return _around(summary.mean, summary.sd * math.sqrt(1 + 1 / summary.n), summary.n - 1, confidence)
+
+
+def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+    """Wilson's (1927) interval of a proportion, such as the share of test images one set of weights gets right."""
+    if trials < 1 or not 0 <= successes <= trials:
+        raise ReproductionError(f"{successes!r} of {trials!r} is no proportion: expected 0 <= successes <= trials")
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    share = successes / trials
+    centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z / (1 + z**2 / trials) * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+
+
+def trend(levels: Sequence[Sequence[float]]) -> Trend:
+    """Whether values rise or fall over LEVELS, given in the claimed order (Jonckheere 1954, Terpstra 1952).
+
+    It counts the pairs of runs from two levels that rise; ties count half. p is exact for independent runs without
+    ties; a tie is rounded against the claim. The same ordering test as Kendall's tau of level and value.
+    """
+    if len(levels) < 3:
+        raise ReproductionError(f"a trend needs at least three levels, found {len(levels)}")
+    groups = [_checked(level, at_least=1) for level in levels]
+    pairs = [(x, y) for i, low in enumerate(groups) for high in groups[i + 1 :] for x in low for y in high]
+    statistic = sum(1.0 if x < y else 0.5 if x == y else 0.0 for x, y in pairs)
+    ways = _ways_to_order(tuple(len(group) for group in groups))
+    total = sum(ways)
+    rising = sum(ways[math.floor(statistic) :]) / total
+    falling = sum(ways[: math.ceil(statistic) + 1]) / total
+    return Trend(statistic, rising, falling)
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Holm's (1979) adjusted p values, in the order given."""
+    numbers = _checked(p_values, at_least=1)
+    if any(not 0 <= p <= 1 for p in numbers):
+        raise ReproductionError(f"p values lie between 0 and 1, found {list(p_values)!r}")
+    adjusted = [0.0] * len(numbers)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(numbers)), key=numbers.__getitem__)):
+        largest = max(largest, min(1.0, (len(numbers) - rank) * numbers[index]))
+        adjusted[index] = largest
+    return tuple(adjusted)
+
+
+def _checked(values: Sequence[float], *, at_least: int) -> tuple[float, ...]:
+    """VALUES as floats; refuses NaN, infinities and too few of them."""
+    numbers = tuple(float(value) for value in values)
+    if not all(map(math.isfinite, numbers)):
+        raise ReproductionError(f"statistics of finite numbers only, found {list(numbers)!r}")
+    if len(numbers) < at_least:
+        raise ReproductionError(f"at least {at_least} values are needed, found {len(numbers)}: {list(numbers)!r}")
+    return numbers
+
+
+def _check_margin(margin: float) -> None:
+    if not (math.isfinite(margin) and margin > 0):
+        raise ReproductionError(f"a margin is a finite number above 0, found {margin!r}")
+
+
+def _around(centre: float, error: float, degrees: float, confidence: float) -> Interval:
+    if not 0 < confidence < 1:
+        raise ReproductionError(f"a confidence lies between 0 and 1, found {confidence!r}")
+    half = two_sided_quantile(confidence, degrees) * error if error else 0.0
+    return Interval(centre - half, centre + half)
+
+
+def _tail(distance: float, error: float, degrees: float) -> float:
+    """P(T > distance / error); runs without any spread leave no doubt except at distance 0."""
+    if error == 0:
+        return 0.0 if distance > 0 else 1.0
+    return upper_tail(distance / error, degrees)
+
+
+@lru_cache(maxsize=64)
+def _ways_to_order(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """How many orders of all runs have 0, 1, 2, ... rising pairs: coefficients of a q-multinomial, exact integers.
+
+    Grown one run at a time by [n+1, i+1] = [n, i] (1 - q^(n+1)) / (1 - q^(i+1)), where [n, i] is a Gaussian binomial.
+    """
+    ways, before = [1], 0
+    for size in sizes:
+        for i in range(1, size + 1):
+            shift = before + i
+            ways = [
+                (ways[j] if j < len(ways) else 0) - (ways[j - shift] if j >= shift else 0)
+                for j in range(len(ways) + shift)
+            ]
+            for j in range(i, len(ways)):
+                ways[j] += ways[j - i]
+            ways = ways[: len(ways) - i]
+        before += size
+    return tuple(ways)

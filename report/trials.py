@@ -1,0 +1,98 @@
+"""What every rule of judgement shares: outcomes, a claim on trial, how much evidence a rule asks for, and its words.
+
+A rule never turns "not significant" into "not reproduced": a claim fails only where the opposite or the absence of an
+effect is shown, and stays inconclusive otherwise.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from experiments.spec import ConfigurationError, State
+from report.claims import Claim, Formula
+from report.evidence import CellEvidence, Evidence, parameters_text, varying_parameters
+from report.original import Quoted
+from report.quantities import Kind, Quantity, spell
+
+
+class Outcome(StrEnum):
+    """What became of a claim."""
+
+    REPRODUCED = "REPRODUCED"
+    PARTIAL = "PARTIAL"
+    NOT_REPRODUCED = "NOT REPRODUCED"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    NOT_COMPARABLE = "NOT COMPARABLE"
+    NOT_TESTED = "NOT TESTED"
+
+
+Judgement = tuple[Outcome, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the records say on one claim before claims are taken together.
+
+    `p` is the one-sided p of the claimed effect before Holm. `judge` takes it after Holm, and the margin, and gives
+    outcome and reasons; it is None where the rule has not enough evidence, and `shortage` then says what is missing.
+    """
+
+    cells: tuple[CellEvidence, ...]
+    rule: str
+    reported: Quantity | None = None
+    ours: Quantity | None = None
+    difference: Quantity | None = None
+    p: float | None = None
+    judge: Callable[[float | None, float | None], Judgement] | None = None
+    shortage: str = ""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All that a rule may look at."""
+
+    evidence: Evidence
+    original: Mapping[str, Quoted]
+    formulas: Mapping[str, Formula]
+
+    def quoted(self, claim: Claim, amount: int) -> tuple[Quoted, ...]:
+        """The AMOUNT rows of original.csv that CLAIM names; ConfigurationError where they are others or not there."""
+        place = f"claims.yaml: claims.{claim.id}.quoted"
+        for id in claim.quoted:
+            if id not in self.original:
+                valid = ", ".join(self.original)
+                raise ConfigurationError(f"{place}: {id!r} is not in original.csv, which has {valid}")
+        if len(claim.quoted) != amount:
+            raise ConfigurationError(f"{place}: found {list(claim.quoted)!r}; expected {amount} of its ids")
+        return tuple(self.original[id] for id in claim.quoted)
+
+
+def find_shortage(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
+    """What the claim's rule still lacks, in words; empty where every cell has its runs."""
+    short = [cell for cell in cells if cell.state is not State.MEASURED or cell.n < claim.min_seeds]
+    if not short:
+        return ""
+    varying = varying_parameters(cells)
+    listed = []
+    for cell in short:
+        name = parameters_text({name: cell.parameters[name] for name in varying}) or cell.name
+        special = cell.why if cell.state not in (State.MEASURED, State.PENDING) else ""
+        listed.append(f"{name} has {cell.n} of {claim.min_seeds} runs" + (f" ({special})" if special else ""))
+    single = "; a single run shows no more than its own accuracy" if any(cell.n == 1 for cell in short) else ""
+    return f"too few runs: {', '.join(listed)}{single}"
+
+
+def p_text(p: float | None) -> str:
+    """`p = 0.012`, `p < 0.001`."""
+    text = spell(Kind.PROBABILITY, 1.0 if p is None else p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def percent_text(share: float) -> str:
+    """`95 %`."""
+    return f"{100 * share:.3g} %"
+
+
+def margin_text(margin: float | None) -> str:
+    """`± 0.50 pp`."""
+    return "± " + spell(Kind.DIFFERENCE, margin or 0.0).lstrip("+")

@@ -1,0 +1,108 @@
+"""The rules of claims on a value: equal to a quoted one within a margin, above a quoted one, or counted exactly."""
+
+from dataclasses import replace
+
+from report import statistics
+from report.claims import Claim
+from report.comparisons import gap
+from report.evidence import CellEvidence, parameters_text
+from report.quantities import Kind, count, spell
+from report.statistics import Comparison
+from report.trials import Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
+
+
+def equality(claim: Claim, sources: Sources) -> Trial:
+    """Our mean equals the quoted value within the margin: two one-sided tests."""
+    rule = (
+        f"REPRODUCED if two one-sided tests at {claim.alpha:g} place our mean within {margin_text(claim.margin)} of "
+        f"the quoted value; NOT REPRODUCED if the {percent_text(1 - claim.alpha)} interval lies wholly outside; at "
+        f"least {claim.min_seeds} runs"
+    )
+    trial, target = _against_quoted(claim, sources, rule)
+    if trial.shortage:
+        return trial
+    (cell,) = trial.cells
+    comparison = statistics.against(cell.values(), target)
+
+    def judge(_: float | None, margin: float | None) -> Judgement:
+        return _judge_equality(claim, cell, comparison, target, margin or 0.0)
+
+    return replace(trial, judge=judge)
+
+
+def _judge_equality(
+    claim: Claim, cell: CellEvidence, comparison: Comparison, target: float, margin: float
+) -> Judgement:
+    p, bounds = comparison.p_equivalent(margin), comparison.interval(1 - claim.alpha)
+    if p < claim.alpha:
+        return Outcome.REPRODUCED, (f"our mean is within {margin_text(margin)} ({p_text(p)})",)
+    if bounds.low > margin or bounds.high < -margin:
+        return Outcome.NOT_REPRODUCED, (f"the interval of the difference lies wholly outside {margin_text(margin)}",)
+    inside = target in statistics.prediction_interval(cell.values())
+    compatible = f"the quoted value lies {'inside' if inside else 'outside'} the 95 % prediction interval of one run"
+    return Outcome.INCONCLUSIVE, (f"the runs do not settle it ({p_text(p)}); {compatible}",)
+
+
+def threshold(claim: Claim, sources: Sources) -> Trial:
+    """Our mean is above the quoted value: a one-sided t test."""
+    rule = (
+        f"REPRODUCED if the one-sided t test of our mean above the quoted value has p below {claim.alpha:g}; "
+        f"NOT REPRODUCED if that of below has; at least {claim.min_seeds} runs"
+    )
+    trial, target = _against_quoted(claim, sources, rule)
+    if trial.shortage:
+        return trial
+    comparison = statistics.against(trial.cells[0].values(), target)
+
+    def judge(_: float | None, __: float | None) -> Judgement:
+        above, below = comparison.p_greater(), comparison.p_less()
+        if above < claim.alpha:
+            return Outcome.REPRODUCED, (f"our mean is above the quoted value ({p_text(above)})",)
+        if below < claim.alpha:
+            return Outcome.NOT_REPRODUCED, (f"our mean is below the quoted value ({p_text(below)})",)
+        return Outcome.INCONCLUSIVE, (f"our mean may lie on either side of the quoted value ({p_text(above)})",)
+
+    return replace(trial, judge=judge)
+
+
+def _against_quoted(claim: Claim, sources: Sources, rule: str) -> tuple[Trial, float]:
+    """The trial of one cell against one quoted accuracy, and that accuracy as a fraction."""
+    (row,) = sources.quoted(claim, 1)
+    cell, quoted = sources.evidence.cell(str(claim.group), claim.cell), row.accuracy
+    assert quoted.value is not None
+    shortage = find_shortage(claim, (cell,))
+    return Trial((cell,), rule, quoted, cell.quantity(), gap(cell, quoted), shortage=shortage), quoted.value
+
+
+def counts(claim: Claim, sources: Sources) -> Trial:
+    """Each quoted parameter count, in thousands, is that of the recorded models of the same sizes."""
+    rows = sources.quoted(claim, len(claim.quoted))
+    agreeing: int = 0
+    differing: list[str] = []
+    cells: list[CellEvidence] = []
+    for row in rows:
+        sizes = {**row.cell, "dataset": row.dataset}
+        found = [cell for cell in sources.evidence.matching(sizes) if cell.records]
+        cells.extend(found)
+        counted = {value for cell in found for value in cell.values("parameters")}
+        quoted = round((row.parameters.value or 0) / 1000)
+        wrong = sorted(value for value in counted if round(value / 1000) != quoted)
+        differing.extend(f"{parameters_text(row.cell)}: {spell(Kind.PARAMETERS, v)}, quoted {quoted} k" for v in wrong)
+        agreeing += bool(counted) and not wrong
+
+    def judge(_: float | None, __: float | None) -> Judgement:
+        if differing:
+            return Outcome.NOT_REPRODUCED, tuple(differing)
+        if agreeing < len(rows):
+            return Outcome.PARTIAL, (f"{agreeing} of {len(rows)} models are recorded, and these agree",)
+        return Outcome.REPRODUCED, (f"all {len(rows)} models are recorded and agree",)
+
+    return Trial(
+        tuple(cells),
+        "REPRODUCED if every recorded model has the quoted number of parameters, to the thousand; PARTIAL while models "
+        "are not recorded; NOT REPRODUCED if one differs",
+        count(f"claim/{claim.id}/quoted", len(rows), "models whose parameter count is quoted"),
+        count(f"claim/{claim.id}/agreeing", agreeing, "of these, models recorded here with the quoted count"),
+        judge=judge,
+        shortage="" if cells else "none of these models is recorded yet",
+    )

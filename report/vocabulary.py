@@ -1,0 +1,220 @@
+"""What prose may call: each word gives a quantity, a verdict or text, and refuses names that do not exist."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from experiments.spec import Record, State
+from report import run_tables
+from report.claims import Claim
+from report.comparisons import difference, gap
+from report.evidence import NOT_MEASURED, UnknownName, price_text, setting_of
+from report.facts import Facts, total
+from report.original import EARLIER
+from report.quantities import Kind, Quantity, Tier, count
+from report.trials import Outcome
+from report.verdicts import NOT_RECORDED, Verdict, setting_text, title_prefix
+
+class Vocabulary:
+    """The functions of prose over one set of facts: every public method is a word, and `words` is all of them."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._evidence = facts.evidence
+
+    @property
+    def words(self) -> Mapping[str, Any]:
+        """Every name that prose may use, less those that place tables, figures and references."""
+        names = [name for name in vars(Vocabulary) if not name.startswith("_") and name != "words"]
+        return {"smoke": self._facts.smoke, **{name: getattr(self, name) for name in names}}
+
+    def accuracy(self, group: str, **cell: Any) -> Quantity:
+        """The mean of the last epoch's test accuracy of the one cell of GROUP with these parameters."""
+        return self._evidence.cell(group, cell).quantity()
+
+    def measure(self, group: str, metric: str, **cell: Any) -> Quantity:
+        """Another metric or cost of the same cell."""
+        return self._evidence.cell(group, cell).quantity(metric)
+
+    def difference(self, group: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> Quantity:
+        """Accuracy of cell A minus that of cell B of GROUP."""
+        return difference(self._evidence.cell(group, a), self._evidence.cell(group, b))
+
+    def gap(self, group: str, id: str, **cell: Any) -> Quantity:
+        """Our accuracy minus the quoted one called ID."""
+        return gap(self._evidence.cell(group, cell), self._facts.quoted(id).accuracy)
+
+    def original(self, id: str) -> Quantity:
+        """The quoted accuracy called ID."""
+        return self._facts.quoted(id).accuracy
+
+    def earlier(self, id: str) -> Quantity:
+        """The same, of the earlier report only."""
+        quoted = self._facts.quoted(id)
+        if quoted.who != EARLIER:
+            theirs = ", ".join(row.id for row in self._facts.original.values() if row.who == EARLIER)
+            raise UnknownName(f"earlier({id!r}): this row is of {quoted.who!r}; the earlier report's are {theirs}")
+        return quoted.accuracy
+
+    def parameters(self, **cell: Any) -> Quantity:
+        """The exact parameter count of a model."""
+        return self._facts.parameters(cell)
+
+    def verdict(self, claim: str) -> Verdict:
+        """The verdict on a claim."""
+        return self._facts.verdict(claim)
+
+    def claim(self, claim: str) -> Claim:
+        """The claim itself."""
+        return self._facts.verdict(claim).claim
+
+    def margin(self, claim: str) -> Quantity:
+        """The margin within which the claim's rule calls values equal, or an effect absent."""
+        margin = self.claim(claim).margin
+        if margin is None:
+            having = ", ".join(id for id, verdict in self._facts.verdicts.items() if verdict.claim.margin is not None)
+            raise UnknownName(f"claim {claim!r} has no margin; those that have one are {having}")
+        unsigned = f"{100 * margin:.2f}"  # a margin has no direction, a difference is printed with its sign
+        return Quantity(f"claim/{claim}/margin", Kind.DIFFERENCE, margin, aggregate="margin of the rule", quoted=unsigned)
+
+    def alpha(self) -> Quantity:
+        """The error rate of the rules."""
+        return Quantity("rules/alpha", Kind.NUMBER, self._facts.claims.alpha, aggregate="error rate of the rules")
+
+    def prefix(self) -> str:
+        """ReScience's prefix of the title, by the verdicts; never one on a rehearsal."""
+        return "" if self._facts.smoke else title_prefix(self._facts.verdicts)
+
+    def count(self, what: str, group: str | None = None) -> Quantity:
+        """How many runs, seeds, cells, groups or claims there are; an unknown WHAT is refused with the known ones."""
+        counts = {**self._run_counts(group), **self._claim_counts()}
+        if what not in counts:
+            raise UnknownName(f"count({what!r}): there is no such count; there are {', '.join(counts)}")
+        where = f"{group}/" if group else ""
+        return count(f"count/{where}{what.replace(' ', '-')}", counts[what], what + (f" of {group}" if group else ""))
+
+    def _run_counts(self, group: str | None) -> dict[str, int]:
+        states = [status.state for status in self._evidence.runs(group)]
+        return {
+            "runs": len(states),
+            "runs recorded": states.count(State.MEASURED),
+            **{f"runs {state.value}": states.count(state) for state in State if state is not State.MEASURED},
+            "seeds": len({status.run.seed for status in self._evidence.runs(group)}),
+            "cells": len(self._evidence.cells(group)),
+            "groups": 1 if group else len(self._evidence.groups),
+        }
+
+    def _claim_counts(self) -> dict[str, int]:
+        verdicts = self._facts.verdicts.values()
+        outcomes = [verdict.outcome for verdict in verdicts]
+        return {
+            "claims": len(outcomes),
+            "claims tested": sum(verdict.is_tested for verdict in verdicts),
+            "claims decided": sum(verdict.is_decided for verdict in verdicts),
+            **{f"claims {outcome.value.lower()}": outcomes.count(outcome) for outcome in Outcome},
+        }
+
+    def cost(self, what: str, group: str | None = None) -> Quantity:
+        """What the recorded runs cost: hours, train hours, work (0 without runs), seconds per run, memory, energy."""
+        records, name = self._evidence.recorded(group), group or "all"
+        sums = {
+            "hours": (Kind.HOURS, "seconds", "wall-clock time of the recorded runs", 1 / 3600),
+            "train hours": (Kind.HOURS, "train_seconds", "time of training alone in the recorded runs", 1 / 3600),
+            "work": (Kind.NUMBER, "work", "planned work of the recorded runs in TFLOP", 1e-3),
+        }
+        others: Mapping[str, Callable[[str, tuple[Record, ...]], Quantity | None]] = {
+            "seconds per run": run_tables.seconds_a_run,
+            "memory": run_tables.peak_memory,
+            "energy": run_tables.energy,
+        }
+        if what in sums:
+            kind, field, aggregate, factor = sums[what]
+            return total(f"cost/{name}/{what.replace(' ', '-')}", kind, records, field, aggregate, factor)
+        if what not in others:
+            raise UnknownName(f"cost({what!r}): there is no such cost; there are {', '.join((*sums, *others))}")
+        quantity = others[what](name, records) if records else None
+        if quantity is not None:
+            return quantity
+        state, why = (State.GATED, NOT_MEASURED) if records else (State.PENDING, price_text(self._evidence.runs(group)))
+        return Quantity(f"cost/{name}/{what.replace(' ', '-')}", Kind.NUMBER, None, state, why=why)
+
+    def price(self, group: str | None = None) -> Quantity:
+        """The hours that the runs not measured yet would take."""
+        return run_tables.price(f"price/{group}" if group else "price", self._evidence.runs(group))
+
+    def setting(self, recipe: str, name: str) -> Quantity | str:
+        """A setting as the recorded runs of RECIPE resolved it; a quantity where it is a number.
+
+        Pending without such runs. Raises UnknownName for a setting that no record has, or that differs between runs.
+        """
+        records = [r for r in self._evidence.recorded() if setting_of(r, "recipe") == recipe]
+        id = f"setting/{recipe}/{name}"
+        if not records:
+            self._check_recipe(recipe)
+            return Quantity(id, Kind.NUMBER, None, State.PENDING, why=f"no run of recipe {recipe} is recorded")
+        values = {setting_of(record, name, NOT_RECORDED) for record in records}
+        if NOT_RECORDED in values:
+            valid = ", ".join(sorted(records[0].settings))
+            raise UnknownName(f"setting({recipe!r}, {name!r}): no such setting is recorded; the records have {valid}")
+        if len(values) > 1:
+            found = ", ".join(sorted(map(setting_text, values)))
+            raise UnknownName(f"setting({recipe!r}, {name!r}): it differs between the records: {found}")
+        value = values.pop()
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return setting_text(value)
+        origin = tuple(record.run for record in records)
+        aggregate = f"{name.replace('_', ' ')} of recipe {recipe}"
+        return Quantity(id, Kind.NUMBER, float(value), origin=origin, aggregate=aggregate, tier=Tier.RUN_HERE)
+
+    def _check_recipe(self, recipe: str) -> None:
+        recipes = {str(cell.parameters.get("recipe")) for cell in self._evidence.cells()}
+        if recipe not in recipes and not self._facts.smoke:
+            raise UnknownName(f"there is no recipe {recipe!r} in the plan; it has {', '.join(sorted(recipes))}")
+
+    def epochs(self, group: str) -> Quantity:
+        """The number of epochs that all cells of GROUP have."""
+        found = {cell.parameters["epochs"] for cell in self._evidence.cells(group)}
+        if len(found) > 1:
+            raise UnknownName(f"epochs({group!r}): its cells have {', '.join(map(str, sorted(found)))} epochs")
+        return count(f"epochs/{group}", found.pop(), f"epochs of every run of {group}")
+
+    def seeds(self, group: str) -> str:
+        """The planned seeds of GROUP: `0, 1, 2`."""
+        return ", ".join(str(seed) for seed in sorted({status.run.seed for status in self._evidence.runs(group)}))
+
+    def state(self, group: str) -> str:
+        """`complete` where every run of GROUP is measured, `partial` where some are, else `pending`."""
+        states = [status.state is State.MEASURED for status in self._evidence.runs(group)]
+        return "complete" if all(states) else "partial" if any(states) else "pending"
+
+    def title(self, group: str) -> str:
+        """The title of GROUP in the plan."""
+        return self._evidence.group(group).title
+
+    def question(self, group: str) -> str:
+        """The question that GROUP answers."""
+        return self._evidence.group(group).question
+
+    def device(self, group: str | None = None) -> str:
+        """The devices of the recorded runs in words."""
+        devices = sorted({run_tables.device_of(record) for record in self._evidence.recorded(group)})
+        return "; ".join(devices) if devices else "no device yet"
+
+    def environment(self, name: str) -> str:
+        """The version of a package, or another fact of provenance, in the recorded runs.
+
+        Raises UnknownName for a name that no record has.
+        """
+        records = self._evidence.recorded()
+        if not records:
+            return "pending"
+        facts = [_environment_of(record) for record in records]
+        if name not in facts[0]:
+            valid = ", ".join(sorted(facts[0]))
+            raise UnknownName(f"environment({name!r}): the records have no such fact; they have {valid}")
+        return ", ".join(sorted({str(fact.get(name)) for fact in facts}))
+
+
+def _environment_of(record: Record) -> dict[str, Any]:
+    """Versions and machine of a run, by name."""
+    machine = {name: record.provenance[name] for name in run_tables.PROVENANCE}
+    return {**record.provenance["versions"], **machine}

@@ -1,0 +1,145 @@
+-- The prose in all formats from one reading of it: `pandoc lua prose.lua IN.md REFERENCES.bib STYLE.csl OUT` reads the
+-- Markdown, resolves citations and section references once, and writes OUT.<format> for each format and OUT.toc.
+-- One process instead of one a format, because starting pandoc costs more than the work itself.
+
+local source, bibliography, style, out = table.unpack(arg)
+
+local READER = "markdown-raw_html-raw_tex-native_divs-native_spans-implicit_figures+gfm_auto_identifiers"
+local FORMATS = {
+  markdown = { writer = "gfm-raw_html+raw_attribute", raw = "gfm" },
+  latex = { writer = "latex", raw = "latex" },
+  html = { writer = "html5", raw = "html" },
+  typst = { writer = "typst-citations", raw = "typst" },
+}
+local APPENDIX = { latex = "\\appendix", typst = "#show: appendix" }
+local NEW_PAGE = { latex = "\\newpage", typst = "#pagebreak(weak: true)" }
+
+local function fail(message)
+  io.stderr:write(message, "\n")
+  os.exit(1)
+end
+
+local function read(path)
+  local file = io.open(path, "r") or fail("cannot read " .. path)
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+local function write(path, text)
+  local file = io.open(path, "w") or fail("cannot write " .. path)
+  file:write(text, "\n")
+  file:close()
+end
+
+-- Where the list of references goes: before the appendix, under its own heading, unless the prose has a place for it.
+local function with_references(doc)
+  local placed = false
+  doc:walk { Div = function(div) placed = placed or div.identifier == "refs" end }
+  if placed then return doc end
+  local position = #doc.blocks + 1
+  for index, block in ipairs(doc.blocks) do
+    if block.t == "Header" and block.classes:includes("appendix") then position = index break end
+  end
+  local attributes = pandoc.Attr("references", { "unnumbered" })
+  doc.blocks:insert(position, pandoc.Header(1, "References", attributes))
+  doc.blocks:insert(position + 1, pandoc.Div({}, pandoc.Attr("refs")))
+  return doc
+end
+
+-- Numbers of sections as the typesetters count them: 1, 1.1, and A, A.1 from the first heading of class `appendix`.
+local function number_sections(doc)
+  local numbers, toc, first, second, appendix = {}, pandoc.List(), 0, 0, false
+  doc:walk { Header = function(header)
+    local number = ""
+    if header.level <= 2 and not header.classes:includes("unnumbered") then
+      if header.level == 1 then
+        if header.classes:includes("appendix") and not appendix then appendix, first = true, 0 end
+        first, second = first + 1, 0
+      else
+        second = second + 1
+      end
+      local chapter = appendix and string.char(64 + first) or tostring(first)
+      number = header.level == 1 and chapter or chapter .. "." .. second
+    end
+    numbers[header.identifier] = { number = number, title = pandoc.utils.stringify(header), appendix = appendix }
+    if header.level <= 2 then
+      local title = pandoc.utils.stringify(header)
+      toc:insert { level = header.level, id = header.identifier, number = number, title = title }
+    end
+  end }
+  return numbers, toc
+end
+
+-- A link without text to a section, `[](#sec:setup)`, gets the section's number as its text.
+local function resolve(doc, numbers)
+  return doc:walk { Link = function(link)
+    if #link.content > 0 or link.target:sub(1, 1) ~= "#" then return end
+    local section = numbers[link.target:sub(2)]
+    if not section then fail("the prose refers to section " .. link.target .. ", and no heading has this identifier") end
+    local label = section.number == "" and section.title or (section.appendix and "Appendix " or "Section ") .. section.number
+    link.content = pandoc.Inlines(label:gsub(" ", "\u{a0}"))
+    return link
+  end }
+end
+
+local function anchor(identifier)
+  return pandoc.RawInline("gfm", '<a id="' .. identifier .. '"></a>')
+end
+
+local function keep(wanted)
+  return function(raw)
+    if raw.format ~= wanted then return {} end
+  end
+end
+
+-- The summary has the first page to itself: the first numbered section begins a new one.
+local function heading(name, numbers)
+  local switched, begun = false, false
+  return function(header)
+    local section = numbers[header.identifier]
+    if name == "markdown" then
+      if section.number ~= "" then header.content:insert(1, pandoc.Str(section.number .. " ")) end
+      header.content:insert(1, anchor(header.identifier))
+    elseif name == "html" then
+      header.level = header.level + 1 -- h1 is the title of the report
+      if section.number ~= "" then
+        header.content:insert(1, pandoc.Span(section.number, pandoc.Attr("", { "number" })))
+      end
+    elseif section.number ~= "" and not begun then
+      begun = true
+      return { pandoc.RawBlock(name, NEW_PAGE[name]), header }
+    elseif section.appendix and not switched then
+      switched = true
+      return { pandoc.RawBlock(name, APPENDIX[name]), header }
+    end
+    return header
+  end
+end
+
+-- GitHub's Markdown has no divisions: an entry of the references becomes a paragraph with an anchor before it.
+local function flatten(div)
+  local blocks = div.content
+  if div.identifier:sub(1, 4) == "ref-" and blocks[1] and blocks[1].content then
+    blocks[1].content:insert(1, anchor(div.identifier))
+  end
+  return blocks
+end
+
+local doc = pandoc.read(read(source), READER)
+doc.meta.bibliography, doc.meta.csl, doc.meta["link-citations"] = bibliography, style, true
+doc = pandoc.utils.citeproc(with_references(doc))
+local numbers, toc = number_sections(doc)
+doc = resolve(doc, numbers)
+for name, format in pairs(FORMATS) do
+  local filter = { RawInline = keep(format.raw), RawBlock = keep(format.raw), Header = heading(name, numbers) }
+  if name ~= "markdown" then -- no colours in code: they need definitions that our templates do not have
+    filter.CodeBlock = function(block) return pandoc.CodeBlock(block.text) end
+  else
+    filter.Div, filter.Span = flatten, function(span) return span.content end
+  end
+  write(out .. "." .. name, pandoc.write(doc:walk(filter), format.writer, {
+    html_math_method = "mathml", wrap_text = "none", top_level_division = "section", number_sections = name == "latex",
+  }))
+end
+write(out .. ".toc", pandoc.json.encode(toc))

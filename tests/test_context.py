@@ -1,0 +1,169 @@
+"""The context has everything a page may name, from the repository's own files, and refuses what does not exist."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.spec import ConfigurationError, State
+from report.context import build_context, read_tables
+from report.evidence import UnknownName
+from report.quantities import Quantity, parts
+from report.vocabulary import Vocabulary
+from tests.made_up import make_facts
+
+Words = dict[str, Callable[..., Any]]
+
+
+@pytest.fixture(scope="module")
+def words() -> Words:
+    return dict(Vocabulary(make_facts(Path(__file__).resolve().parent.parent)).words)
+
+
+@pytest.fixture(scope="module")
+def empty() -> Words:
+    return dict(Vocabulary(make_facts(Path(__file__).resolve().parent.parent, runs=0)).words)
+
+
+@pytest.fixture
+def checkout(root: Path, tmp_path: Path) -> Path:
+    """A copy of what a report is made from, with no record."""
+    for name in ("experiments", "report/paper", "convmixer"):
+        ignored = shutil.ignore_patterns("records", "executed", "__pycache__")
+        shutil.copytree(root / name, tmp_path / name, ignore=ignored)
+    return tmp_path
+
+
+def test_the_context_of_an_empty_ledger_is_complete(checkout: Path) -> None:
+    context = build_context(checkout)
+    assert context.frame.empty
+    assert {status.state for status in context.statuses} == {State.PENDING}
+    assert context.tables.keys() == read_tables(checkout).keys()
+    assert context.verdicts.keys() == context.claims.keys()
+    assert not context.metadata["title"].startswith("[")
+    assert parts(context.original["authors-25"]).text == "92.60 %"
+    assert len(context.registry) == 0
+
+
+def test_the_context_of_the_rehearsal_has_no_prefix_and_says_what_it_is(checkout: Path) -> None:
+    context = build_context(checkout, smoke=True)
+    assert context.smoke and context.words["smoke"] is True
+    assert context.words["prefix"]() == ""
+
+
+def test_a_title_with_a_prefix_is_refused(checkout: Path) -> None:
+    path = checkout / "report/paper/metadata.yaml"
+    path.write_text(path.read_text().replace('title: "', 'title: "[Re] ', 1))
+    with pytest.raises(ConfigurationError, match=r"metadata.yaml: title: found '\[Re\] .*a title without prefix"):
+        build_context(checkout)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("kind: verdicts", "kind: verdict", "tables.yaml: tables.verdicts.kind: found 'verdict'; expected parameters"),
+        ("    group: earlier-5\n", "", "tables.yaml: tables.earlier-5: the field 'group' is missing"),
+        ("group: earlier-5\n", "group: earlier-6\n", "there is no group 'earlier-6'; the plan has earlier-5, "),
+        ("columns: [width", "columns: [breadth", "tables.yaml: tables.parameters.columns: no parameter 'breadth'; "),
+    ],
+)
+def test_an_unclear_declaration_of_a_table_is_refused(checkout: Path, old: str, new: str, message: str) -> None:
+    path = checkout / "report/paper/tables.yaml"
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises((ConfigurationError, UnknownName)) as caught:
+        build_context(checkout)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda w: w["accuracy"]("earlier-5", patch_size=4), "74.35 ± 0.25 % (n = 3)"),
+        (lambda w: w["measure"]("earlier-5", "seconds", patch_size=4), "600 ± 0 s (n = 3)"),
+        (
+            lambda w: w["difference"]("patch-size-k9", {"patch_size": 1}, {"patch_size": 8}),
+            "+7.00 ± 0.23 pp (n = 3)",
+        ),
+        (lambda w: w["gap"]("earlier-5", "earlier-p4-k9", patch_size=4), "+3.73 ± 0.25 pp (n = 3)"),
+        (lambda w: w["gap"]("earlier-5", "paper-p4-k9", patch_size=4), "not comparable"),
+        (lambda w: w["original"]("authors-100"), "more than 94 %"),
+        (lambda w: w["earlier"]("earlier-p2-k9"), "80 %"),
+        (lambda w: w["parameters"](width=256, depth=8, patch_size=2, kernel_size=5), "594,186"),
+        (lambda w: w["parameters"](width=512, depth=8, patch_size=2, kernel_size=5), "2,236,938"),
+        (lambda w: w["margin"]("authors-25"), "0.50 pp"),
+        (lambda w: w["alpha"](), "0.05"),
+        (lambda w: w["count"]("seeds", "authors-25"), "5"),
+        (lambda w: w["count"]("claims not tested"), "1"),
+        (lambda w: w["count"]("runs pending"), "0"),
+        (lambda w: w["cost"]("hours", "authors-25"), "0.83 h"),
+        (lambda w: w["cost"]("train hours", "authors-25"), "0.75 h"),
+        (lambda w: w["cost"]("seconds per run"), "600 s"),
+        (lambda w: w["cost"]("memory"), "900 MiB"),
+        (lambda w: w["cost"]("energy"), "gated"),
+        (lambda w: w["price"](), "0.00 h"),
+        (lambda w: w["setting"]("keras", "batch_size"), "128"),
+        (lambda w: w["epochs"]("authors-100"), "100"),
+    ],
+)
+def test_a_word_of_prose_gives_its_quantity(words: Words, call: Callable[[Words], Quantity], text: str) -> None:
+    assert parts(call(words)).text == text
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda w: w["accuracy"]("earlier-5", patch_size=4), "pending"),
+        (lambda w: w["difference"]("patch-size-k9", {"patch_size": 1}, {"patch_size": 8}), "pending"),
+        (lambda w: w["parameters"](width=256, depth=8, patch_size=2, kernel_size=5), "594,186"),
+        (lambda w: w["count"]("runs recorded"), "0"),
+        (lambda w: w["cost"]("hours"), "0.00 h"),
+        (lambda w: w["cost"]("seconds per run"), "pending"),
+        (lambda w: w["price"]("authors-25"), "2.50 h"),
+        (lambda w: w["setting"]("keras", "batch_size"), "pending"),
+    ],
+)
+def test_a_word_of_prose_works_without_any_record(empty: Words, call: Callable[[Words], Quantity], text: str) -> None:
+    assert parts(call(empty)).text == text
+
+
+def test_words_of_prose_that_give_text(words: Words, empty: Words) -> None:
+    assert (words["seeds"]("earlier-5"), words["setting"]("keras", "clip_norm")) == ("0, 1, 2", "none")
+    assert (words["device"](), empty["device"]()) == ("a CPU (2 threads)", "no device yet")
+    assert (words["environment"]("torch"), empty["environment"]("torch")) == ("2.15.0", "pending")
+    assert (words["state"]("authors-25"), empty["state"]("authors-25")) == ("complete", "pending")
+    assert (words["prefix"](), empty["prefix"]()) == ("[Re]", "")
+    assert words["claim"]("kernel-size").sentence.startswith("A larger kernel raises")
+    assert words["verdict"]("kernel-size").outcome == "REPRODUCED"
+    assert words["question"]("earlier-5").endswith("?") and words["title"]("earlier-5")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda w: w["accuracy"]("earlier-6"), "there is no group 'earlier-6'; the plan has earlier-5, earlier-40, "),
+        (lambda w: w["accuracy"]("earlier-5", kernel_size=9), "2 cells of group 'earlier-5' with kernel_size=9; name "),
+        (lambda w: w["measure"]("earlier-5", "f1", patch_size=4), "record 'cifar10-keras-e5-w256-d8-p4-k9-s0' has no "),
+        (lambda w: w["original"]("paper"), "original.csv has no row 'paper'; it has paper-p1-k3, "),
+        (lambda w: w["earlier"]("paper-p1-k9"), "earlier('paper-p1-k9'): this row is of 'paper'; the earlier "),
+        (lambda w: w["verdict"]("kernel"), "claims.yaml has no claim 'kernel'; it has outperforms-baselines, "),
+        (lambda w: w["margin"]("authors-100"), "claim 'authors-100' has no margin; those that have one are "),
+        (lambda w: w["count"]("run"), "count('run'): there is no such count; there are runs, runs recorded, "),
+        (lambda w: w["cost"]("money"), "cost('money'): there is no such cost; there are hours, train hours, work, "),
+        (lambda w: w["setting"]("keras", "momentum"), "setting('keras', 'momentum'): no such setting is recorded; "),
+        (lambda w: w["setting"]("keras", "epochs"), "setting('keras', 'epochs'): it differs between the records: "),
+        (lambda w: w["environment"]("jax"), "environment('jax'): the records have no such fact; they have cpu, "),
+    ],
+)
+def test_an_unknown_name_in_prose_is_refused_with_the_known_ones(
+    words: Words, call: Callable[[Words], Any], message: str
+) -> None:
+    with pytest.raises(UnknownName) as caught:
+        call(words)
+    assert str(caught.value).startswith(message)
+
+
+def test_an_unknown_recipe_is_refused_even_without_records(empty: Words) -> None:
+    with pytest.raises(UnknownName, match="there is no recipe 'karas' in the plan; it has authors, keras"):
+        empty["setting"]("karas", "batch_size")

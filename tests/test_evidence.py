@@ -1,0 +1,182 @@
+"""What a cell says of its runs, and how two cells, or a cell and a quoted value, are compared."""
+
+import pytest
+
+from experiments.spec import State
+from report.comparisons import difference, gap, quoted_difference
+from report.evidence import UnknownName, kind_of
+from report.quantities import Fidelity, Kind, Quantity, Spread, Tier, parts
+from report.statistics import summarise
+from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
+
+QUOTED = Quantity(
+    "original/x/accuracy", Kind.ACCURACY, 0.7, fidelity=Fidelity(epochs=5), origin=("Table 1",), quoted="70"
+)
+
+
+def test_a_cell_is_the_mean_of_its_measured_runs() -> None:
+    (cell,) = make_evidence(*make_cell([0.70, 0.71, 0.72])).cells("sweep")
+    quantity = cell.quantity()
+    summary = summarise([0.70, 0.71, 0.72])
+    assert quantity == Quantity(
+        id="sweep/e5-p8-k3/test_accuracy",
+        kind=Kind.ACCURACY,
+        value=summary.mean,
+        spread=Spread(summary.interval().low, summary.interval().high, summary.sd, "95 % t interval of the mean"),
+        n=3,
+        planned=3,
+        fidelity=Fidelity("cifar10", 5, "keras", "fp32", 45_000),
+        origin=("e5-p8-k3-s0", "e5-p8-k3-s1", "e5-p8-k3-s2"),
+        aggregate="mean of the last epoch's test accuracy",
+        tier=Tier.RUN_HERE,
+    )
+    assert parts(quantity).text == "71.00 ± 2.48 % (n = 3)"
+    assert cell.seeds == (0, 1, 2)
+
+
+def test_one_run_of_three_has_no_spread_and_says_what_is_to_come() -> None:
+    first, *others = (make_run(seed) for seed in range(3))
+    (cell,) = make_evidence(measured(first, 0.7), *map(waiting, others)).cells()
+    assert parts(cell.quantity()).text == "70.00 % (n = 1 of 3)"
+    assert cell.quantity().why == "2 runs to come, about 1.00 h (a guess)"
+
+
+@pytest.mark.parametrize(
+    ("states", "state", "why"),
+    [
+        ([State.PENDING, State.PENDING], State.PENDING, "2 runs to come, about 1.00 h (a guess)"),
+        ([State.PENDING, State.STALE], State.STALE, "1 stale, 1 pending: reason 1"),
+        ([State.FAILED, State.GATED], State.FAILED, "1 failed, 1 gated: reason 0"),
+        ([State.GATED, State.GATED], State.GATED, "2 gated: reason 0"),
+    ],
+)
+def test_a_cell_without_a_measured_run_says_what_its_runs_are(states: list[State], state: State, why: str) -> None:
+    planned = [waiting(make_run(seed), known, f"reason {seed}") for seed, known in enumerate(states)]
+    quantity = make_evidence(*planned).cells()[0].quantity()
+    assert (quantity.state, quantity.value, quantity.why) == (state, None, why)
+
+
+def test_a_stale_record_never_counts() -> None:
+    stale = measured(make_run(1), 0.1).record
+    evidence = make_evidence(*make_cell([0.7]), waiting(make_run(1), State.STALE, "train() changed", stale))
+    assert evidence.cells()[0].values() == (0.7,)
+    assert evidence.cells()[0].quantity().why == "1 stale: train() changed"
+
+
+def test_runs_of_a_cell_that_differ_in_precision_are_not_averaged() -> None:
+    runs = measured(make_run(0), 0.70), measured(make_run(1), 0.71, precision="bf16")
+    quantity = make_evidence(*runs).cells()[0].quantity()
+    assert (quantity.state, quantity.value) == (State.NOT_COMPARABLE, None)
+    assert quantity.why == "its runs differ in precision: bf16, fp32"
+
+
+def test_a_parameter_count_has_neither_n_nor_spread() -> None:
+    (cell,) = make_evidence(*make_cell([0.70, 0.71])).cells()
+    assert parts(cell.quantity("parameters")).text == "600,458"
+
+
+def test_a_cost_that_was_not_measured_is_gated() -> None:
+    (cell,) = make_evidence(*make_cell([0.70])).cells()
+    assert cell.quantity("energy_joules").state is State.GATED
+    assert parts(cell.quantity("seconds")).text == "600 s (n = 1)"
+
+
+def test_a_misspelt_metric_is_refused_with_the_known_ones() -> None:
+    (cell,) = make_evidence(*make_cell([0.70])).cells()
+    with pytest.raises(UnknownName) as caught:
+        cell.quantity("test_acuracy")
+    assert str(caught.value) == (
+        "record 'e5-p8-k3-s0' has no metric 'test_acuracy'; it has attempts, energy_joules, parameters, "
+        "peak_memory_mib, seconds, test_accuracy, train_seconds, work"
+    )
+
+
+def test_a_metric_is_printed_by_the_ending_of_its_name() -> None:
+    names = ("validation_accuracy", "parameters", "train_seconds", "peak_memory_mib", "test_loss")
+    kinds = (Kind.ACCURACY, Kind.PARAMETERS, Kind.SECONDS, Kind.MEMORY, Kind.NUMBER)
+    assert tuple(map(kind_of, names)) == kinds
+
+
+def test_a_cell_is_found_by_as_few_parameters_as_needed() -> None:
+    evidence = make_evidence(*make_cell([0.7]), *make_cell([0.8], kernel_size=5))
+    assert evidence.cell("sweep", {"kernel_size": 5}).values() == (0.8,)
+    assert evidence.matching({"kernel_size": 5, "width": 256}) == (evidence.cell("sweep", {"kernel_size": 5}),)
+    assert evidence.matching({"kernel_size": 5, "height": 1}) == ()
+
+
+@pytest.mark.parametrize(
+    ("group", "parameters", "message"),
+    [
+        ("swep", {}, "there is no group 'swep'; the plan has sweep"),
+        (
+            "sweep",
+            {},
+            "2 cells of group 'sweep' with no parameter named; name exactly one of: kernel_size=3; kernel_size=5",
+        ),
+        (
+            "sweep",
+            {"kernel": 5},
+            "group 'sweep' has no parameter 'kernel'; its cells have dataset, depth, epochs, kernel_size, patch_size, "
+            "recipe, width",
+        ),
+    ],
+)
+def test_an_unknown_cell_is_refused(group: str, parameters: dict[str, int], message: str) -> None:
+    evidence = make_evidence(*make_cell([0.7]), *make_cell([0.8], kernel_size=5))
+    with pytest.raises(UnknownName) as caught:
+        evidence.cell(group, parameters)
+    assert str(caught.value) == message
+
+
+def test_a_cell_of_two_groups_counts_once_in_the_whole() -> None:
+    shared = make_cell([0.70, 0.71])
+    evidence = make_evidence(*shared, other=shared)
+    assert (len(evidence.cells()), len(evidence.runs()), len(evidence.recorded())) == (1, 2, 2)
+    assert evidence.recorded("other") == evidence.recorded("sweep")
+
+
+def test_a_difference_has_welchs_interval_and_both_origins() -> None:
+    evidence = make_evidence(*make_cell([0.70, 0.71, 0.72]), *make_cell([0.80, 0.81], kernel_size=5))
+    low, high = evidence.cells()
+    quantity = difference(high, low)
+    assert parts(quantity).text == "+9.50 ± 2.49 pp (n = 2)"
+    assert quantity.aggregate == "difference of the means, e5-p8-k5 minus e5-p8-k3, 2 against 3 runs"
+    assert len(quantity.origin) == 5
+
+
+def test_a_difference_of_single_runs_has_no_interval() -> None:
+    low, high = make_evidence(*make_cell([0.70]), *make_cell([0.80], kernel_size=5)).cells()
+    assert parts(difference(low, high)).text == "\N{MINUS SIGN}10.00 pp (n = 1)"
+
+
+def test_a_difference_to_a_pending_cell_is_pending() -> None:
+    low, high = make_evidence(*make_cell([0.70]), waiting(make_run(0, kernel_size=5))).cells()
+    assert difference(high, low).state is State.PENDING
+    assert difference(high, low).why == "1 run to come, about 0.50 h (a guess)"
+
+
+def test_cells_of_different_epochs_have_no_difference() -> None:
+    low, high = make_evidence(*make_cell([0.70]), *make_cell([0.80], epochs=40)).cells()
+    quantity = difference(high, low)
+    assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, "the cells differ in epochs 40 and 5")
+
+
+def test_a_gap_to_a_quoted_value_has_the_interval_of_our_mean() -> None:
+    (cell,) = make_evidence(*make_cell([0.70, 0.71, 0.72])).cells()
+    quantity = gap(cell, QUOTED)
+    assert parts(quantity).text == "+1.00 ± 2.48 pp (n = 3)"
+    assert quantity.origin[-1] == "Table 1"
+    assert quantity.id == "sweep/e5-p8-k3-minus-original/x/accuracy/test_accuracy"
+
+
+def test_a_value_after_other_epochs_has_no_gap() -> None:
+    (cell,) = make_evidence(*make_cell([0.70], epochs=40)).cells()
+    quantity = gap(cell, QUOTED)
+    assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, "ours after 40 epochs, the quoted value after 5")
+
+
+def test_the_difference_of_two_quoted_values_is_ours_to_compute() -> None:
+    other = Quantity("original/y/accuracy", Kind.ACCURACY, 0.65, origin=("Table 2",), quoted="65")
+    quantity = quoted_difference(QUOTED, other)
+    assert (parts(quantity).text, quantity.tier) == ("+5.00 pp", Tier.COMPUTED)
+    assert quantity.origin == ("Table 1", "Table 2")

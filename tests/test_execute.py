@@ -1,0 +1,278 @@
+"""One run through papermill, on tiny notebooks that are named after what is wrong with them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from experiments.execute import RunInterrupted, execute
+from experiments.fingerprint import fingerprint
+from experiments.kernels import Kernels
+from experiments.ledger import Ledger
+from experiments.spec import ConfigurationError, Record, Run, RunFailed
+from experiments.workspace import Workspace
+from tests.small_repository import make_repository, open_repository
+
+NAME = "tiny-z2-s0"
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def our_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels work in the small repository, and find the package `experiments` here."""
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return make_repository(tmp_path / "a {root} & more")  # Braces: papermill fills format fields in paths.
+
+
+def plan_run(root: Path, notebook: str = "fine.ipynb") -> tuple[Run, Ledger]:
+    plan, ledger = open_repository(root)
+    return replace(plan.run(NAME), notebook=notebook), ledger
+
+
+def fail(root: Path, notebook: str) -> str:
+    """The message of a run that fails, having looked that it leaves what a failure leaves and no record."""
+    run, ledger = plan_run(root, notebook)
+    with pytest.raises(RunFailed) as caught:
+        execute(run, root, ledger)
+    assert not ledger.record_path(NAME).exists()
+    assert not ledger.executed_path(NAME).exists()
+    failure = ledger.failures()[NAME]
+    assert failure["key"] == fingerprint(run, root).key
+    assert failure["notebook"] == f".cache/failed/{NAME}.ipynb"
+    assert str(caught.value) == f"{NAME}: {failure['error']}" + str(caught.value)[len(f"{NAME}: {failure['error']}") :]
+    assert (root / failure["notebook"]).is_file()
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Record]:
+    """A repository in which one run has been run, and its record."""
+    root = make_repository(tmp_path_factory.mktemp("finished") / "root")
+    run, ledger = plan_run(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(REPOSITORY))
+        return root, execute(run, root, ledger, threads=1, executor="test")
+
+
+def test_a_run_leaves_its_record(finished: tuple[Path, Record]) -> None:
+    root, record = finished
+    plan, ledger = open_repository(root)
+    assert ledger.load(plan) == [record]
+    assert record.key == fingerprint(plan.run(NAME), root).key
+    assert record.parameters == {"name": "tiny", "rate": 0.5, "seed": 0, "size": 2}
+    assert record.metrics == {"test_accuracy": 0.75}
+    assert record.correct.unpack() == [True, True, False, True]
+    assert record.history == {"test_accuracy": [0.5, 0.75]}
+    assert {name: record.cost[name] for name in ("work", "attempts", "energy_joules")} == {
+        "work": 20.0,
+        "attempts": 1,
+        "energy_joules": None,
+    }
+    assert 0 < record.cost["seconds"] < 120 and record.cost["peak_memory_mib"] > 10
+    assert record.provenance["executor"] == "test"
+    assert record.provenance["device_class"] == "cpu"
+
+
+def test_a_record_names_no_host_user_or_folder(finished: tuple[Path, Record]) -> None:
+    root, record = finished
+    texts = (record.to_text(), open_repository(root)[1].executed_path(NAME).read_text())
+    names = {str(root), str(REPOSITORY), str(Path.home()), os.uname().nodename}
+    assert [name for text in texts for name in names if name in text and len(name) > 5] == []
+
+
+def test_the_executed_notebook_of_the_first_seed_is_kept(finished: tuple[Path, Record]) -> None:
+    root, _ = finished
+    kept = json.loads(open_repository(root)[1].executed_path(NAME).read_text())
+    outputs = {cell["id"]: cell["outputs"] for cell in kept["cells"] if cell["cell_type"] == "code"}
+    assert outputs["compute"] == [{"name": "stdout", "output_type": "stream", "text": ["4\n"]}]
+    assert sorted(outputs["record"][0]["data"]) == ["text/html", "text/plain"]
+    assert list(outputs) == ["parameters", "injected-parameters", "compute", "record"]
+    assert all(set(cell["metadata"]) <= {"tags"} for cell in kept["cells"])
+
+
+def test_nothing_unfinished_is_left(finished: tuple[Path, Record]) -> None:
+    root, _ = finished
+    left = [path.relative_to(root).as_posix() for path in (root / ".cache").rglob("*") if path.is_file()]
+    assert left == [f".cache/locks/{NAME}"]
+
+
+def test_a_recorded_run_is_refused_before_a_kernel_starts_unless_forced(finished: tuple[Path, Record]) -> None:
+    run, ledger = plan_run(finished[0])
+    with pytest.raises(ConfigurationError, match="is recorded; use --force to replace it"):
+        execute(run, finished[0], ledger)
+
+
+@pytest.mark.parametrize(
+    ("notebook", "parameters", "message"),
+    [
+        ("fine.ipynb", {"depth": 3}, "fine.ipynb has no parameter 'depth'; it has seed, size, rate, name"),
+        ("fine.ipynb", {"size": "2"}, "parameter 'size' is '2'; expected int, as in the notebook"),
+        ("fine.ipynb", {"size": True}, "parameter 'size' is True; expected int, as in the notebook"),
+        ("needs-a-seed.ipynb", {}, "parameter 'seed' of needs-a-seed.ipynb has no default; give it a value"),
+    ],
+)
+def test_wrong_parameters_are_refused_before_a_kernel_starts(
+    root: Path, monkeypatch: pytest.MonkeyPatch, notebook: str, parameters: dict, message: str
+) -> None:
+    def start(*_: object) -> None:
+        raise AssertionError("a kernel was started")
+
+    monkeypatch.setattr(Kernels, "make_manager", start)
+    run, ledger = plan_run(root, notebook)
+    with pytest.raises(ConfigurationError) as caught:
+        execute(replace(run, parameters=parameters), root, ledger)
+    assert str(caught.value) == f"{NAME}: {message}"
+
+
+def test_a_cell_that_raises_is_shown_with_the_end_of_its_traceback(root: Path) -> None:
+    message = fail(root, "raises.ipynb")
+    lines = message.splitlines()
+    assert lines[0] == "tiny-z2-s0: raises.ipynb: cell [3] raised ValueError: the loss is <nan> & {gone}"
+    assert lines[-2:] == [
+        "  ValueError: the loss is <nan> & {gone}",
+        "The notebook, as far as it came: .cache/failed/tiny-z2-s0.ipynb",
+    ]
+    assert any("----> 2" in line for line in lines)
+    kept = (root / ".cache/failed/tiny-z2-s0.ipynb").read_text()
+    assert "Traceback" in kept and "ValueError" in kept
+
+
+def test_a_killed_kernel_is_a_failure(root: Path) -> None:
+    message = fail(root, "dies.ipynb")
+    assert message.startswith("tiny-z2-s0: the kernel died (")
+    assert "often the memory was used up" in message
+
+
+@pytest.mark.parametrize(
+    ("notebook", "message"),
+    [
+        (
+            "records-nothing.ipynb",
+            "the notebook emitted no records; expected one call of `record(...)`, in its last cell",
+        ),
+        ("records-twice.ipynb", "the notebook emitted 2 records; expected one call of `record(...)`, in its last cell"),
+        (
+            "contradicts-itself.ipynb",
+            (
+                "the record: metrics.test_accuracy: found 0.75, but the 2 bits of `correct` says 0.5; "
+                "one of them was changed after the run"
+            ),
+        ),
+    ],
+)
+def test_a_notebook_without_exactly_one_sound_record_fails(root: Path, notebook: str, message: str) -> None:
+    assert fail(root, notebook) == (
+        f"tiny-z2-s0: {message}\nThe notebook, as far as it came: .cache/failed/tiny-z2-s0.ipynb"
+    )
+
+
+def test_a_failed_run_goes_on_from_its_checkpoint(root: Path) -> None:
+    fail(root, "goes-on.ipynb")
+    run, ledger = plan_run(root, "goes-on.ipynb")
+    assert Workspace(root / ".cache", NAME, fingerprint(run, root).key).checkpoint.is_file()
+    record = execute(run, root, ledger)
+    assert (record.metrics["test_accuracy"], record.cost["attempts"]) == (1.0, 2)
+    assert not (root / ".cache/failed/tiny-z2-s0.ipynb").exists()
+
+
+def test_the_kernel_is_this_python_in_the_repositorys_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a kernelspec named python3 belongs to another environment, as it does on many machines."""
+    foreign = root / "jupyter" / "kernels" / "python3"
+    foreign.mkdir(parents=True)
+    spec = {"argv": ["/nonexistent/python", "-f", "{connection_file}"], "display_name": "x", "language": "python"}
+    (foreign / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(root / "jupyter"))
+    run, ledger = plan_run(root, "tells-where-it-is.ipynb")
+    execute(run, root, ledger, threads=1)
+    kept = json.loads(ledger.executed_path(NAME).read_text())
+    outputs = {cell["id"]: cell["outputs"] for cell in kept["cells"] if cell["cell_type"] == "code"}
+    interpreter = sys.executable.replace(sys.prefix, "<python>")
+    assert outputs["place"][0]["text"] == [f". {interpreter} 1\n"]
+    assert outputs["pictures"][0]["data"] == {
+        "text/plain": "[pictures of the data set: not kept here; run the notebook to see them]"
+    }
+    assert [list(output["data"]) for output in outputs["figures"]] == [["image/png", "text/plain"], ["text/plain"]]
+
+
+def test_a_stopped_run_is_interrupted_and_not_failed(root: Path) -> None:
+    run, ledger = plan_run(root, "waits.ipynb")
+    kernels = Kernels()
+    workspace = Workspace(root / ".cache", NAME, fingerprint(run, root).key)
+    caught: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            execute(run, root, ledger, kernels=kernels)
+        except RunFailed as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    wait_for(workspace.checkpoint.is_file)
+    kernels.stop()
+    thread.join(timeout=60)
+    assert [type(error) for error in caught] == [RunInterrupted]
+    assert workspace.checkpoint.is_file()
+    assert ledger.failures() == {}
+
+
+def test_a_second_process_cannot_run_the_same_run(root: Path) -> None:
+    run, ledger = plan_run(root)
+    workspace = Workspace(root / ".cache", NAME, fingerprint(run, root).key)
+    with workspace.lock(), pytest.raises(RunFailed) as caught:
+        execute(run, root, ledger)
+    assert str(caught.value) == "tiny-z2-s0: another process is running it; wait for that or stop it"
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
+def test_a_killed_command_keeps_the_checkpoint_and_leaves_no_kernel(root: Path, how: signal.Signals, code: int) -> None:
+    plan = root / "experiments" / "plan.yaml"
+    plan.write_text(plan.read_text().replace("fine.ipynb", "waits.ipynb"))
+    run, ledger = plan_run(root, "waits.ipynb")
+    workspace = Workspace(root / ".cache", NAME, fingerprint(run, root).key)
+    command = (
+        f"import build, sys; from pathlib import Path; sys.exit(build.main(['run', '{NAME}'], Path({str(root)!r})))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", command], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    wait_for(workspace.checkpoint.is_file)
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    if how is not signal.SIGKILL:
+        assert errors.splitlines()[-1] == "interrupted"
+    wait_for(lambda: not find_kernels(root))
+    assert workspace.checkpoint.is_file()
+    assert not ledger.record_path(NAME).exists()
+    assert ledger.failures() == {}
+
+
+def find_kernels(root: Path) -> list[int]:
+    """The processes that work in the folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cwd").resolve() == root.resolve():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)

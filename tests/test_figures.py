@@ -1,0 +1,160 @@
+"""Figures show every run, say in words what is missing, and come out as the same bytes each time."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from experiments.spec import ConfigurationError
+from report.drawing import Studio, draw
+from report.evidence import Evidence
+from report.figures import Figure, build_figures, read_figures
+from report.original import Quoted
+from tests.made_up import make_cell, make_evidence, make_run, waiting
+from tests.small_paper import HOSTILE
+
+CLASSES = {
+    "class": ["cat", HOSTILE],
+    "train_images": [4500, 4500],
+    "test_images": [1000, 1000],
+    "test_accuracy": [0.5, 0.75],
+}
+
+
+def declare(folder: Path, kind: str, **fields: Any) -> Path:
+    path = folder / "figures.yaml"
+    declared = {"kind": kind, "title": "A title.", "note": "A note.", **fields}
+    path.write_text(yaml.safe_dump({"version": 1, "figures": {"demo": declared}}), encoding="utf-8")
+    return path
+
+
+def quoted(who: str, epochs: int, accuracy: str) -> Quoted:
+    cell = {"patch_size": 8, "kernel_size": 3}
+    return Quoted(f"{who}-{epochs}", who, "", accuracy, "", "CIFAR-10", cell, epochs, "", None, "source", "seen", "")
+
+
+def with_breakdown(evidence: Evidence) -> Evidence:
+    statuses = [
+        replace(status, record=replace(status.record, breakdown=CLASSES)) for status in evidence.statuses.values()
+    ]
+    return make_evidence(*statuses)
+
+
+def sweep() -> Evidence:
+    """Kernel size 3 with three seeds, 5 with one, 7 planned."""
+    return make_evidence(
+        *make_cell([0.50, 0.51, 0.52], kernel_size=3),
+        *make_cell([0.55], kernel_size=5),
+        waiting(make_run(0, kernel_size=7)),
+    )
+
+
+def effect(folder: Path, evidence: Evidence, *originals: Quoted) -> Figure:
+    path = declare(folder, "effect", panels=[{"group": "sweep", "parameter": "kernel_size"}])
+    return build_figures(path, evidence, {row.id: row for row in originals})["demo"]
+
+
+def test_an_effect_shows_every_run_the_mean_and_what_others_report(tmp_path: Path) -> None:
+    made = effect(tmp_path, sweep(), quoted("the paper", 200, "95.0"), quoted("earlier report", 5, "60.0"))
+    at_three = [row for row in made.rows if row["level"] == 3]
+    assert [(row["who"], row["test_accuracy"]) for row in at_three] == [
+        ("run", 0.5),
+        ("run", 0.51),
+        ("run", 0.52),
+        ("mean", 0.51),
+        ("original", 0.95),
+        ("earlier report", 0.6),
+    ]
+    assert [(row["who"], row["test_accuracy"]) for row in made.rows if row["level"] == 7] == [("pending", None)]
+
+
+def test_alternative_text_tells_the_data(tmp_path: Path) -> None:
+    assert effect(tmp_path, sweep()).alt == (
+        "Two dot plots of test accuracy. kernel size 3: 51.00 % (3 runs); kernel size 5: 55.00 % (1 run); "
+        "kernel size 7: pending."
+    )
+
+
+def test_the_earlier_report_is_shown_only_with_as_many_epochs(tmp_path: Path) -> None:
+    made = effect(tmp_path, sweep(), quoted("earlier report", 40, "80.0"))
+    assert "earlier report" not in {row["who"] for row in made.rows}
+
+
+def test_the_csv_has_every_row_with_raw_fractions(tmp_path: Path) -> None:
+    lines = effect(tmp_path, sweep()).csv.splitlines()
+    assert lines[:2] == [
+        "panel,level,who,epochs,seed,test_accuracy,n,low,high",
+        "kernel size,3,run,5,0,0.5,,,",
+    ]
+
+
+def test_without_any_run_a_figure_says_so_and_names_the_price(tmp_path: Path) -> None:
+    made = effect(tmp_path, make_evidence(waiting(make_run(0)), waiting(make_run(1))))
+    assert made.message == (
+        "Nothing to draw yet: none of the 2 runs that this figure shows is recorded "
+        "(2 runs to come, about 1.00 h (a guess))."
+    )
+    assert made.rows == ()
+
+
+def test_classes_stand_in_the_order_of_their_means_with_their_images(tmp_path: Path) -> None:
+    path = declare(tmp_path, "classes", group="sweep", cell={"kernel_size": 3})
+    made = build_figures(path, with_breakdown(make_evidence(*make_cell([0.5, 0.6], kernel_size=3))), {})["demo"]
+    assert made.options["order"] == ["cat", HOSTILE]
+    assert made.rows[0] == {"class": "cat", "train_images": 4500, "test_images": 1000, "seed": 0, "test_accuracy": 0.5}
+    assert "2 runs" in made.note
+
+
+def test_curves_have_a_row_an_epoch_and_seed(tmp_path: Path) -> None:
+    path = declare(tmp_path, "curves", groups=["sweep"], column="test_accuracy")
+    made = build_figures(path, sweep(), {})["demo"]
+    assert len(made.rows) == 2 * 4
+    assert made.note.endswith("1 of 3 settings have no recorded run yet and are not drawn.")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "pie"}, "figures.yaml: figures.demo.kind: found 'pie'; expected blocks | classes | curves | effect | rows"),
+        ({"groups": ["sweep"], "kind": "rows", "colour": "red"},
+         "figures.yaml: figures.demo: unknown field 'colour'; the fields are groups, kind, note, title"),
+        ({"kind": "rows"}, "figures.yaml: figures.demo: the field 'groups' is missing"),
+        ({"kind": "rows", "groups": ["sweep"], "title": " "},
+         "figures.yaml: figures.demo.title: found ' '; expected text that is not empty"),
+    ],
+)  # fmt: skip
+def test_a_wrong_declaration_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_figures(declare(tmp_path, **change))
+    assert str(caught.value) == message
+
+
+def every_kind(folder: Path, root: Path) -> list[Figure]:
+    evidence = with_breakdown(make_evidence(*make_cell([0.5, 0.6], kernel_size=3), *make_cell([0.7], kernel_size=5)))
+    kinds: dict[str, dict[str, Any]] = {
+        "classes": {"group": "sweep", "cell": {"kernel_size": 3}},
+        "curves": {"groups": ["sweep"], "column": "test_accuracy"},
+        "effect": {"panels": [{"group": "sweep", "parameter": "kernel_size"}]},
+        "rows": {"groups": ["sweep"]},
+    }
+    original = {"a": quoted("the paper", 200, "95.0")}
+    made = [build_figures(declare(folder, kind, **item), evidence, original)["demo"] for kind, item in kinds.items()]
+    blocks = read_figures(root / "report/paper/figures.yaml")["architecture"]["blocks"]
+    return [*made, Figure("demo", "blocks", "A title.", "", "", options={"blocks": blocks})]
+
+
+def test_every_kind_is_drawn_to_the_same_bytes_each_time(tmp_path: Path, root: Path) -> None:
+    with Studio() as studio:
+        for made in every_kind(tmp_path, root):
+            first, second = tmp_path / f"{made.kind}-1", tmp_path / f"{made.kind}-2"
+            first.mkdir()
+            second.mkdir()
+            draw(made, first)
+            studio.draw(made, second).result()
+            svg = (first / "demo.svg").read_bytes()
+            assert svg == (second / "demo.svg").read_bytes()
+            assert b"<svg" in svg
+            assert b"<script" not in svg
+            assert b"<text" not in svg  # glyphs are paths

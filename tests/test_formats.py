@@ -1,0 +1,110 @@
+"""Every format escapes text, refuses raw numbers, and sets quantities and verdicts by its own templates."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from experiments.spec import ConfigurationError
+from report.formats import FORMATS, Format, Fragment, environment, escape_prose, escape_url
+from report.prose import pandoc_binary
+from report.verdicts import Outcome
+from tests.small_paper import HOSTILE, accuracy, pending
+
+SET = {
+    "markdown": ("71.23&nbsp;±&nbsp;0.41&nbsp;% (n&nbsp;=&nbsp;3)", "pending", "✗&nbsp;**NOT REPRODUCED**"),
+    "latex": (r"71.23~±~0.41\,\% (n~=~3)", r"\resultstate{pending}", r"\verdict{✗}{NOT REPRODUCED}"),
+    "typst": (r"71.23~±~0.41~\% (n~\=~3)", "#state[pending]", "#verdict[✗][NOT REPRODUCED]"),
+}
+
+
+@pytest.fixture(params=FORMATS)
+def format(request: pytest.FixtureRequest) -> Format:
+    return FORMATS[request.param]
+
+
+@pytest.mark.parametrize("name", SET)
+def test_quantities_and_outcomes_are_set_by_the_templates_of_the_format(root: Path, name: str) -> None:
+    finalize = environment(FORMATS[name], root / "templates").finalize
+    assert (finalize(accuracy()), finalize(pending()), finalize(Outcome.NOT_REPRODUCED)) == SET[name]
+
+
+def test_html_tells_a_quantity_s_state_and_origin_to_people_and_machines(root: Path) -> None:
+    text = environment(FORMATS["html"], root / "templates").finalize(accuracy())
+    assert text.startswith(
+        '<span class="quantity" tabindex="0" data-id="group/cell/test_accuracy" data-state="measured"'
+    )
+    assert "Origin: run here: run-s0, run-s1" in text
+    assert text.endswith('>71.23&nbsp;±&nbsp;0.41&nbsp;% <span class="n">(n&nbsp;=&nbsp;3)</span></span>')
+
+
+def test_a_state_looks_different_from_a_number_in_every_format(root: Path, format: Format) -> None:
+    finalize = environment(format, root / "templates").finalize
+    assert "pending" in finalize(pending())
+    assert not any(digit in str(finalize(pending())).partition(">")[2] for digit in "0123456789")
+
+
+@pytest.mark.parametrize("value", [0.7123, 3, True, None, [1]])
+def test_a_raw_number_is_refused_in_every_format(root: Path, format: Format, value: object) -> None:
+    made = environment(format, root / "templates")
+    start, end = made.variable_start_string, made.variable_end_string
+    with pytest.raises(ConfigurationError) as caught:
+        made.from_string(f"{start} value {end}").render(value=value)
+    assert str(caught.value) == (
+        f"templates/{format.name} prints {value!r}, a raw {type(value).__name__}: a number reaches a page only as a "
+        "quantity, which knows its n, its state and its origin; print accuracy(...), count(...), parameters(...) or "
+        "their like"
+    )
+
+
+def test_a_literal_number_in_a_template_is_refused_too(root: Path) -> None:
+    with pytest.raises(ConfigurationError, match="a raw float"):
+        environment(FORMATS["latex"], root / "templates").from_string("<< 71.23 >>").render()
+
+
+def test_text_is_escaped_once_and_fragments_never(root: Path) -> None:
+    made = environment(FORMATS["html"], root / "templates")
+    assert made.from_string("{{ a }} {{ b }}").render(a="<b>", b=Fragment("<b>")) == "&lt;b&gt; <b>"
+
+
+@pytest.mark.parametrize(
+    ("name", "reader"), [("markdown", "gfm"), ("latex", "latex"), ("html", "html"), ("typst", "typst")]
+)
+def test_escaped_text_reads_as_the_text_it_was(name: str, reader: str) -> None:
+    escaped = FORMATS[name].escape(HOSTILE)
+    if name == "latex":  # commands that pandoc's reader does not know
+        for command, character in ((r"\textquotesingle{}", "'"), (r"\textasciigrave{}", "`"), (r"\textbar{}", "|")):
+            assert command in escaped
+            escaped = escaped.replace(command, character)
+    command = [pandoc_binary(), "-f", reader, "-t", "plain", "--wrap=none"]
+    read = subprocess.run(command, input=escaped, capture_output=True, text=True, check=True).stdout
+    straight = str.maketrans("\N{RIGHT SINGLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}", "'`")
+    assert read.strip().translate(straight) == HOSTILE
+
+
+def test_text_in_prose_reads_as_the_text_it_was() -> None:
+    command = [pandoc_binary(), "-f", "markdown-smart", "-t", "plain", "--wrap=none"]
+    read = subprocess.run(command, input=escape_prose(HOSTILE), capture_output=True, text=True, check=True).stdout
+    assert read.strip() == HOSTILE
+
+
+@pytest.mark.parametrize("start", ["- a", "+ a", "= a", "1. a", "12) a", "# a", "> a"])
+def test_text_that_looks_like_a_list_stays_a_line(start: str) -> None:
+    for name, reader in (("markdown", "gfm"), ("typst", "typst")):
+        command = [pandoc_binary(), "-f", reader, "-t", "plain"]
+        read = subprocess.run(command, input=FORMATS[name].escape(start), capture_output=True, text=True, check=True)
+        assert " ".join(read.stdout.split()) == start
+
+
+def test_control_characters_and_line_breaks_do_not_reach_a_page(format: Format) -> None:
+    assert format.escape("a\x00b\n\tc\x1b") == "ab c"
+
+
+def test_only_web_mail_and_local_addresses_are_linked() -> None:
+    assert escape_url("https://x.org/a b?c=d&e#f%20_", "latex") == r"https://x.org/a\%20b?c=d\&e\#f\%20\_"
+    assert escape_url('https://x.org/"&', "html") == "https://x.org/%22&amp;"
+    with pytest.raises(ConfigurationError) as caught:
+        escape_url("javascript:alert(1)", "html")
+    assert str(caught.value) == (
+        "'javascript:alert(1)' is not an address that a report links to; use https:// or mailto:"
+    )

@@ -1,0 +1,124 @@
+"""The quick way out is taken exactly when nothing that counts has changed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from report import freshness
+
+INPUTS = {
+    "build.py": "main()",
+    "method/__init__.py": "",
+    "method/model.py": "model = 1",
+    "experiments/__init__.py": "",
+    "experiments/plan.yaml": "version: 1",
+    "experiments/train.ipynb": "{}",
+    "experiments/records/a.json": "{}",
+    "report/__init__.py": "",
+    "report/render.py": "render = 1",
+    "report/paper/sections/00-summary.md": "# Summary",
+    "templates/latex/report.tex": "tex",
+}
+LONG_AGO = 1_000_000_000_000_000_000
+
+
+def write(path: Path, text: str, when: int | None = LONG_AGO) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    if when is not None:
+        os.utime(path, ns=(when, when))
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    """A tree that was built just now; every file is old."""
+    for name, text in INPUTS.items():
+        write(tmp_path / name, text)
+    snapshot = freshness.begin(tmp_path)
+    for name in ("report.md", "figures/a.svg"):
+        write(tmp_path / "report/out" / name, name)
+    freshness.remember(tmp_path, snapshot)
+    return tmp_path
+
+
+def test_it_is_current_as_long_as_nothing_changes(built: Path) -> None:
+    assert freshness.is_current(built)
+    assert freshness.is_current(built)
+
+
+def test_it_is_not_current_before_the_first_build(tmp_path: Path) -> None:
+    assert not freshness.is_current(tmp_path)
+
+
+@pytest.mark.parametrize("name", [*INPUTS, "report/out/report.md"])
+def test_a_changed_file_is_noticed_whether_its_size_changes_or_only_its_content(built: Path, name: str) -> None:
+    text = (built / name).read_text(encoding="utf-8")
+    write(built / name, text + "x", when=None)
+    assert not freshness.is_current(built)
+    if text:
+        write(built / name, text[:-1] + "#", when=None)
+        assert not freshness.is_current(built)
+
+
+@pytest.mark.parametrize("name", [*INPUTS, "report/out/report.md"])
+def test_a_file_that_is_gone_is_noticed(built: Path, name: str) -> None:
+    (built / name).unlink()
+    assert not freshness.is_current(built)
+
+
+@pytest.mark.parametrize("name", ["experiments/records/b.json", "report/paper/new.yaml", "report/out/stray.md"])
+def test_a_file_too_many_is_noticed(built: Path, name: str) -> None:
+    write(built / name, "new")
+    assert not freshness.is_current(built)
+
+
+@pytest.mark.parametrize("name", ["tests/test_a.py", "README.md", "experiments/executed/a.ipynb", "report/.out-x/a.md"])
+def test_what_cannot_change_the_report_is_ignored(built: Path, name: str) -> None:
+    write(built / name, "new")
+    assert freshness.is_current(built)
+
+
+def test_a_touched_file_with_its_old_content_is_current_and_its_new_time_is_kept(built: Path) -> None:
+    write(built / "experiments/plan.yaml", INPUTS["experiments/plan.yaml"], when=LONG_AGO + 5)
+    assert freshness.is_current(built)
+    manifest = json.loads((built / freshness.MANIFEST).read_text(encoding="utf-8"))
+    assert manifest["inputs"]["experiments/plan.yaml"][1] == LONG_AGO + 5
+
+
+def test_a_change_in_the_moment_of_the_build_is_noticed_though_size_and_time_are_the_known_ones(built: Path) -> None:
+    path = built / "experiments/plan.yaml"
+    manifest = json.loads((built / freshness.MANIFEST).read_text(encoding="utf-8"))
+    racy = manifest["written"]
+    manifest["inputs"]["experiments/plan.yaml"][1] = racy
+    (built / freshness.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    write(path, "version: 2", when=racy)
+    assert not freshness.is_current(built)
+
+
+def test_a_change_while_a_build_runs_is_noticed(built: Path) -> None:
+    snapshot = freshness.begin(built)
+    write(built / "experiments/plan.yaml", "version: 2", when=None)
+    freshness.remember(built, snapshot)
+    assert not freshness.is_current(built)
+
+
+def test_another_python_or_package_is_noticed(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(freshness, "_environment", lambda: "3.99.0 jinja2-99")
+    assert not freshness.is_current(built)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 0}'])
+def test_a_manifest_that_cannot_be_read_means_not_current(built: Path, text: str) -> None:
+    (built / freshness.MANIFEST).write_text(text, encoding="utf-8")
+    assert not freshness.is_current(built)
+
+
+def test_it_imports_only_what_starts_quickly(root: Path) -> None:
+    code = "import sys; import report.freshness; print(*sorted(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert not loaded & {"yaml", "jinja2", "numpy", "pandas", "matplotlib", "argparse", "pathlib.Path", "hashlib"}

@@ -1,0 +1,79 @@
+"""Tables become what templates print: headers in lines, columns that wrap, room for what stands in a column."""
+
+from pathlib import Path
+
+import pytest
+
+from report.formats import FORMATS, environment
+from report.layout import SetTable, set_table
+from report.quantities import count
+from report.tables import Cell, Column, Table
+from report.verdicts import Outcome
+from tests.small_paper import accuracy, table
+
+
+def laid_out(root: Path, made: Table, name: str = "markdown") -> SetTable:
+    return set_table(made, "1", FORMATS[name], environment(FORMATS[name], root / "templates").finalize)
+
+
+def text_table(*cells: str, columns: int = 1, rows: int = 1) -> Table:
+    names = tuple(Column(f"c{index}", f"Column {index}") for index in range(columns))
+    return Table("t", "Title.", "", names, tuple(tuple(cells) for _ in range(rows)))
+
+
+def test_cells_are_set_and_terse_where_the_header_has_the_unit_and_a_column_n(root: Path) -> None:
+    made = laid_out(root, table())
+    assert made.rows == (
+        ("a row", "71.23&nbsp;±&nbsp;0.41", "3", "✓&nbsp;**REPRODUCED**"),
+        ("single", "70.00", "1", "≠&nbsp;**NOT COMPARABLE**"),
+        ("waiting", "pending", "0", "○&nbsp;**NOT TESTED**"),
+    )
+
+
+def test_a_cell_brings_unit_and_n_where_the_header_has_neither(root: Path) -> None:
+    made = Table("t", "Title.", "", (Column("a", "Accuracy"),), ((accuracy(),),))
+    assert laid_out(root, made).rows == (("71.23&nbsp;±&nbsp;0.41&nbsp;% (n&nbsp;=&nbsp;3)",),)
+
+
+def test_a_value_without_spread_leaves_room_for_one_so_that_points_align(root: Path) -> None:
+    assert laid_out(root, table(), "latex").rows[1][1] == r"70.00\hphantom{~±~0.41}"
+    assert laid_out(root, table(), "typst").rows[1][1] == "70.00#hide[~±~0.41]"
+
+
+def test_headers_break_into_lines_no_wider_than_their_cells_need(root: Path) -> None:
+    column = Column("d", "Difference to the earlier report", "pp", "right")
+    made = Table("t", "Title.", "", (column,), ((count("c", 1, "counted"),),))
+    assert laid_out(root, made).columns[0].lines == ("Difference", "to the", "earlier", "report")
+
+
+def test_only_a_column_of_long_sentences_wraps(root: Path) -> None:
+    made = laid_out(root, text_table("short", "a sentence of more than twenty-six characters", "x" * 40, columns=3))
+    assert [column.wraps for column in made.columns] == [False, True, False]
+    assert made.ruled
+
+
+@pytest.mark.parametrize(
+    ("columns", "wide", "dense"), [(1, False, False), (4, False, False), (5, False, True), (6, True, True)]
+)
+def test_a_table_grows_dense_then_into_the_margin(root: Path, columns: int, wide: bool, dense: bool) -> None:
+    made = laid_out(root, text_table(*["x" * 17] * columns, columns=columns))
+    assert (made.wide, made.dense) == (wide, dense)
+
+
+def test_a_table_of_many_lines_may_break_over_pages(root: Path) -> None:
+    sentence = "word " * 60
+    assert not laid_out(root, text_table("a", rows=30)).long
+    assert laid_out(root, text_table("a", rows=31)).long
+    assert laid_out(root, text_table("a", sentence, columns=2, rows=10)).long
+
+
+def test_an_empty_table_says_so(root: Path) -> None:
+    for format in FORMATS.values():
+        made = environment(format, root / "templates")
+        empty = set_table(text_table("a", rows=0), "1", format, made.finalize)
+        assert "Nothing to list yet." in made.get_template(f"table.{format.suffix}").render(table=empty)
+
+
+@pytest.mark.parametrize("cell", [Outcome.PARTIAL, "text", accuracy()])
+def test_every_kind_of_cell_is_set(root: Path, cell: Cell) -> None:
+    assert laid_out(root, Table("t", "Title.", "", (Column("a", "A"),), ((cell,),))).rows[0][0]

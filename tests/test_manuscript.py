@@ -1,0 +1,104 @@
+"""What is wrong in the authors' files is found with file and line, and what is right is left alone."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from experiments.spec import ConfigurationError
+from report.findings import RULES, Finding
+from report.manuscript import HEADINGS, inspect_manuscript, refuse_faults
+
+SUMMARY = "# Summary {.unnumbered}\n\n" + "\n\n".join(f"**{heading}** — words." for heading in HEADINGS) + "\n"
+BIBLIOGRAPHY = "@misc{known2020,\n title = {T}\n}\n"
+
+
+def inspect(folder: Path, root: Path, body: str, summary: str = SUMMARY, metadata: str = "") -> list[Finding]:
+    paper = folder / "report/paper"
+    (paper / "sections").mkdir(parents=True)
+    (paper / "sections/00-summary.md").write_text(summary, encoding="utf-8")
+    (paper / "sections/10-body.md").write_text(body, encoding="utf-8")
+    (paper / "references.bib").write_text(BIBLIOGRAPHY, encoding="utf-8")
+    shutil.copyfile(root / "report/paper/metadata.yaml", paper / "metadata.yaml")
+    if metadata:
+        (paper / "metadata.yaml").write_text(metadata, encoding="utf-8")
+    return [finding for finding in inspect_manuscript(folder) if finding.rule != "metadata-example"]
+
+
+CITED = "A sentence [@known2020].\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "line", "message"),
+    [
+        ("TODO", "placeholder", 2, "'TODO' is no sentence of the report"),
+        ("We write some thing heeereeee", "placeholder", 2, "'write some thing heeere' is no sentence of the report"),
+        ("text <add something here>", "placeholder", 2, "'<add' is no sentence of the report"),
+        ("dfd", "placeholder", 2, "'dfd' is no sentence of the report"),
+        ("Briefly describe what you did.", "placeholder", 2, "'Briefly describe' is no sentence of the report"),
+        ("We reach 71.23 % here", "typed-result", 2, "'71.23 %' is typed by hand"),
+        ("\n\na gain of 3 pp", "typed-result", 4, "'3 pp' is typed by hand"),
+        ("an accuracy of 0.7123", "typed-result", 2, "'0.7123' is typed by hand"),
+        ("See [@unknown2021].", "citation-unknown", 2, "'@unknown2021' has no entry in references.bib"),
+        ("See << ref('tab:none') >>.", "reference-unknown", 2, "ref('tab:none') has no target; there are "),
+        ("<< table('lonely') >>", "float-unreferenced", 2, "'tab:lonely' is placed and never mentioned"),
+    ],
+)
+def test_a_fault_in_the_prose_is_found(
+    tmp_path: Path, root: Path, text: str, rule: str, line: int, message: str
+) -> None:
+    assert inspect(tmp_path, root, CITED + text) == [Finding(rule, f"report/paper/sections/10-body.md:{line}", message)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "60,000 images of 32 by 32 pixels, version 3.11, 0.95, width 256/8, ann@example.com, 1e-3",
+        "`71.23 %` and $p = 0.0123$ and << accuracy('a', threshold=0.7123) >>",
+        "```\n71.23 % @nobody\n```",
+        "<# 71.23 % #>",
+        "See << ref('tab:a') >> and << ref('sec:b') >>.\n\n<< table('a') >>\n\n## B {#sec:b}",
+    ],
+)
+def test_sound_prose_is_left_alone(tmp_path: Path, root: Path, text: str) -> None:
+    assert inspect(tmp_path, root, CITED + text) == []
+
+
+def test_an_entry_that_nobody_cites_is_a_warning_at_its_line(tmp_path: Path, root: Path) -> None:
+    assert [str(finding) for finding in inspect(tmp_path, root, "Nothing.")] == [
+        "warning entry-unused: report/paper/references.bib:1: 'known2020' is not cited\n"
+        "  to do: cite it, or delete the entry"
+    ]
+
+
+def test_the_summary_needs_its_headings_and_400_words_at_most(tmp_path: Path, root: Path) -> None:
+    summary = SUMMARY.replace("**What was easy**", "**Easy**") + "word " * 400
+    findings = inspect(tmp_path, root, CITED, summary)
+    assert [finding.rule for finding in findings] == ["summary-heading", "summary-long"]
+    assert findings[0].message == "the heading 'What was easy' is missing"
+    assert findings[1].found.endswith(" words")
+
+
+def test_metadata_must_be_complete(tmp_path: Path, root: Path) -> None:
+    findings = inspect(tmp_path, root, CITED, metadata="title: ''\nauthors: []\n")
+    messages = [finding.message for finding in findings if finding.rule == "metadata-incomplete"]
+    assert messages[:2] == ["the field 'title' is missing or empty", "the field 'authors' is missing or empty"]
+    assert "code: 'url' is missing or empty" in messages
+
+
+def test_the_build_refuses_what_no_report_may_have_in_one_message(tmp_path: Path, root: Path) -> None:
+    inspect(tmp_path, root, CITED + "TODO and [@nobody].\nWe reach 71.23 %.")
+    with pytest.raises(ConfigurationError) as caught:
+        refuse_faults(tmp_path)
+    assert str(caught.value) == (
+        "error placeholder: report/paper/sections/10-body.md:2: 'TODO' is no sentence of the report\n"
+        "  to do: write the sentence, or delete it\n"
+        "error citation-unknown: report/paper/sections/10-body.md:2: '@nobody' has no entry in references.bib\n"
+        "  to do: correct the key, or add the entry to references.bib"
+    )
+
+
+def test_every_rule_says_what_it_asks_and_what_to_do() -> None:
+    for rule in RULES.values():
+        assert rule.what
+        assert rule.fix

@@ -1,0 +1,232 @@
+"""plan.yaml -> runs, and each way in which a plan is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.plan import Plan, drop_seed, load_plan, select
+from experiments.spec import ConfigurationError
+from tests.small_repository import PLAN, make_repository
+
+SIZES = "    cells: [{size: 2}, {size: 3}]\n"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Plan:
+    return load_plan(make_repository(tmp_path / "root") / "experiments" / "plan.yaml")
+
+
+def test_a_plan_has_groups_of_runs_each_run_once(small: Plan) -> None:
+    assert [run.name for run in small.group("sizes").runs] == ["tiny-z2-s0", "tiny-z2-s1", "tiny-z3-s0", "tiny-z3-s1"]
+    assert [run.name for run in small.group("larger").runs] == ["tiny-z3-s0", "tiny-z4-s0"]
+    assert list(small.runs) == ["tiny-z2-s0", "tiny-z2-s1", "tiny-z3-s0", "tiny-z3-s1", "tiny-z4-s0"]
+    assert small.run("tiny-z3-s0").groups == ("sizes", "larger")
+    assert small.group("sizes").cells == ("tiny-z2", "tiny-z3")
+
+
+def test_a_run_has_every_parameter_its_work_and_whether_it_is_its_cells_first(small: Plan) -> None:
+    run = small.run("tiny-z3-s1")
+    assert run.parameters == {"name": "tiny", "rate": 0.5, "seed": 1, "size": 3}
+    assert (run.cell, run.notebook, run.work, run.first, run.smoke) == ("tiny-z3", "fine.ipynb", 30.0, False, False)
+    assert small.run("tiny-z3-s0").first
+
+
+def test_the_rehearsal_keeps_the_cells_and_forces_its_own_parameters_and_seeds(small: Plan) -> None:
+    smoke = load_plan(small.path, smoke=True)
+    assert list(smoke.runs) == ["smoke-z2-s0", "smoke-z3-s0"]
+    assert list(smoke.groups) == ["sizes"]
+    assert all(run.smoke for run in smoke.runs.values())
+
+
+def test_a_run_needs_a_device_only_if_all_its_groups_do(tmp_path: Path) -> None:
+    text = PLAN.replace("    grid:", "    needs: cuda\n    grid:")
+    plan = load_plan(make_repository(tmp_path / "root", text) / "experiments" / "plan.yaml")
+    assert {run.name: run.needs for run in plan.group("larger").runs} == {"tiny-z3-s0": None, "tiny-z4-s0": "cuda"}
+
+
+@pytest.mark.parametrize(
+    ("template", "cell"), [("a-{b}-s{seed}", "a-{b}"), ("s{seed}-{b}", "-{b}"), ("{a}_{seed}_{b}", "{a}_{b}")]
+)
+def test_a_cells_name_lacks_the_seed_and_the_text_before_it(template: str, cell: str) -> None:
+    assert drop_seed(template) == cell
+
+
+@pytest.mark.parametrize(
+    ("patterns", "group", "names"),
+    [
+        ((), None, ["tiny-z2-s0", "tiny-z2-s1", "tiny-z3-s0", "tiny-z3-s1", "tiny-z4-s0"]),
+        ((), "larger", ["tiny-z3-s0", "tiny-z4-s0"]),
+        (("*s1",), None, ["tiny-z2-s1", "tiny-z3-s1"]),
+        (("tiny-z3",), None, ["tiny-z3-s0", "tiny-z3-s1"]),
+        (("tiny-z4-s0", "tiny-z?-s0"), "sizes", None),
+    ],
+)
+def test_runs_are_selected_by_patterns_of_runs_or_cells(
+    small: Plan, patterns: tuple[str, ...], group: str | None, names: list[str] | None
+) -> None:
+    if names is None:
+        with pytest.raises(ConfigurationError, match="no run in group 'sizes' matches 'tiny-z4-s0'; did you mean"):
+            select(small, patterns, group)
+    else:
+        assert [run.name for run in select(small, patterns, group)] == names
+
+
+def test_an_unknown_group_or_run_is_refused_with_the_nearest(small: Plan) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        select(small, (), "size")
+    assert str(caught.value) == "plan.yaml: no group 'size'; did you mean 'sizes'?"
+    with pytest.raises(ConfigurationError) as caught:
+        small.group("xyz")
+    assert str(caught.value) == "plan.yaml: no group 'xyz'; there are sizes, larger"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("version: 1", "version: 2", "plan.yaml: version: found 2; expected 1"),
+        ("version: 1\n", "", "plan.yaml: the field 'version' is missing"),
+        ("version: 1", "version: [", "plan.yaml: this is no YAML: "),
+        (
+            "version: 1",
+            "version: 1\nversion: 1",
+            "plan.yaml: this is no YAML: the key 'version' stands twice, again in line 2",
+        ),
+        (
+            "version: 1",
+            "version: 1\nseeds: []",
+            "plan.yaml: unknown field 'seeds'; the fields are version, name, work, speed, data, defaults, groups, smoke",
+        ),
+        ("-s{seed}", "", "plan.yaml: name: found '{name}-z{size}'; expected a template that holds {seed}"),
+        (
+            "-z{size}",
+            "-z{depth}",
+            (
+                "plan.yaml: groups: sizes: name: '{name}-z{depth}-s{seed}' cannot be filled ('depth'); "
+                "the parameters are name, rate, seed, size"
+            ),
+        ),
+        (
+            "{name: tiny}",
+            "{name: a/b}",
+            "plan.yaml: groups: sizes: name: 'a/b-z2-s0'; expected letters, digits, dots, hyphens and underscores",
+        ),
+        ("cpu: 5", "cpu: 0", "plan.yaml: speed: cpu: found 0; expected GFLOP/s above 0"),
+        ("cpu: 5", "tpu: 5", "plan.yaml: speed: tpu: found 5; expected a device class: cpu or cuda"),
+        ("size * 10", "depth * 10", "plan.yaml: work: unknown name 'depth'; the parameters are name, rate, seed, size"),
+        (SIZES, "", "plan.yaml: groups: sizes: expected either 'cells' or 'grid'"),
+        (SIZES, "    cells: []\n", "plan.yaml: groups: sizes: cells: found []; expected at least one cell"),
+        (
+            SIZES,
+            "    cells: [{size: 2}, {size: 2}]\n",
+            "plan.yaml: groups: sizes: cells: 1: found {'size': 2}; expected each cell once",
+        ),
+        (
+            SIZES,
+            "    cells: [{sizes: 2}]\n",
+            "plan.yaml: groups: sizes: fine.ipynb has no parameter 'sizes'; it has seed, size, rate, name",
+        ),
+        (
+            SIZES,
+            "    cells: [{size: large}]\n",
+            "plan.yaml: groups: sizes: parameter 'size' is 'large'; expected int, as in the notebook",
+        ),
+        (
+            SIZES,
+            "    cells: [{seed: 2}]\n",
+            "plan.yaml: groups: sizes: cells: seed: found 2; expected a parameter that is not also set for the group",
+        ),
+        (
+            SIZES,
+            "    cells: [{rate: 1}, {rate: 2}]\n",
+            (
+                "plan.yaml: groups: sizes: run 'tiny-z2-s0' has rate=2.0, but in group 'sizes' rate=1.0; "
+                "put {rate} into the name"
+            ),
+        ),
+        ("seeds: [0, 1]", "seeds: [0, 0]", "plan.yaml: groups: sizes: seeds: found [0, 0]; expected each seed once"),
+        (
+            "seeds: [0, 1]",
+            "seeds: [true]",
+            "plan.yaml: groups: sizes: seeds: found [True]; expected integers from 0, at least one",
+        ),
+        (
+            "grid: {size: [3, 4]}",
+            "grid: {size: 3}",
+            "plan.yaml: groups: larger: grid: size: found 3; expected a list of values",
+        ),
+        (
+            "grid:",
+            "needs: tpu\n    grid:",
+            "plan.yaml: groups: larger: needs: found 'tpu'; expected cpu or cuda",
+        ),
+        ("groups: [sizes]", "groups: [size]", "plan.yaml: smoke: groups: no group 'size'; did you mean 'sizes'?"),
+        ("title: Two sizes", "title: 2", "plan.yaml: groups: sizes: title: found 2; expected str"),
+        (
+            "notebook: fine.ipynb",
+            "notebook: none.ipynb",
+            "none.ipynb: the notebook cannot be read: No such file or directory",
+        ),
+        (
+            "notebook: fine.ipynb",
+            "notebook: has-no-parameters.ipynb",
+            "has-no-parameters.ipynb: 0 cells are tagged 'parameters'; expected one",
+        ),
+        (
+            "notebook: fine.ipynb",
+            "notebook: computes-a-parameter.ipynb",
+            (
+                "computes-a-parameter.ipynb: the cell tagged 'parameters', line 2: 'size = 1 + 1'; "
+                "expected `name = value` or `name: type` with a str, int, float or bool"
+            ),
+        ),
+    ],
+)
+def test_a_faulty_plan_is_refused_with_file_group_and_field(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in PLAN
+    root = make_repository(tmp_path / "root", PLAN.replace(old, new, 1))
+    with pytest.raises(ConfigurationError) as caught:
+        load_plan(root / "experiments" / "plan.yaml")
+    assert message in str(caught.value).replace(f"{root}/experiments/", "")
+    if not message.endswith(": "):
+        assert str(caught.value).replace(f"{root}/experiments/", "") == message
+
+
+def test_a_plan_without_a_rehearsal_cannot_be_rehearsed(tmp_path: Path) -> None:
+    text = "\n".join(line for line in PLAN.splitlines() if not line.startswith("smoke"))
+    root = make_repository(tmp_path / "root", text)
+    with pytest.raises(ConfigurationError, match="there is no section 'smoke'; write one to rehearse the plan"):
+        load_plan(root / "experiments" / "plan.yaml", smoke=True)
+
+
+@pytest.mark.parametrize(
+    ("group", "cells"),
+    [("earlier-5", [(5, 1, 5), (5, 1, 9), (5, 4, 9)]), ("earlier-40", [(40, 1, 3), (40, 2, 9)])],
+)
+def test_the_repositorys_plan_asks_for_what_the_earlier_report_has(
+    root: Path, group: str, cells: list[tuple[int, int, int]]
+) -> None:
+    runs = load_plan(root / "experiments" / "plan.yaml").group(group).runs
+    varied = [tuple(run.parameters[name] for name in ("epochs", "patch_size", "kernel_size")) for run in runs]
+    assert varied == [cell for cell in cells for _ in range(3)]
+    assert {(run.parameters["width"], run.parameters["depth"], run.parameters["recipe"]) for run in runs} == {
+        (256, 8, "keras")
+    }
+
+
+def test_every_group_of_the_repository_says_why_it_is_run(root: Path) -> None:
+    groups = load_plan(root / "experiments" / "plan.yaml").groups.values()
+    assert [group.name for group in groups if not (group.question and group.budget and group.source)] == []
+
+
+def test_the_repositorys_work_is_the_multiply_accumulates_of_the_method(root: Path) -> None:
+    """0.889 GFLOP an image for patches of 2 and kernels of 5: 3 x 2 x 148.1 million multiply-accumulates."""
+    run = load_plan(root / "experiments" / "plan.yaml").run("cifar10-authors-e25-w256-d8-p2-k5-s0")
+    assert run.work == pytest.approx(25 * 50_000 * 0.8888, rel=1e-3)
+
+
+def test_the_repositorys_rehearsal_runs_on_the_embedded_data(root: Path) -> None:
+    smoke = load_plan(root / "experiments" / "plan.yaml", smoke=True)
+    assert {run.parameters["dataset"] for run in smoke.runs.values()} == {"digits"}
+    assert {
+        len([run for run in smoke.runs.values() if run.cell == cell]) for cell in {r.cell for r in smoke.runs.values()}
+    } == {2}

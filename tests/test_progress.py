@@ -1,0 +1,55 @@
+"""What a person is told while runs go on."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from experiments import progress
+from experiments.progress import format_seconds, open_monitor
+from experiments.spec import RunFailed
+from tests.small_repository import make_record, make_repository, open_repository
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (5400, "1.5 h"), (86_400, "24 h"), (200_000, "2.3 d")],
+)
+def test_durations_are_said_as_people_say_them(seconds: float, words: str) -> None:
+    assert format_seconds(seconds) == words
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_results_and_failures_are_told_on_a_terminal_and_off_it(tmp_path: Path, terminal: bool) -> None:
+    root = make_repository(tmp_path / "root")
+    plan, _ = open_repository(root)
+    one, two = plan.run("tiny-z2-s0"), plan.run("tiny-z2-s1")
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, width=100, color_system=None)
+    with open_monitor(2, console) as monitor:
+        monitor.start(one, 4.0)
+        monitor.advance(one, "epoch 1/2 [bold]", 0.5)
+        monitor.finish(one, make_record(root, one.name))
+        monitor.start(two, 4.0)
+        monitor.fail(two, RunFailed("tiny-z2-s1: it raised [red]"))
+    text = file.getvalue()
+    assert "tiny-z2-s0: test_accuracy 0.7500 in 4 s" in text
+    assert "FAILED tiny-z2-s1: it raised [red]" in text
+
+
+def test_off_a_terminal_progress_is_told_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_repository(tmp_path / "root")
+    run = open_repository(root)[0].run("tiny-z2-s0")
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    file = io.StringIO()
+    with open_monitor(1, Console(file=file, width=100)) as monitor:
+        monitor.start(run, 4.0)
+        for now[0], words in ((1.0, "epoch 1/9"), (31.0, "epoch 2/9"), (32.0, "epoch 3/9"), (70.0, "epoch 3/9")):
+            monitor.advance(run, words, 0.25)
+    assert file.getvalue().splitlines() == [
+        "tiny-z2-s0: begun, about 4 s",
+        "tiny-z2-s0: 25%, epoch 2/9",
+        "tiny-z2-s0: 25%, epoch 3/9",
+    ]

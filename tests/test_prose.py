@@ -1,0 +1,149 @@
+"""The prose: what it names, how tables and figures are numbered, and a message with file and line for each mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.spec import ConfigurationError
+from report.prose import Conversion, Setters, fill_in, raw_block, raw_inline
+from report.quantities import Quantity
+from tests.small_paper import HOSTILE, PROSE, accuracy, make_paper, pending
+
+SETTERS = Setters(
+    quantity=lambda quantity: {"latex": "Q", "html": "<q>"},
+    outcome=lambda outcome: {"latex": outcome.value},
+    table=lambda name, number: {"latex": f"table {name} is {number}"},
+    figure=lambda name, number: {"latex": f"figure {name} is {number}"},
+)
+
+
+def filled_in(folder: Path, text: str, **names: object) -> str:
+    """TEXT as the only section, filled in, less the references."""
+    sections = folder / "report/paper/sections"
+    sections.mkdir(parents=True)
+    (sections / "10-body.md").write_text(text, encoding="utf-8")
+    return fill_in(sections, names, SETTERS, lambda quantity: None).partition("\n\n# References")[0]
+
+
+def test_a_quantity_brings_its_words_for_each_format_and_is_noted_as_printed(tmp_path: Path) -> None:
+    sections, printed = tmp_path / "report/paper/sections", list[Quantity]()
+    sections.mkdir(parents=True)
+    (sections / "10-body.md").write_text("It is << ours >>.", encoding="utf-8")
+    text = fill_in(sections, {"ours": accuracy()}, SETTERS, printed.append)
+    assert text.startswith("It is `Q`{=latex}`<q>`{=html}.\n")
+    assert set(printed) == {accuracy()}
+
+
+def test_raw_pieces_survive_backticks() -> None:
+    assert raw_inline({"latex": "a``b"}) == "```a``b```{=latex}"
+    assert raw_inline({"html": "`a`"}) == "`` `a` ``{=html}"
+    assert raw_block({"latex": "```\nx"}) == "\n\n````{=latex}\n```\nx\n````\n\n"
+
+
+def test_numbers_follow_the_order_of_placement_also_for_references_before_it(tmp_path: Path) -> None:
+    text = filled_in(
+        tmp_path, "<< ref('tab:b') >>, << ref('fig:x') >>\n\n<< table('a') >>\n\n<< figure('x') >>\n\n<< table('b') >>"
+    )
+    assert text.startswith("[Table\N{NO-BREAK SPACE}2](#tab:b), [Figure\N{NO-BREAK SPACE}1](#fig:x)\n")
+    assert [text.index(words) for words in ("table a is 1", "figure x is 1", "table b is 2")]
+
+
+def test_a_condition_decides_what_is_numbered(tmp_path: Path) -> None:
+    text = filled_in(tmp_path, "<% if absent %>\n<< table('a') >>\n<% endif %>\n<< table('b') >>\n", absent=False)
+    assert "table b is 1" in text
+    assert "table a" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("one\n\n<< unknown >>", ":3: 'unknown' is undefined; the prose may use figure, number, ours, ref, table"),
+        ("<< number >>", ":1: the prose prints 0.5, a raw float: a number reaches a page only as a quantity, which knows "
+         "its n, its state and its origin; print accuracy(...), count(...), parameters(...) or their like"),
+        ("\n<< ours.valu >>", ":2: 'report.quantities.Quantity object' has no attribute 'valu'; the prose may use figure, "
+         "number, ours, ref, table"),
+        ("<< table('a') >>\n<< table('a') >>", ":2: 'tab:a' is placed twice; place it once and refer to it with ref('tab:a')"),
+        ("<< table('a') >>\n<< ref('tab:b') >>", ":2: ref('tab:b') refers to what the prose does not place; it places tab:a"),
+        ("<< ref('a') >>", ":1: ref('a'): a reference begins with tab:, fig: or sec:"),
+        ("text\n<% if %>", ":2: Expected an expression, got 'end of statement block'"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_file_and_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        filled_in(tmp_path, text, number=0.5, ours=accuracy())
+    assert str(caught.value) == f"report/paper/sections/10-body.md{message}"
+
+
+def test_the_references_stand_before_the_back_matter(tmp_path: Path, root: Path) -> None:
+    folder = make_paper(tmp_path, root, {"90-end.md": "# End", "10-body.md": "# Body"}) / "report/paper/sections"
+    text = fill_in(folder, {}, SETTERS, lambda quantity: None)
+    assert text == "# Body\n\n# References {.unnumbered}\n\n::: {#refs}\n:::\n\n# End"
+
+
+def test_no_section_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="there is no section; expected files such as 00-summary.md"):
+        fill_in(tmp_path, {}, SETTERS, lambda quantity: None)
+
+
+def converted(root: Path, text: str) -> Conversion:
+    return Conversion(text, root / "report/paper", root / "templates/prose.lua")
+
+
+def test_sections_are_numbered_alike_in_every_format(root: Path) -> None:
+    text = (
+        "# A {.unnumbered}\n\n# B\n\n## C {#sec:c}\n\nSee [](#sec:c), [](#sec:e).\n\n# D {.appendix}\n\n## E {#sec:e}\n"
+    )
+    with converted(root, text) as conversion:
+        prose = conversion.finish()
+    numbers = [(entry["number"], entry["title"]) for entry in prose.contents if entry["title"] != "References"]
+    assert numbers == [("", "A"), ("1", "B"), ("1.1", "C"), ("A", "D"), ("A.1", "E")]
+    assert '<h3 id="sec:c"><span class="number">1.1</span>C</h3>' in prose.bodies["html"]
+    assert '## <a id="sec:c"></a>1.1 C' in prose.bodies["markdown"]
+    assert "\\newpage\n\n\\section{B}" in prose.bodies["latex"]
+    assert "\\appendix\n\n\\section{D}" in prose.bodies["latex"]
+    assert "#show: appendix\n= D" in prose.bodies["typst"]
+    for body in prose.bodies.values():
+        assert "Section" in body
+        assert "Appendix" in body
+
+
+def test_raw_html_and_tex_of_the_prose_are_text(root: Path) -> None:
+    with converted(root, r"A <script>alert(1)</script> \input{/etc/passwd} <div>x</div>") as conversion:
+        bodies = conversion.finish().bodies
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; \\input{/etc/passwd} &lt;div&gt;x&lt;/div&gt;" in bodies["html"]
+    assert r"\textless script\textgreater alert(1)" in bodies["latex"]
+    assert r"\textbackslash input\{/etc/passwd\}" in bodies["latex"]
+    assert r"\<script\>alert(1)\</script\>" in bodies["markdown"]
+    assert r"\<script\>alert(1)\</script\>" in bodies["typst"]
+
+
+def test_a_reference_to_no_section_is_told(root: Path) -> None:
+    with converted(root, "[](#sec:none)") as conversion, pytest.raises(ConfigurationError) as caught:
+        conversion.finish()
+    assert str(caught.value) == ("pandoc: the prose refers to section #sec:none, and no heading has this identifier")
+
+
+def test_citations_are_numbered_and_linked_in_every_format(root: Path) -> None:
+    with converted(root, "See [@he2016deep].") as conversion:
+        bodies = conversion.finish().bodies
+    assert r"\citeproc{ref-he2016deep}{1}" in bodies["latex"]
+    assert '<a href="#ref-he2016deep" role="doc-biblioref">1</a>' in bodies["html"]
+    assert "[1](#ref-he2016deep)" in bodies["markdown"]
+    assert "#link(<ref-he2016deep>)[1]" in bodies["typst"]
+
+
+def test_values_of_the_small_paper_stay_out_of_each_other_s_formats(tmp_path: Path, root: Path) -> None:
+    folder = make_paper(tmp_path, root) / "report/paper/sections"
+    setters = Setters(
+        quantity=lambda quantity: {name: f"only-{name}" for name in ("markdown", "latex", "html", "typst")},
+        outcome=lambda outcome: {"latex": "o"},
+        table=SETTERS.table,
+        figure=SETTERS.figure,
+    )
+    names = {"text": HOSTILE, "ours": accuracy(), "waiting": pending(), "outcome": "o"}
+    with converted(root, fill_in(folder, names, setters, lambda quantity: None)) as conversion:
+        bodies = conversion.finish().bodies
+    for name, body in bodies.items():
+        assert f"only-{name}" in body
+        assert body.count("only-") == 2
+    assert set(PROSE) == {path.name for path in folder.iterdir()}

@@ -1,0 +1,142 @@
+"""What a notebook hands over, and what it may not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+from experiments import provenance, recording
+from experiments.recording import checkpoint_path, data_root, record, report_progress
+from experiments.spec import MIME, ConfigurationError
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The display outputs, as a Jupyter kernel would send them."""
+    bundles: list[dict[str, Any]] = []
+    monkeypatch.setattr(recording, "_display", bundles.append)
+    return bundles
+
+
+def test_one_output_carries_the_payload_and_a_table(shown: list[dict[str, Any]]) -> None:
+    record(
+        metrics={"test_accuracy": numpy.float64(0.7), "parameters": numpy.int64(1234)},
+        history={"loss": numpy.array([2.0, 1.0])},
+        correct=numpy.array([True] * 7 + [False] * 3),
+        breakdown={"class": ("a", "b"), "test_accuracy": [0.6, 0.8]},
+        settings={"recipe": "tiny", "betas": (0.9, 0.999), "clip": None},
+        cost={"train_seconds": 3.5},
+    )
+    assert len(shown) == 1
+    assert sorted(shown[0]) == [MIME, "text/html", "text/plain"]
+    payload = json.loads(json.dumps(shown[0][MIME]))
+    assert payload["metrics"] == {"test_accuracy": 0.7, "parameters": 1234}
+    assert payload["history"] == {"loss": [2.0, 1.0]}
+    assert payload["correct"] == {"split": "test", "count": 10, "bits": "/gA="}
+    assert payload["breakdown"] == {"class": ["a", "b"], "test_accuracy": [0.6, 0.8]}
+    assert payload["settings"] == {"recipe": "tiny", "betas": [0.9, 0.999], "clip": None}
+    assert payload["cost"]["train_seconds"] == 3.5
+    assert shown[0]["text/plain"].splitlines()[:3] == [
+        "Record of this run",
+        "  test_accuracy    0.7",
+        "  parameters       1,234",
+    ]
+
+
+def test_the_bits_are_those_of_numpys_packbits(shown: list[dict[str, Any]]) -> None:
+    correct = numpy.random.default_rng(0).random(1001) < 0.5
+    record(metrics={"x": 1}, correct=correct)
+    bits = recording.Correct(**shown[0][MIME]["correct"]).packed()
+    assert bits == numpy.packbits(correct).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        ({"metrics": {}}, "metrics is empty; expected at least one name and number"),
+        ({"metrics": {"loss": float("nan")}}, "metrics['loss'] is nan; expected a finite number"),
+        ({"metrics": {"loss": "low"}}, "metrics['loss'] is 'low'; expected a finite number"),
+        ({"metrics": {"good": True}}, "metrics['good'] is True; expected a finite number"),
+        (
+            {"metrics": {"x": 1}, "history": {"a": [1], "b": [1, 2]}},
+            "the columns of history differ in length: {'a': 1, 'b': 2}",
+        ),
+        (
+            {"metrics": {"x": 1}, "history": {"a": [float("inf")]}},
+            "history['a'][0] is inf; expected text, a number or a list",
+        ),
+        (
+            {"metrics": {"x": 1}, "correct": [1, 0]},
+            "correct holds 1; expected one boolean a test image, at least one",
+        ),
+        (
+            {"metrics": {"x": 1}, "settings": {"model": {}}},
+            "settings['model'] is {}; expected text, a number or a list",
+        ),
+    ],
+)
+def test_what_is_no_plain_number_is_refused(shown: list[dict[str, Any]], results: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        record(**results)
+    assert str(caught.value) == f"record(): {message}"
+    assert shown == []
+
+
+def test_a_name_that_is_markup_is_shown_as_text(shown: list[dict[str, Any]]) -> None:
+    record(metrics={"<script>": 1})
+    assert "&lt;script&gt;" in shown[0]["text/html"] and "<script>" not in shown[0]["text/html"]
+
+
+def test_outside_jupyter_the_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    record(metrics={"test_accuracy": 0.5})
+    assert capsys.readouterr().out.startswith("Record of this run\n  test_accuracy")
+
+
+def test_by_hand_there_is_no_checkpoint_and_no_progress_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (recording.CHECKPOINT_VARIABLE, recording.PROGRESS_VARIABLE, recording.DATA_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    assert (checkpoint_path(), data_root()) == (None, None)
+    report_progress("half", 0.5)
+
+
+def test_a_run_knows_its_checkpoint_its_data_and_where_to_tell_its_progress(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(recording.CHECKPOINT_VARIABLE, str(tmp_path / "c.pt"))
+    monkeypatch.setenv(recording.DATA_VARIABLE, "~/data")
+    monkeypatch.setenv(recording.PROGRESS_VARIABLE, str(tmp_path / "p.json"))
+    report_progress("nearly", 1.5)
+    assert checkpoint_path() == tmp_path / "c.pt"
+    assert data_root() == Path.home() / "data"
+    assert json.loads((tmp_path / "p.json").read_text()) == {"text": "nearly", "fraction": 1.0}
+
+
+def test_provenance_has_the_records_fields_and_no_name_of_anyone() -> None:
+    gathered = provenance.gather()
+    assert sorted(gathered) == [
+        "commit",
+        "cpu",
+        "device",
+        "device_class",
+        "dirty",
+        "driver",
+        "executor",
+        "gpu",
+        "platform",
+        "python",
+        "started",
+        "threads",
+        "versions",
+    ]
+    assert gathered["executor"] == "by hand"
+    assert gathered["versions"]["numpy"] == numpy.__version__
+    assert str(Path.home()) not in json.dumps(gathered)
+
+
+def test_outside_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert provenance.read_commit(tmp_path) == (None, None)
+    monkeypatch.setenv("PATH", "")
+    assert provenance.read_commit(tmp_path) == (None, None)

@@ -1,0 +1,181 @@
+"""Runs and records: what they hold, how a record is written, and what is refused when it is read."""
+
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from experiments import schema, spec
+from experiments.spec import Correct, FrozenMapping, Record, Run
+from tests.small_repository import make_record, make_repository
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    root = make_repository(tmp_path_factory.mktemp("repository") / "root")
+    return make_record(root, "tiny-z2-s0")
+
+
+def break_field(record: Record, change: Callable[[dict[str, Any]], object]) -> str:
+    """The message with which a record is refused after a change of its content, its digest computed anew."""
+    content = json.loads(record.to_text())
+    change(content)
+    text = schema.format_json(content | {"digest": ""}) + "\n"
+    text = text.replace('"digest": ""', f'"digest": "{schema.digest_of(text)}"')
+    with pytest.raises(schema.RecordFault) as caught:
+        Record.from_text(text, "r.json")
+    return str(caught.value)
+
+
+def test_errors_carry_the_exit_codes() -> None:
+    codes = {error.__name__: error.exit_code for error in spec.ReproductionError.__subclasses__()}
+    expected = {"ConfigurationError": 2, "RunFailed": 1, "Disagreement": 3, "Incomplete": 4, "MissingTool": 5}
+    assert {name: codes[name] for name in expected} == expected
+
+
+def test_parameters_are_sorted_frozen_hashable_and_picklable() -> None:
+    run = Run("a-s1", "train.ipynb", {"seed": 1, "depth": 2}, ("g",), "a")
+    assert list(run.parameters) == ["depth", "seed"]
+    assert run == pickle.loads(pickle.dumps(run))
+    assert hash(run) == hash(replace(run))
+    assert run.seed == 1
+    with pytest.raises(TypeError):
+        run.parameters["seed"] = 2
+
+
+def test_a_frozen_mapping_equals_a_dict_of_the_same_items() -> None:
+    assert FrozenMapping({"b": 1, "a": 2}) == {"a": 2, "b": 1}
+    assert FrozenMapping({"a": 1}) != {"a": 2}
+
+
+def test_bits_unpack_to_the_booleans_in_order() -> None:
+    correct = Correct("test", 10, "qoA=")
+    assert correct.unpack() == [True, False, True, False, True, False, True, False, True, False]
+    assert correct.ones() == 5
+
+
+def test_a_record_comes_back_from_its_text(record: Record) -> None:
+    read = Record.from_text(record.to_text(), "r.json")
+    assert read == record
+    assert read.to_text() == record.to_text()
+
+
+def test_a_records_file_has_a_list_on_one_line_and_ends_with_a_newline(record: Record) -> None:
+    lines = record.to_text().split("\n")
+    assert '  "test_accuracy": [0.5, 0.75]' in lines
+    assert '  "notebook": {"compute": ' in record.to_text()
+    assert lines[-2:] == ["}", ""]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(allow_nan=False, allow_infinity=False), st.text())
+def test_any_number_and_text_survives(record: Record, number: float, text: str) -> None:
+    odd = replace(record, metrics={"loss": number}, correct=None, settings={text: text})
+    assert Record.from_text(odd.to_text(), "r.json") == odd
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("cost"), "cost: the field is missing"),
+        (lambda c: c.update(schema=2), "schema: found 2; expected 1, the version that this code reads"),
+        (
+            lambda c: c.update(extra=1),
+            (
+                "extra: unknown field; the fields are run, notebook, parameters, key, fingerprint, metrics, history, "
+                "correct, breakdown, settings, provenance, cost, accepted"
+            ),
+        ),
+        (lambda c: c.update(key="abc"), "key: found 'abc'; expected 64 hexadecimal digits"),
+        (lambda c: c["metrics"].update(loss="low"), "metrics.loss: found 'low'; expected a finite number"),
+        (lambda c: c["metrics"].update(loss=True), "metrics.loss: found True; expected a finite number"),
+        (
+            lambda c: c["history"].update(epoch=[1, "two"]),
+            "history.epoch[1]: found 'two'; expected a finite number or null",
+        ),
+        (
+            lambda c: c["history"].update(epoch=[1]),
+            "history: found {'epoch': 1, 'test_accuracy': 2}; expected columns of equal length",
+        ),
+        (
+            lambda c: c["correct"].update(count=40),
+            "correct.bits: found '1 bytes'; expected 5 bytes for 40 bits",
+        ),
+        (lambda c: c["correct"].update(bits="?"), "correct.bits: found '?...'; expected base64"),
+        (lambda c: c["provenance"].pop("cpu"), "provenance.cpu: found None; expected this field"),
+        (
+            lambda c: c["provenance"].update(device_class="tpu"),
+            "provenance.device_class: found 'tpu'; expected 'cpu' or 'cuda'",
+        ),
+        (
+            lambda c: c["cost"].update(seconds=-1),
+            "cost.seconds: found -1; expected a number that is not negative, or null",
+        ),
+        (lambda c: c.update(accepted=[{}]), "accepted[0].key: found None; expected this field"),
+        (
+            lambda c: c["metrics"].update(test_accuracy=0.85),
+            (
+                "metrics.test_accuracy: found 0.85, but the 4 bits of `correct` says 0.75; "
+                "one of them was changed after the run"
+            ),
+        ),
+        (
+            lambda c: c.update(correct=None) or c["metrics"].update(test_accuracy=0.85),
+            (
+                "metrics.test_accuracy: found 0.85, but the last epoch of history.test_accuracy says 0.75; "
+                "one of them was changed after the run"
+            ),
+        ),
+    ],
+)
+def test_a_broken_field_is_named(record: Record, change: Callable[[dict[str, Any]], object], message: str) -> None:
+    assert break_field(record, change) == f"r.json: {message}"
+
+
+def test_a_changed_digit_that_nothing_else_contradicts_is_found_by_the_digest(record: Record) -> None:
+    text = record.to_text().replace('"seconds": 4.0', '"seconds": 5.0')
+    with pytest.raises(schema.RecordFault) as caught:
+        Record.from_text(text, "r.json")
+    fault = caught.value
+    assert (fault.place, fault.field, fault.expected) == ("r.json", "digest", schema.digest_of(text))
+    assert str(fault).startswith("r.json: digest: found '")
+    assert str(fault).endswith("restore it, or run it again by `python build.py run tiny-z2-s0 --force`")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"test_accuracy": 0.75', '"test_accuracy": NaN', "file: no record can be read: NaN is not a number"),
+        (
+            '"test_accuracy": 0.75',
+            '"test_accuracy": 0.75, "test_accuracy": 1',
+            "file: no record can be read: the field 'test_accuracy' stands twice",
+        ),
+    ],
+)
+def test_text_that_is_no_plain_json_is_refused(record: Record, old: str, new: str, message: str) -> None:
+    with pytest.raises(schema.RecordFault) as caught:
+        Record.from_text(record.to_text().replace(old, new), "r.json")
+    assert str(caught.value) == f"r.json: {message}"
+
+
+def test_a_record_counts_under_its_own_key_and_under_accepted_ones(record: Record) -> None:
+    accepted = record.accept("b" * 64, "a comment in a string", "2026-01-01")
+    assert [accepted.accepts(key) for key in (record.key, "b" * 64, "c" * 64)] == [True, True, False]
+    assert Record.from_text(accepted.to_text(), "r.json") == accepted
+
+
+def test_every_field_of_a_record_is_checked() -> None:
+    fields = set(Record.__dataclass_fields__) - {"digest"}
+    assert set(schema.CHECKS) == fields
+
+
+def test_records_of_the_repository_are_sound(root: Path) -> None:
+    for path in (root / "experiments" / "records").glob("*.json"):
+        assert Record.from_text(path.read_text(encoding="utf-8"), path.name).run == path.stem

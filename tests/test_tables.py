@@ -1,0 +1,171 @@
+"""Tables hold text, quantities and outcomes only; each works with no record, one record and all of them."""
+
+import csv
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from experiments.spec import ReproductionError, State
+from report.context import build_table, read_tables
+from report.quantities import Kind, Quantity, parts
+from report.result_tables import DASH
+from report.tables import Column, Table
+from report.verdicts import Outcome
+from tests.made_up import make_facts
+
+PENDING = Quantity("p", Kind.ACCURACY, None, State.PENDING, why="to come")
+MEASURED = Quantity("m", Kind.ACCURACY, 1 / 3, n=1)
+
+
+def text(cell: object) -> str:
+    return parts(cell).text if isinstance(cell, Quantity) else str(cell)
+
+
+def lines(table: Table) -> list[list[str]]:
+    return [[text(cell) for cell in row] for row in table.rows]
+
+
+@pytest.fixture(scope="module", params=[0, 1, None], ids=["no record", "one record", "all records"])
+def tables(request: pytest.FixtureRequest) -> dict[str, Table]:
+    root = Path(__file__).resolve().parent.parent
+    facts = make_facts(root, runs=request.param)
+    return {name: build_table(declared, facts) for name, declared in read_tables(root).items()}
+
+
+@pytest.fixture(scope="module")
+def complete() -> dict[str, Table]:
+    root = Path(__file__).resolve().parent.parent
+    facts = make_facts(root)
+    return {name: build_table(declared, facts) for name, declared in read_tables(root).items()}
+
+
+def test_every_table_is_made_with_no_record_one_and_all(tables: dict[str, Table]) -> None:
+    assert {"parameters", "earlier-5", "earlier-40", "effects", "hyperparameters", "verdicts"} <= tables.keys()
+    assert {"reasons", "runs", "missing", "environment", "cost"} <= tables.keys()
+    for name, table in tables.items():
+        assert table.title.endswith("."), name
+        header, *rows = csv.reader(io.StringIO(table.csv))
+        assert header == list(table.values), name
+        assert len(rows) == len(table.rows), name
+
+
+def test_every_quantity_of_a_table_has_its_own_id(tables: dict[str, Table]) -> None:
+    for name, table in tables.items():
+        by_id: dict[str, Quantity] = {}
+        for quantity in table.quantities:
+            assert by_id.setdefault(quantity.id, quantity) == quantity, (name, quantity.id)
+
+
+def test_the_csv_holds_raw_values_beside_state_and_n() -> None:
+    columns = (Column("who", "Who"), Column("accuracy", "Accuracy", "%"), Column("verdict", "Verdict"))
+    rows = (("we, ours", MEASURED, Outcome.PARTIAL), ("they", PENDING, Outcome.NOT_TESTED))
+    table = Table("t", "Title.", "", columns, rows)
+    assert table.csv == (
+        "who,accuracy,accuracy_state,accuracy_n,verdict\n"
+        '"we, ours",0.3333333333,measured,1,PARTIAL\n'
+        "they,,pending,,NOT TESTED\n"
+    )
+    assert table.frame.to_csv(index=False) == table.csv
+    assert isinstance(table.frame, pd.DataFrame)
+
+
+@pytest.mark.parametrize("cell", [0.7, 3, None, True])
+def test_a_raw_number_in_a_cell_is_refused(cell: object) -> None:
+    with pytest.raises(ReproductionError) as caught:
+        Table("t", "Title.", "", (Column("a", "A"),), ((cell,),))  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        f"table 't', row 1, column 'a': found {cell!r}; expected text, a quantity or an outcome "
+        "(a number reaches a page only as a quantity)"
+    )
+
+
+def test_a_row_of_another_length_and_a_key_given_twice_are_refused() -> None:
+    with pytest.raises(ReproductionError, match="table 't', row 2: 2 cells; expected 1: a"):
+        Table("t", "Title.", "", (Column("a", "A"),), (("x",), ("x", "y")))
+    with pytest.raises(ReproductionError, match="table 't' has two columns with one key: a, a"):
+        Table("t", "Title.", "", (Column("a", "A"), Column("a", "B")), ())
+
+
+def test_the_comparison_sets_original_earlier_report_and_ours_side_by_side(complete: dict[str, Table]) -> None:
+    table = complete["earlier-5"]
+    assert [column.header for column in table.columns[4:]] == [
+        "Parameters",
+        "Original (200 epochs)",
+        "Earlier report (5 epochs)",
+        "Ours (5 epochs)",
+        "Ours − earlier report",
+    ]
+    assert lines(table)[2] == [
+        "256",
+        "8",
+        "4",
+        "9",
+        "718,090",
+        "92.61 %",
+        "70.62 %",
+        "74.35 ± 0.25 % (n = 3)",
+        "+3.73 ± 0.25 pp (n = 3)",
+    ]
+    assert table.title == (
+        "The earlier report's rows after 5 epochs. 3 of 3 rows are recorded; our means lie between "
+        "\N{MINUS SIGN}13.13 pp and +3.73 pp from the earlier report's."
+    )
+
+
+def test_the_comparison_without_records_is_pending_and_says_so() -> None:
+    root = Path(__file__).resolve().parent.parent
+    table = build_table(read_tables(root)["earlier-5"], make_facts(root, runs=0))
+    assert table.title == "The earlier report's rows after 5 epochs. None of these rows is recorded yet."
+    assert lines(table)[0] == ["256", "8", "1", "5", "591,882", "95.19 %", "82.48 %", "pending", "pending"]
+
+
+def test_the_parameter_counts_are_checked_against_formula_and_quotation(complete: dict[str, Table]) -> None:
+    table = complete["parameters"]
+    assert ["256", "8", "1", "3", "559 k", "559,114", "559,114"] in lines(table)
+    n = len(table.rows)
+    assert table.title == f"Parameter counts of the models. {n} of {n} are counted in recorded models and agree."
+
+
+def test_an_effect_is_the_step_from_the_level_before(complete: dict[str, Table]) -> None:
+    rows = [row for row in lines(complete["effects"]) if row[0] == "Patch size p (Kernel size k 9)"]
+    assert [row[1] for row in rows] == ["1", "2", "4", "8"]
+    assert [row[2] for row in rows] == ["95.88 %", "95 %", "92.61 %", DASH]
+    assert rows[0][4] == DASH
+    assert rows[1][4] == "\N{MINUS SIGN}1.00 ± 0.23 pp (n = 3)"
+
+
+def test_settings_that_differ_from_the_original_are_marked(complete: dict[str, Table]) -> None:
+    rows = {row[0]: row for row in lines(complete["hyperparameters"])}
+    assert rows["epochs"] == ["epochs", "200", "5", "5", "25", "25", "100", "100"]
+    assert rows["train images"][4:6] == ["50000", "45000 (differs)"]
+    assert rows["learning rate"][2:4] == ["0.001", "not recorded (differs)"]
+
+
+def test_verdicts_are_words_and_counted_in_the_title(complete: dict[str, Table]) -> None:
+    table = complete["verdicts"]
+    kernel = next(row for row in table.rows if row[0] == "kernel-size")
+    assert kernel[5] is Outcome.REPRODUCED
+    assert "NOT COMPARABLE" in table.title and table.title.endswith("1 NOT TESTED.")
+
+
+def test_the_missing_are_listed_with_their_price() -> None:
+    root = Path(__file__).resolve().parent.parent
+    table = build_table(read_tables(root)["missing"], make_facts(root, runs=9))
+    rows = {row[0]: row for row in lines(table)}
+    assert "earlier-5" not in rows
+    assert rows["authors-25"][2:] == ["5 pending", "2.50 h"]
+
+
+def test_nothing_is_missing_when_all_is_recorded(complete: dict[str, Table]) -> None:
+    assert complete["missing"].rows == ()
+    assert complete["missing"].title == "What has not been run. Nothing: every planned run is recorded."
+
+
+def test_the_total_cost_counts_a_run_of_two_groups_once(complete: dict[str, Table]) -> None:
+    *groups, everything = lines(complete["cost"])
+    runs = len(complete["runs"].rows)
+    assert everything[:2] == ["all, each run once", str(runs)]
+    assert sum(int(row[1]) for row in groups) > runs
+    assert everything[5:] == ["900 MiB", DASH]

@@ -1,0 +1,356 @@
+"""Verdicts by a table of cases: clearly there, clearly not, straddling, one seed, none, other settings, wrong names."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from experiments.spec import ConfigurationError, State
+from report.claims import Claim, ClaimKind, Claims, Protocol
+from report.evidence import Evidence, UnknownName
+from report.original import Quoted
+from report.quantities import parts
+from report.verdicts import Deviation, Outcome, Verdict, judge, title_prefix
+from tests.made_up import make_cell, make_evidence, make_run, waiting
+
+PROTOCOL = Protocol("ours", "the original", "its README", {"dataset": "cifar10", "epochs": 5, "batch_size": 128})
+LONG = Protocol("long", "the original", "its README", {"dataset": "cifar10", "epochs": 200, "batch_size": 128})
+
+
+def quoted(id: str, accuracy: str = "71.00", prefix: str = "", thousands: str = "600") -> Quoted:
+    cell = {"patch_size": 8, "kernel_size": 3}
+    return Quoted(id, "paper", prefix, accuracy, thousands, "cifar10", cell, 5, "keras", None, "Table 1", "seen", "")
+
+
+ORIGINAL = {"a": quoted("a"), "b": quoted("b", "69.00")}
+
+
+def claim(kind: ClaimKind, **fields: Any) -> Claim:
+    common = {
+        "id": "it",
+        "sentence": "It is so.",
+        "source": "Table 1",
+        "certainty": "seen",
+        "kind": kind,
+        "main": True,
+        "alpha": 0.05,
+        "min_seeds": 3,
+        "protocol": PROTOCOL,
+        "group": "sweep",
+        "reason": "because",
+    }
+    return Claim(**{**common, **fields})
+
+
+def judged(evidence: Evidence, *claims: Claim) -> Verdict:
+    """The verdict on the first of CLAIMS."""
+    listed = {one.id: one for one in claims}
+    return judge(Claims(0.05, 3, listed, {}, {}), evidence, ORIGINAL)[claims[0].id]
+
+
+DIRECTION = claim(
+    ClaimKind.DIRECTION,
+    better={"kernel_size": 5},
+    worse={"kernel_size": 3},
+    margin=0.005,
+    family="effects",
+    quoted=("a", "b"),
+    essential=("dataset",),
+)
+TREND = claim(
+    ClaimKind.TREND,
+    along="kernel_size",
+    order="increasing",
+    margin=0.005,
+    family="effects",
+    essential=("dataset",),
+)
+EQUALITY = claim(ClaimKind.EQUALITY, cell={"kernel_size": 3}, quoted=("a",), margin=0.01)
+THRESHOLD = claim(ClaimKind.THRESHOLD, cell={"kernel_size": 3}, quoted=("a",))
+COUNT = claim(ClaimKind.COUNT, quoted=("a",), protocol=None, group=None)
+
+
+def sweep(*levels: Sequence[float], **settings: Any) -> Evidence:
+    """Evidence with kernel sizes 3, 5, 7, ... of these accuracies."""
+    cells = [make_cell(level, kernel_size=3 + 2 * index, settings=settings) for index, level in enumerate(levels)]
+    return make_evidence(*(status for cell in cells for status in cell))
+
+
+LOW, HIGH, TOP = (0.600, 0.602, 0.601), (0.650, 0.652, 0.648), (0.700, 0.703, 0.698)
+NEAR = (0.6005, 0.6015, 0.601)
+NOISY = (0.55, 0.62, 0.66)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "outcome", "reason"),
+    [
+        (sweep(LOW, HIGH), Outcome.REPRODUCED, "the difference has the claimed sign (p < 0.001)"),
+        (
+            sweep(HIGH, LOW),
+            Outcome.NOT_REPRODUCED,
+            "the 95 % interval of the difference lies wholly on the other side",
+        ),
+        (sweep(LOW, NEAR), Outcome.NOT_REPRODUCED, "the effect is absent: the difference lies within ± 0.50 pp"),
+        (sweep(LOW, NOISY), Outcome.INCONCLUSIVE, "neither the claimed effect (p = 0.403) nor its absence is shown"),
+        (
+            sweep(LOW, HIGH[:1]),
+            Outcome.INCONCLUSIVE,
+            "too few runs: kernel_size=5 has 1 of 3 runs; a single run shows no more than its own accuracy",
+        ),
+    ],
+    ids=["above", "below", "absent", "straddling", "one seed"],
+)
+def test_a_direction(evidence: Evidence, outcome: Outcome, reason: str) -> None:
+    verdict = judged(evidence, DIRECTION)
+    assert (verdict.outcome, verdict.reasons) == (outcome, (reason,))
+
+
+def test_a_direction_reports_the_quoted_difference_ours_and_p() -> None:
+    verdict = judged(sweep(LOW, HIGH), DIRECTION)
+    texts = [parts(quantity).text for quantity in verdict.quantities]
+    assert texts == ["+2.00 pp", "+4.90 ± 0.42 pp (n = 3)", "< 0.001"]
+    assert verdict.is_tested and verdict.is_decided
+
+
+@pytest.mark.parametrize(
+    ("evidence", "outcome", "reason"),
+    [
+        (sweep(LOW, HIGH, TOP), Outcome.REPRODUCED, "accuracy follows kernel_size in the claimed order (p < 0.001)"),
+        (
+            sweep(TOP, HIGH, LOW),
+            Outcome.NOT_REPRODUCED,
+            "accuracy follows kernel_size in the opposite order (p < 0.001)",
+        ),
+        (
+            sweep(LOW, TOP, HIGH, (0.75, 0.751, 0.752)),
+            Outcome.PARTIAL,
+            "the trend is there (p = 0.005), but reversed from 5 to 7",
+        ),
+        (
+            sweep(LOW, NEAR, (0.6004, 0.602, 0.6008)),
+            Outcome.NOT_REPRODUCED,
+            "the effect is absent: the difference lies within ± 0.50 pp",
+        ),
+        (
+            sweep(NOISY, NOISY, NOISY),
+            Outcome.INCONCLUSIVE,
+            "neither the claimed effect (p = 0.585) nor its absence is shown",
+        ),
+        (
+            sweep(LOW, HIGH, TOP[:2]),
+            Outcome.INCONCLUSIVE,
+            "too few runs: kernel_size=7 has 2 of 3 runs",
+        ),
+    ],
+    ids=["rising", "falling", "one step reversed", "absent", "straddling", "a seed short"],
+)
+def test_a_trend(evidence: Evidence, outcome: Outcome, reason: str) -> None:
+    verdict = judged(evidence, TREND)
+    assert (verdict.outcome, verdict.reasons) == (outcome, (reason,))
+
+
+def test_a_falling_trend_is_judged_in_its_own_order() -> None:
+    falling = claim(ClaimKind.TREND, along="kernel_size", order="decreasing", margin=0.005, family="effects")
+    verdict = judged(sweep(TOP, HIGH, LOW), falling)
+    assert verdict.outcome is Outcome.REPRODUCED
+    assert verdict.ours is not None and parts(verdict.ours).value == "+9.93"
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "outcome", "reason"),
+    [
+        ((0.7095, 0.7105, 0.7102), Outcome.REPRODUCED, "our mean is within ± 1.00 pp (p < 0.001)"),
+        (
+            (0.750, 0.752, 0.751),
+            Outcome.NOT_REPRODUCED,
+            "the interval of the difference lies wholly outside ± 1.00 pp",
+        ),
+        (
+            (0.70, 0.72, 0.74),
+            Outcome.INCONCLUSIVE,
+            "the runs do not settle it (p = 0.500); the quoted value lies inside the 95 % prediction interval of one "
+            "run",
+        ),
+        (
+            (0.71,),
+            Outcome.INCONCLUSIVE,
+            "too few runs: e5-p8-k3 has 1 of 3 runs; a single run shows no more than its own accuracy",
+        ),
+    ],
+    ids=["within", "outside", "straddling", "one seed"],
+)
+def test_an_equality(accuracies: Sequence[float], outcome: Outcome, reason: str) -> None:
+    verdict = judged(sweep(accuracies), EQUALITY)
+    assert (verdict.outcome, verdict.reasons) == (outcome, (reason,))
+
+
+def test_an_equality_says_what_other_margins_would_give() -> None:
+    verdict = judged(sweep((0.715, 0.717, 0.716)), EQUALITY)
+    assert verdict.outcome is Outcome.REPRODUCED
+    assert verdict.sensitivity == (
+        ("half the margin", Outcome.INCONCLUSIVE),
+        ("twice the margin", Outcome.REPRODUCED),
+    )
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "outcome"),
+    [
+        ((0.72, 0.722, 0.721), Outcome.REPRODUCED),
+        ((0.70, 0.702, 0.701), Outcome.NOT_REPRODUCED),
+        ((0.70, 0.71, 0.722), Outcome.INCONCLUSIVE),
+        ((0.72, 0.722), Outcome.INCONCLUSIVE),
+    ],
+    ids=["above", "below", "straddling", "a seed short"],
+)
+def test_a_threshold(accuracies: Sequence[float], outcome: Outcome) -> None:
+    assert judged(sweep(accuracies), THRESHOLD).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("parameters", "outcome", "reason"),
+    [
+        (600_458, Outcome.REPRODUCED, "all 1 models are recorded and agree"),
+        (601_458, Outcome.NOT_REPRODUCED, "patch_size=8, kernel_size=3: 601,458, quoted 600 k"),
+    ],
+)
+def test_a_count_is_exact_to_the_thousand(parameters: int, outcome: Outcome, reason: str) -> None:
+    verdict = judged(make_evidence(*make_cell([0.7], settings={"parameters": parameters})), COUNT)
+    assert (verdict.outcome, verdict.reasons) == (outcome, (reason,))
+
+
+def test_a_count_of_models_that_are_recorded_in_part_is_partial() -> None:
+    both = claim(ClaimKind.COUNT, quoted=("a", "other"), protocol=None, group=None)
+    other = Quoted("other", "paper", "", "", "700", "cifar10", {"kernel_size": 9}, 5, "", None, "Table 1", "seen", "")
+    verdicts = judge(Claims(0.05, 3, {"it": both}, {}, {}), sweep(LOW), {**ORIGINAL, "other": other})
+    assert verdicts["it"].outcome is Outcome.PARTIAL
+    assert verdicts["it"].reasons == ("1 of 2 models are recorded, and these agree",)
+
+
+@pytest.mark.parametrize("one", [DIRECTION, EQUALITY, THRESHOLD], ids=lambda one: one.kind.value)
+def test_without_a_run_a_claim_is_not_tested(one: Claim) -> None:
+    planned = [waiting(make_run(seed, kernel_size=kernel)) for kernel in (3, 5) for seed in range(3)]
+    verdict = judged(make_evidence(*planned), one)
+    runs, hours = (6, "3.00") if one is DIRECTION else (3, "1.50")
+    assert verdict.outcome is Outcome.NOT_TESTED
+    assert verdict.reasons == (f"{runs} runs to come, about {hours} h (a guess)",)
+    assert not verdict.is_tested and not verdict.is_decided
+
+
+def test_a_claim_whose_runs_are_stale_says_so_and_is_not_tested() -> None:
+    stale = [waiting(make_run(seed), State.STALE, "method.train: train() changed") for seed in range(3)]
+    verdict = judged(make_evidence(*stale), EQUALITY)
+    assert verdict.outcome is Outcome.NOT_TESTED
+    assert verdict.reasons == ("e5-p8-k3: 3 stale: method.train: train() changed",)
+
+
+def test_a_claim_that_nothing_is_planned_for_gives_its_own_reason() -> None:
+    verdict = judged(sweep(LOW), claim(ClaimKind.DIRECTION, untested="no baseline is planned", family="effects"))
+    assert (verdict.outcome, verdict.reasons) == (Outcome.NOT_TESTED, ("no baseline is planned",))
+
+
+def test_a_value_under_other_settings_is_not_comparable_and_lists_them() -> None:
+    verdict = judged(sweep(LOW), claim(ClaimKind.EQUALITY, protocol=LONG, cell={}, quoted=("a",), margin=0.01))
+    assert verdict.outcome is Outcome.NOT_COMPARABLE
+    assert verdict.deviations == (Deviation("epochs", "200", "5"),)
+    assert verdict.reasons == ("our runs differ from the original's in epochs 5 (original 200)",)
+
+
+def test_a_setting_that_was_not_recorded_counts_as_a_deviation() -> None:
+    protocol = Protocol("x", "the original", "its README", {"momentum": 0.9})
+    verdict = judged(sweep(LOW), claim(ClaimKind.EQUALITY, protocol=protocol, cell={}, quoted=("a",), margin=0.01))
+    assert verdict.deviations == (Deviation("momentum", "0.9", "not recorded"),)
+
+
+def test_a_direction_under_other_settings_goes_on_and_says_so() -> None:
+    verdict = judged(sweep(LOW, HIGH, TOP), claim(**{**vars(TREND), "protocol": LONG}))
+    assert verdict.outcome is Outcome.REPRODUCED
+    assert verdict.reasons[1] == "under a reduced protocol: epochs 5 (original 200)"
+
+
+def test_a_direction_stops_at_an_essential_setting() -> None:
+    verdict = judged(sweep(LOW, HIGH, TOP, dataset="digits"), TREND)
+    assert verdict.outcome is Outcome.NOT_COMPARABLE
+    assert verdict.reasons == ("our runs differ from the original's in dataset digits (original cifar10)",)
+
+
+def test_cells_of_different_epochs_are_not_compared() -> None:
+    evidence = make_evidence(*make_cell(LOW), *make_cell(HIGH, kernel_size=5, settings={"epochs": 40}))
+    verdict = judged(evidence, DIRECTION)
+    assert verdict.outcome is Outcome.NOT_COMPARABLE
+    assert verdict.reasons == ("the cells that the rule compares differ in epochs 40, 5",)
+
+
+def test_cells_of_different_precision_are_compared_with_a_reservation() -> None:
+    evidence = make_evidence(*make_cell(LOW), *make_cell(HIGH, kernel_size=5, settings={"precision": "bf16"}))
+    verdict = judged(evidence, DIRECTION)
+    assert verdict.outcome is Outcome.REPRODUCED
+    assert verdict.reasons[1] == "the cells differ in precision: bf16, fp32"
+
+
+def test_a_cell_whose_runs_differ_in_a_setting_is_not_comparable() -> None:
+    first, second, third = make_cell((0.71, 0.711, 0.712))
+    (other,) = make_cell((0.711,), settings={"train_images": 50_000})
+    verdict = judged(make_evidence(first, second, third, _as_seed(other, 3)), EQUALITY)
+    assert verdict.outcome is Outcome.NOT_COMPARABLE
+    assert verdict.reasons == ("e5-p8-k3: its runs differ in train_images: 45000, 50000",)
+
+
+def _as_seed(status: Any, seed: int) -> Any:
+    from dataclasses import replace
+
+    run = make_run(seed)
+    return replace(status, run=run, record=replace(status.record, run=run.name, parameters=run.parameters))
+
+
+def test_holm_shares_the_error_rate_and_counts_untested_claims() -> None:
+    barely = sweep((0.600, 0.606, 0.612), (0.612, 0.620, 0.628))
+    alone = judged(barely, DIRECTION)
+    others = [
+        claim(ClaimKind.DIRECTION, id=f"untested-{index}", untested="nothing planned", family="effects")
+        for index in range(2)
+    ]
+    shared = judged(barely, DIRECTION, *others)
+    assert alone.probability is not None and shared.probability is not None
+    assert shared.probability.value == pytest.approx(3 * (alone.probability.value or 0))
+    assert (alone.outcome, shared.outcome) == (Outcome.REPRODUCED, Outcome.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "prefix"),
+    [
+        ([Outcome.NOT_TESTED, Outcome.INCONCLUSIVE, Outcome.NOT_COMPARABLE], ""),
+        ([Outcome.REPRODUCED, Outcome.NOT_TESTED], "[Re]"),
+        ([Outcome.PARTIAL, Outcome.NOT_REPRODUCED], "[Re]"),
+        ([Outcome.NOT_REPRODUCED, Outcome.NOT_TESTED], "[¬Re]"),
+        ([Outcome.NOT_REPRODUCED, Outcome.NOT_REPRODUCED, Outcome.REPRODUCED], "[¬Re]"),
+    ],
+)
+def test_the_title_follows_the_main_claims(outcomes: list[Outcome], prefix: str) -> None:
+    main = {str(index): Verdict(EQUALITY, outcome, (), "") for index, outcome in enumerate(outcomes)}
+    minor = {"minor": Verdict(claim(ClaimKind.EQUALITY, main=False), Outcome.NOT_REPRODUCED, (), "")}
+    assert title_prefix({**main, **minor}) == prefix
+
+
+def test_a_claim_on_an_unknown_cell_is_refused_by_name() -> None:
+    with pytest.raises(UnknownName) as caught:
+        judged(sweep(LOW, HIGH), claim(ClaimKind.EQUALITY, cell={"kernel_size": 9}, quoted=("a",), margin=0.01))
+    assert str(caught.value) == (
+        "no cell of group 'sweep' with kernel_size=9; name exactly one of: kernel_size=3; kernel_size=5"
+    )
+
+
+def test_a_claim_on_an_unknown_quoted_value_is_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        judged(sweep(LOW), claim(ClaimKind.EQUALITY, cell={}, quoted=("c",), margin=0.01))
+    assert str(caught.value) == "claims.yaml: claims.it.quoted: 'c' is not in original.csv, which has a, b"
+
+
+def test_a_trend_over_two_parameters_is_refused() -> None:
+    evidence = make_evidence(*make_cell(LOW), *make_cell(HIGH, kernel_size=5), *make_cell(TOP, patch_size=4))
+    with pytest.raises(ConfigurationError) as caught:
+        judged(evidence, TREND)
+    assert str(caught.value) == (
+        "claims.yaml: claims.it: the 3 cells of group 'sweep' differ in kernel_size, patch_size; "
+        "expected at least three that differ in 'kernel_size' alone"
+    )
