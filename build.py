@@ -3,6 +3,10 @@
 import sys
 from pathlib import Path
 
+TYPE_CHECKING = False  # As in typing, whose import would be a tenth of the time that an up-to-date report takes.
+if TYPE_CHECKING:
+    import argparse
+
 ROOT = Path(__file__).resolve().parent
 VERSION = "0.1.0"
 VERBS = ("report", "run", "status", "check", "smoke", "accept", "doctor", "clean")
@@ -69,7 +73,7 @@ def _dispatch(arguments: list[str], root: Path) -> int:
     return commands.clean(root, checkpoints=options.checkpoints, dry=options.dry_run)
 
 
-def _report(options, root: Path) -> int:
+def _report(options: "argparse.Namespace", root: Path) -> int:
     from report.render import build_report
 
     built = build_report(
@@ -90,11 +94,10 @@ def _report_on_rehearsal(root: Path) -> int:
     return 0
 
 
-def _check(options, root: Path) -> int:
+def _check(options: "argparse.Namespace", root: Path) -> int:
     """3 where anything does not hold; warnings count only with --strict."""
-    from report.checks import check
-
     from experiments.spec import Disagreement
+    from report.checks import check
 
     findings = check(root, strict=options.strict)
     for finding in findings:
@@ -104,7 +107,7 @@ def _check(options, root: Path) -> int:
     return Disagreement.exit_code if errors else 0
 
 
-def _parse(arguments: list[str]):
+def _parse(arguments: list[str]) -> "argparse.Namespace":
     """The options, with `verb`; no verb means `report`."""
     import argparse
     import difflib
@@ -112,8 +115,8 @@ def _parse(arguments: list[str]):
     parser = argparse.ArgumentParser(prog="build.py", description=__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"build.py {VERSION}")
     verbs = parser.add_subparsers(dest="verb", metavar="command", title="commands")
-    _add_report_verbs(verbs)
-    _add_run_verbs(verbs)
+    for add in (_add_report, _add_run, _add_other_verbs):
+        add(verbs)
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
         arguments = ["report", *arguments]
     verb = arguments[0]
@@ -124,34 +127,34 @@ def _parse(arguments: list[str]):
     return parser.parse_args(arguments)
 
 
-def _add_report_verbs(verbs) -> None:
+def _add_report(verbs: "argparse._SubParsersAction") -> None:
     report = verbs.add_parser("report", help="the report in every format, from what is recorded; never trains")
     report.add_argument(
         "--format", action="append", choices=("md", "tex", "html", "pdf"), help="only this one; may be repeated"
     )
-    report.add_argument(
-        "--pdf", choices=("typst", "latexmk"), default="typst", help="what makes the PDF (default: typst)"
-    )
+    report.add_argument("--pdf", choices=("typst", "latexmk"), default="typst", help="what makes it (default: typst)")
     report.add_argument("--out", type=Path, help="another folder than report/out")
     report.add_argument("--require-complete", action="store_true", help="end with 4 where a planned run is missing")
-    check = verbs.add_parser("check", help="rebuild everything elsewhere and compare it with what is tracked")
-    check.add_argument("--strict", action="store_true", help="warnings count as errors")
 
 
-def _add_run_verbs(verbs) -> None:
+def _add_run(verbs: "argparse._SubParsersAction") -> None:
     run = verbs.add_parser("run", help="run what is missing or stale, through papermill")
-    status = verbs.add_parser("status", help="each planned run: recorded, stale, failed, or pending with its price")
-    for verb in (run, status):
-        verb.add_argument("patterns", nargs="*", metavar="PATTERN", help="names of runs or cells, with * and ?")
-        verb.add_argument("--group", metavar="G", help="only the runs of this group of the plan")
+    _add_selection(run)
     run.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="as many runs at once (default: 1)")
     run.add_argument("--executor", choices=("local",), default="local", help="where runs are run (default: local)")
     run.add_argument("-n", "--dry-run", action="store_true", help="only show what would be run, and its price")
     run.add_argument("--force", action="store_true", help="run also what is recorded; a new record replaces the old")
     run.add_argument("--budget", type=_read_duration, metavar="TIME", help="begin no run that does not fit: 30m, 2h")
     run.add_argument("-k", "--keep-going", action="store_true", help="go on after a run has failed")
+
+
+def _add_other_verbs(verbs: "argparse._SubParsersAction") -> None:
+    status = verbs.add_parser("status", help="each planned run: recorded, stale, failed, or pending with its price")
+    _add_selection(status)
     status.add_argument("--explain", action="store_true", help="all that makes a record stale")
     status.add_argument("--json", action="store_true", help="for programs")
+    check = verbs.add_parser("check", help="rebuild everything elsewhere and compare it with what is tracked")
+    check.add_argument("--strict", action="store_true", help="warnings count as errors")
     smoke = verbs.add_parser("smoke", help="the whole way on an embedded data set, in about a minute, into .smoke")
     smoke.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="as many runs at once (default: 2)")
     accept = verbs.add_parser("accept", help="keep a stale record, for a reason that is stored in it")
@@ -161,6 +164,11 @@ def _add_run_verbs(verbs) -> None:
     clean = verbs.add_parser("clean", help="remove generated files; never a record")
     clean.add_argument("-n", "--dry-run", action="store_true", help="only show what would be removed")
     clean.add_argument("--checkpoints", action="store_true", help="also what unfinished runs would go on from")
+
+
+def _add_selection(verb: "argparse.ArgumentParser") -> None:
+    verb.add_argument("patterns", nargs="*", metavar="PATTERN", help="names of runs or cells, with * and ?")
+    verb.add_argument("--group", metavar="G", help="only the runs of this group of the plan")
 
 
 def _read_duration(text: str) -> float:
@@ -178,7 +186,10 @@ def _interrupt_on_termination() -> None:
     """A polite kill ends a run as Ctrl-C does: kernels stopped, checkpoint kept."""
     import signal
 
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 if __name__ == "__main__":

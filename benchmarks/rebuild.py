@@ -103,11 +103,7 @@ def change_one(path: Path) -> None:
     """Replaces one record by another of the same run."""
     content = json.loads(path.read_text())
     record = Record(
-        **{
-            name: value
-            for name, value in content.items()
-            if name not in ("schema", "digest", "correct", "accepted")
-        },
+        **{name: value for name, value in content.items() if name not in ("schema", "digest", "correct", "accepted")},
         correct=Correct(**content["correct"]),
     )
     seconds = {**record.cost, "seconds": record.cost["seconds"] + 1}

@@ -72,7 +72,7 @@ def run_runs(
     _announce(tasks)
     if dry:
         return 0
-    executor = LocalExecutor(root, ledger, root / ".cache", jobs, keep_going, budget_seconds)
+    executor = LocalExecutor(root, ledger, root / ".cache", jobs, keep_going=keep_going, budget_seconds=budget_seconds)
     return _run(executor, tasks)
 
 
@@ -82,7 +82,7 @@ def rehearse(root: Path, jobs: int) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     plan, ledger = load_plan(root / "experiments" / "plan.yaml", smoke=True), Ledger(folder)
     tasks = statuses(plan, ledger, root)
-    return _run(LocalExecutor(root, ledger, folder / "cache", jobs), tasks)
+    return _run(LocalExecutor(root, ledger, folder / "cache", jobs, warm=True), tasks)
 
 
 def accept(root: Path, patterns: Sequence[str], why: str) -> int:

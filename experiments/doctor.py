@@ -1,10 +1,12 @@
 """What this machine has, and what it lacks for what. Heavy packages are asked in a process of their own."""
 
 import importlib.metadata
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,24 +14,14 @@ from experiments import provenance
 from experiments.plan import Plan
 from experiments.recording import DATA_VARIABLE
 
-_TIMEOUT_SECONDS = 120  # The first import of torch on a cold disk is slow.
+_TIMEOUT_SECONDS = 300  # The first import of torch on a cold disk is slow.
 _REPORT = "the report"
 _RUNS = "runs"
 _INSTALL_REPORT = f"{Path(sys.executable).name} -m pip install -r requirements-report.lock"
 _INSTALL_RUNS = f"{Path(sys.executable).name} -m pip install -r requirements.lock"
 
-# Distribution -> the module to import, in the order of pyproject.toml.
-_REPORT_PACKAGES = {
-    "jinja2": "jinja2",
-    "matplotlib": "matplotlib",
-    "numpy": "numpy",
-    "pandas": "pandas",
-    "pypandoc-binary": "pypandoc",
-    "pyyaml": "yaml",
-    "rich": "rich",
-    "scipy": "scipy",
-    "typst": "typst",
-}
+_REPORT_PACKAGES = ("jinja2", "matplotlib", "numpy", "pandas", "pypandoc-binary", "pyyaml", "rich", "scipy", "typst")
+# Distribution -> the module to import.
 _RUN_PACKAGES = {
     "torch": "torch",
     "torchvision": "torchvision",
@@ -54,12 +46,13 @@ class Finding:
 
 def examine(root: Path, plan: Plan) -> list[Finding]:
     """Everything that some command needs, in the order in which one meets the need."""
+    errors, cuda = _try_imports(list(_RUN_PACKAGES.values()))
     return [
         _examine_python(),
-        *(_examine_package(name, module, _REPORT, _INSTALL_REPORT) for name, module in _REPORT_PACKAGES.items()),
+        *(_examine_package(name, "", _REPORT, _INSTALL_REPORT) for name in _REPORT_PACKAGES),
         _examine_pandoc(),
-        *(_examine_package(name, module, _RUNS, _INSTALL_RUNS) for name, module in _RUN_PACKAGES.items()),
-        _examine_cuda(),
+        *(_examine_package(name, errors[module], _RUNS, _INSTALL_RUNS) for name, module in _RUN_PACKAGES.items()),
+        _examine_cuda(cuda),
         *(_examine_data(root, name, folder) for name, folder in plan.data.items()),
         _examine_program("git", "the commit in a record; naming a changed field", "install git"),
         _examine_program("latexmk", "report --pdf latexmk", "install latexmk and XeTeX; report.pdf is made without"),
@@ -68,7 +61,7 @@ def examine(root: Path, plan: Plan) -> list[Finding]:
 
 def find_devices() -> tuple[str, ...]:
     """The device classes that runs can compute on here."""
-    return ("cpu", "cuda") if _ask_torch_for_cuda() else ("cpu",)
+    return ("cpu", "cuda") if _try_imports(["torch"])[1] else ("cpu",)
 
 
 def _examine_python() -> Finding:
@@ -76,18 +69,15 @@ def _examine_python() -> Finding:
     return Finding("Python", sys.version_info >= (3, 11), version, _REPORT, "install Python 3.11 or newer", vital=True)
 
 
-def _examine_package(name: str, module: str, purpose: str, remedy: str) -> Finding:
-    """A package counts where it can really be imported: half an installation does not."""
-    vital = purpose == _REPORT
+def _examine_package(name: str, error: str, purpose: str, remedy: str) -> Finding:
+    """An installed package also counts as missing where importing it gave an error: half an installation is none."""
     try:
-        version = importlib.metadata.version(name)
+        found = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, False, "not installed", purpose, remedy, vital)
-    if purpose == _REPORT:
-        return Finding(name, True, version, purpose, remedy, vital)
-    error = _run_python(f"import {module}")[1]
-    found = f"{version}, but it cannot be imported: {error.splitlines()[-1]}" if error else version
-    return Finding(name, not error, found, purpose, remedy, vital)
+        found, error = "not installed", "not installed"
+    else:
+        found += f", but it cannot be imported: {error}" if error else ""
+    return Finding(name, not error, found, purpose, remedy, vital=purpose == _REPORT)
 
 
 def _examine_pandoc() -> Finding:
@@ -101,8 +91,7 @@ def _examine_pandoc() -> Finding:
         return Finding("pandoc", False, str(error).splitlines()[0], _REPORT, remedy, vital=True)
 
 
-def _examine_cuda() -> Finding:
-    name = _ask_torch_for_cuda()
+def _examine_cuda(name: str) -> Finding:
     return Finding(
         "CUDA device",
         bool(name),
@@ -123,21 +112,33 @@ def _examine_program(name: str, purpose: str, remedy: str) -> Finding:
     return Finding(name, found, "there" if found else "not there", purpose, remedy)
 
 
-def _ask_torch_for_cuda() -> str:
-    """The name of the CUDA device that torch sees; empty without one, or without torch."""
-    return _run_python("import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')")[0]
+_PROBE = """
+import importlib, json, sys
+errors = {}
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+        errors[name] = ""
+    except Exception as error:
+        errors[name] = f"{type(error).__name__}: {error}"
+torch = sys.modules.get("torch")
+print(json.dumps([errors, torch.cuda.get_device_name() if torch and torch.cuda.is_available() else ""]))
+"""
 
 
-def _run_python(code: str) -> tuple[str, str]:
-    """(output, errors) of a line of Python in a process of its own; errors only where it fails."""
+def _try_imports(modules: Sequence[str]) -> tuple[dict[str, str], str]:
+    """(each module's error, or nothing; the name of the CUDA device that torch sees, or nothing), by a child."""
     try:
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", code],
+            [sys.executable, "-W", "ignore", "-c", _PROBE, *modules],
             capture_output=True,
             text=True,
             timeout=_TIMEOUT_SECONDS,
-            check=False,
+            check=True,
         )
+        errors, cuda = json.loads(done.stdout.splitlines()[-1])
+        return errors, cuda
     except subprocess.TimeoutExpired:
-        return "", f"no answer in {_TIMEOUT_SECONDS} s"
-    return (done.stdout.strip(), "") if done.returncode == 0 else ("", done.stderr.strip() or "failed")
+        return dict.fromkeys(modules, f"no answer in {_TIMEOUT_SECONDS} s"), ""
+    except (subprocess.CalledProcessError, ValueError, IndexError) as error:
+        return dict.fromkeys(modules, f"Python ended: {error}"), ""

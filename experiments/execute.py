@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import executed, provenance, recording, schema
+from experiments.files import write_atomically
 from experiments.fingerprint import Fingerprint, fingerprint
-from experiments.ledger import Ledger, write_atomically
+from experiments.ledger import Ledger
 from experiments.notebooks import notebook_parameters, resolve_parameters
 from experiments.spec import MIME, SCHEMA, Correct, MissingTool, Record, Run, RunFailed
 from experiments.workspace import Workspace
@@ -69,25 +70,25 @@ def execute(
     today = fingerprint(run, root)
     commit, dirty = provenance.read_commit(root)
     workspace = Workspace(cache or root / ".cache", run.name, today.key)
+    environment = _list_variables(workspace, threads, executor)
     with workspace.lock():
         attempt, earlier_seconds = workspace.begin()
         started, joules = time.monotonic(), provenance.read_energy_joules()
-        environment = _list_variables(workspace, threads, executor)
-        output = _run_notebook(run, notebook, parameters, root, workspace, environment, ledger, kernels)
-        seconds = earlier_seconds + time.monotonic() - started
-        joules = _subtract(provenance.read_energy_joules(), joules)
         try:
+            output = _run_notebook(run, root, parameters, workspace.notebook, environment, kernels)
             payload = take_payload(output, run.name)
             payload["provenance"] |= {"commit": commit, "dirty": dirty}
             payload["cost"] |= {
-                "seconds": round(seconds, 3),
+                "seconds": round(earlier_seconds + time.monotonic() - started, 3),
                 "work": run.work,
-                "energy_joules": joules if payload["provenance"]["device_class"] == "cuda" else None,
+                "energy_joules": _spent_joules(joules) if payload["provenance"]["device_class"] == "cuda" else None,
                 "attempts": attempt,
             }
             record = make_record(run, parameters, today, payload)
+        except RunInterrupted:
+            raise
         except RunFailed as error:
-            raise _fail(run, workspace, ledger, root, str(error)) from None
+            raise _fail(run, workspace, ledger, root, str(error)) from error.__cause__
         ledger.save(record, force=force)
         if run.first:
             folders = executed.list_folders(root, Path(sys.prefix), Path.home())
@@ -139,7 +140,9 @@ def make_record(run: Run, parameters: Mapping[str, Any], today: Fingerprint, pay
 def _require_tools() -> None:
     for module in ("papermill", "ipykernel"):
         if importlib.util.find_spec(module) is None:
-            raise MissingTool(f"{module} is not installed, and runs need it; install it by: pip install -e '.[train]'")
+            raise MissingTool(
+                f"{module} is not installed, and runs need it; install it by: pip install -r requirements.lock"
+            )
 
 
 def _list_variables(workspace: Workspace, threads: int | None, executor: str) -> dict[str, str]:
@@ -155,15 +158,13 @@ def _list_variables(workspace: Workspace, threads: int | None, executor: str) ->
 
 def _run_notebook(
     run: Run,
-    notebook: Path,
-    parameters: Mapping[str, Any],
     root: Path,
-    workspace: Workspace,
+    parameters: Mapping[str, Any],
+    output: Path,
     environment: Mapping[str, str],
-    ledger: Ledger,
     kernels: "Kernels | None",
 ) -> dict[str, Any]:
-    """The executed notebook as JSON."""
+    """The executed notebook as JSON; after each cell it is also in the file `output`."""
     import papermill
     from nbclient.exceptions import DeadKernelError
 
@@ -174,8 +175,8 @@ def _run_notebook(
     try:
         with own_event_loop():
             papermill.execute_notebook(
-                _escape(notebook),
-                _escape(workspace.notebook),
+                _escape(root / "experiments" / run.notebook),
+                _escape(output),
                 dict(parameters),
                 kernel_name="python3",
                 language="python",
@@ -185,17 +186,15 @@ def _run_notebook(
                 start_timeout=_START_SECONDS,
                 progress_bar=False,
             )
+    except papermill.PapermillExecutionError as error:
+        raise RunFailed(_describe(run, error)) from error
     except Exception as error:
         if kernels.stopped or isinstance(error, KernelsStopped):
             raise RunInterrupted(f"{run.name}: interrupted; the next run goes on from its checkpoint") from None
-        if isinstance(error, papermill.PapermillExecutionError):
-            message = _describe(run, error)
-        elif isinstance(error, (DeadKernelError, RuntimeError)):
-            message = f"{run.name}: the kernel died ({error}); often the memory was used up"
-        else:
-            message = f"{run.name}: papermill failed: {type(error).__name__}: {error}"
-        raise _fail(run, workspace, ledger, root, message) from error
-    return json.loads(workspace.notebook.read_text(encoding="utf-8"))
+        if isinstance(error, (DeadKernelError, RuntimeError)):
+            raise RunFailed(f"{run.name}: the kernel died ({error}); often the memory was used up") from error
+        raise RunFailed(f"{run.name}: papermill failed: {type(error).__name__}: {error}") from error
+    return json.loads(output.read_text(encoding="utf-8"))
 
 
 def _fail(run: Run, workspace: Workspace, ledger: Ledger, root: Path, message: str) -> RunFailed:
@@ -219,5 +218,7 @@ def _escape(path: Path) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def _subtract(now: float | None, before: float | None) -> float | None:
+def _spent_joules(before: float | None) -> float | None:
+    """What the device has used since its counter stood at `before`."""
+    now = provenance.read_energy_joules()
     return None if now is None or before is None else round(now - before, 1)

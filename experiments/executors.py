@@ -1,19 +1,25 @@
 """Many runs, on this machine: several at once, in a budget, going on after failures or not."""
 
-import concurrent.futures
+import contextlib
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from experiments.fingerprint import find_packages
 from experiments.ledger import Ledger
 from experiments.progress import Monitor
 from experiments.spec import ConfigurationError, Record, ReproductionError, Run, RunFailed
 from experiments.status import RunStatus
+from experiments.warm_kernels import warm_start
 from experiments.workspace import Workspace
+
+if TYPE_CHECKING:
+    from experiments.kernels import Kernels
 
 _POLL_SECONDS = 0.2
 
@@ -39,7 +45,7 @@ class LocalExecutor:
     """Runs on this machine, one kernel process a run, `jobs` at once, the cores shared out among them.
 
     `budget_seconds`: no run is begun whose price does not fit into what is left. `keep_going`: a failure does not
-    keep other runs from being begun. `execute` is `experiments.execute.execute`, unless a test gives another.
+    keep other runs from being begun. `warm`: kernels are forked from one that has imported already. `execute` is `experiments.execute.execute`, unless a test gives another.
     """
 
     root: Path
@@ -47,6 +53,7 @@ class LocalExecutor:
     cache: Path
     jobs: int = 1
     keep_going: bool = False
+    warm: bool = False
     budget_seconds: float | None = None
     execute: Callable[..., Record] | None = None
 
@@ -63,17 +70,26 @@ class LocalExecutor:
         """
         from experiments.kernels import Kernels
 
-        kernels = Kernels()
-        with concurrent.futures.ThreadPoolExecutor(self.jobs, thread_name_prefix="run") as pool:
+        with contextlib.ExitStack() as stack:
+            command = stack.enter_context(warm_start(self.root, self._list_packages(tasks))) if self.warm else None
+            kernels = Kernels(command) if command else Kernels()
+            pool = stack.enter_context(ThreadPoolExecutor(self.jobs, thread_name_prefix="run"))
             try:
                 return self._run(tasks, monitor, kernels, pool)
             except BaseException:
                 kernels.stop()
                 raise
 
-    def _run(self, tasks: Sequence[RunStatus], monitor: Monitor, kernels, pool) -> Outcome:
+    def _list_packages(self, tasks: Sequence[RunStatus]) -> list[str]:
+        """What the tasks' notebooks import from outside the repository."""
+        notebooks = {self.root / "experiments" / task.run.notebook for task in tasks}
+        return sorted({name for notebook in notebooks for name in find_packages(notebook, self.root)})
+
+    def _run(
+        self, tasks: Sequence[RunStatus], monitor: Monitor, kernels: "Kernels", pool: ThreadPoolExecutor
+    ) -> Outcome:
         waiting, begun = deque(tasks), time.monotonic()
-        running: dict[concurrent.futures.Future[Record], RunStatus] = {}
+        running: dict[Future[Record], RunStatus] = {}
         recorded: list[Record] = []
         failed: list[tuple[Run, RunFailed]] = []
         skipped: list[Run] = []
@@ -85,9 +101,7 @@ class LocalExecutor:
                     continue
                 monitor.start(task.run, task.price.seconds)
                 running[pool.submit(self._execute_one, task, kernels)] = task
-            done, _ = concurrent.futures.wait(
-                running, timeout=_POLL_SECONDS, return_when=concurrent.futures.FIRST_COMPLETED
-            )
+            done, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
             for future in done:
                 task = running.pop(future)
                 try:
@@ -104,7 +118,7 @@ class LocalExecutor:
     def _affords(self, task: RunStatus, spent_seconds: float) -> bool:
         return self.budget_seconds is None or spent_seconds + task.price.seconds <= self.budget_seconds
 
-    def _execute_one(self, task: RunStatus, kernels) -> Record:
+    def _execute_one(self, task: RunStatus, kernels: "Kernels") -> Record:
         if self.execute is not None:
             execute = self.execute
         else:

@@ -108,18 +108,31 @@ def explain(record: Record, today: Fingerprint) -> tuple[str, ...]:
 
 def find_modules(cells: Iterable[Cell], root: Path) -> dict[str, Path]:
     """The repository's modules that the cells import, and those that these import, by name."""
+    return _follow_imports(cells, root)[0]
+
+
+def find_packages(notebook: Path, root: Path) -> list[str]:
+    """Names that a notebook and the repository's modules import from elsewhere; some may be no modules but members."""
+    return sorted(_follow_imports(code_cells(notebook), root)[1])
+
+
+def _follow_imports(cells: Iterable[Cell], root: Path) -> tuple[dict[str, Path], set[str]]:
+    """(the repository's modules, the names imported from elsewhere)."""
     found: dict[str, Path] = {}
+    others: set[str] = set()
     trees = ((syntax.parse_cell(cell.source), "") for cell in cells)
     queue = [name for tree, package in trees if tree for name in _list_imports(tree, package)]
     while queue:
         name = queue.pop()
         path = _locate(name, root)
+        if path is None and not (root / name.split(".")[0]).is_dir():
+            others.add(name)
         if path is None or name in found or name.split(".")[0] in IGNORED_PACKAGES:
             continue
         found[name] = path
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         queue += _list_imports(syntax.parse_source(_read(path), str(path)), package)
-    return found
+    return found, others
 
 
 def _list_imports(tree: ast.Module, package: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ class KernelsStopped(Exception):
 
 
 class Kernels:
-    """The kernel processes that are alive; safe to use from several threads."""
+    """The kernel processes that are alive, and the command that starts one; safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: Sequence[str] = _COMMAND) -> None:
+        self._command = list(command)
         self._lock = threading.Lock()
         self._processes: set[int] = set()
         self.stopped = False
@@ -61,7 +62,7 @@ class Kernels:
 
             @property
             def kernel_spec(self) -> KernelSpec:
-                return KernelSpec(argv=_COMMAND, display_name="Python 3", language="python")
+                return KernelSpec(argv=kernels._command, display_name="Python 3", language="python")
 
             async def start_kernel(self, **options: Any) -> None:
                 if kernels.stopped:

@@ -1,23 +1,21 @@
 """The records on disk: read with distrust, written atomically, never overwritten by accident."""
 
 import json
-import os
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import provenance, schema
+from experiments import provenance
+from experiments.files import write_atomically
 from experiments.plan import Plan
 from experiments.schema import RecordFault
 from experiments.spec import ConfigurationError, Record
+from experiments.tampering import name_change
 
 if TYPE_CHECKING:
     import pandas
 
     from experiments.status import RunStatus
-
-_SEARCHED_COMMITS = 20
 
 
 class Ledger:
@@ -54,7 +52,7 @@ class Ledger:
             try:
                 records.append(self._read(path, plan))
             except RecordFault as fault:
-                faults.append(self._compare_with_git(path, fault))
+                faults.append(name_change(path, self._place(path), fault))
         return records, faults
 
     def read(self, run: str, plan: Plan) -> Record | None:
@@ -154,26 +152,6 @@ class Ledger:
                 )
             raise RecordFault(place, field, message, expected=record.run, found=name)
 
-    def _compare_with_git(self, path: Path, fault: RecordFault) -> RecordFault:
-        """The same fault, naming the changed fields by the last sound version that git holds, where there is one."""
-        sound = _last_sound_version(path)
-        if sound is None:
-            return fault
-        try:
-            changes = list(_list_changes(sound, json.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, OSError):
-            return fault
-        changes = [change for change in changes if change[0] != "digest"] or changes
-        if not changes:
-            return fault
-        field, expected, found = changes[0]
-        more = f" (and {len(changes) - 1} more fields)" if len(changes) > 1 else ""
-        message = (
-            f"found {found}, but git holds {expected}{more}: the record was changed after the run; "
-            f"restore it by `git checkout -- {self._place(path)}`"
-        )
-        return RecordFault(fault.place, field, message, expected=expected, found=found)
-
     def _place(self, path: Path) -> str:
         """The file's name as a message has it: from the ledger's folder on."""
         return path.relative_to(self.folder.parent).as_posix()
@@ -210,29 +188,6 @@ _FIXED_COLUMNS = (
 )
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Writes text to a temporary file beside `path` and renames it, having told the disk to keep both."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp makes files that only their owner may read.
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if hasattr(os, "O_DIRECTORY"):  # Windows cannot open a folder.
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
 def _make_row(status: "RunStatus", record: Record) -> dict[str, Any]:
     row = {
         "run": record.run,
@@ -253,35 +208,3 @@ def _make_row(status: "RunStatus", record: Record) -> dict[str, Any]:
             f"record {record.run}: metric {twice[0]!r} has the name of a parameter or column; rename it in the notebook"
         )
     return row | dict(record.metrics) | tail
-
-
-def _last_sound_version(path: Path) -> Mapping[str, Any] | None:
-    """The newest content of the file in git whose digest is right."""
-    commits = provenance.run_git(path.parent, "log", f"-{_SEARCHED_COMMITS}", "--format=%H", "--", path.name)
-    for commit in (commits or "").split():
-        text = provenance.run_git(path.parent, "show", f"{commit}:./{path.name}")
-        try:
-            content = json.loads(text or "")
-            if content["digest"] == schema.digest_of(text or ""):
-                return content
-        except (ValueError, KeyError, TypeError):
-            continue
-    return None
-
-
-def _list_changes(expected: Any, found: Any, field: str = "") -> Iterable[tuple[str, str, str]]:
-    """(field, expected, found) of every leaf that differs."""
-    if isinstance(expected, dict) and isinstance(found, dict):
-        for name in sorted(expected.keys() | found.keys()):
-            deeper = f"{field}.{name}" if field else name
-            yield from _list_changes(expected.get(name), found.get(name), deeper)
-    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
-        for index, pair in enumerate(zip(expected, found, strict=True)):
-            yield from _list_changes(*pair, f"{field}[{index}]")
-    elif expected != found:
-        yield field, _shorten(expected), _shorten(found)
-
-
-def _shorten(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:60]}...{text[-15:]}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.ledger import write_atomically
+from experiments.files import write_atomically
 from experiments.spec import RunFailed
 
 

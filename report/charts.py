@@ -50,6 +50,11 @@ def _marks(axes: "Axes", x: float, rows: list[Row], *, sideways: bool = False) -
         axes.plot(*((y, at) if sideways else (at, y)), linestyle="none", zorder=3, **style)
 
 
+def _within_possible(limits: tuple[float, float]) -> tuple[float, float]:
+    """Limits of an axis of per cent: of few runs an interval can reach beyond what an accuracy can be."""
+    return max(limits[0], -2.0), min(limits[1], 102.0)
+
+
 def _absent_words(rows: list[Row]) -> str:
     return next((str(row["who"]) for row in rows if row["test_accuracy"] is None), "")
 
@@ -86,7 +91,7 @@ def draw_effect(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
     canvas.set_size_inches(WIDTH, 2.75)
     grid = canvas.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, panel in zip(grid, panels, strict=True):
-        found = [row for row in rows if row["panel"] == panel["parameter"]]
+        found = [row for row in rows if row["panel"] == panel["group"]]
         levels = sorted(_distinct(found, "level"))
         for x, level in enumerate(levels):
             here = [row for row in found if row["level"] == level]
@@ -107,6 +112,7 @@ def draw_effect(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
         axes.set(xlim=(-0.5, len(levels) - 0.5), xlabel=panel["parameter"])
         axes.set_title(panel["title"], loc="left", color=QUIET)
         axes.grid(visible=False, axis="x")
+    grid[0].set_ylim(_within_possible(grid[0].get_ylim()))
     grid[0].set_ylabel("test accuracy (%)")
     _legend(canvas, rows)
 
@@ -126,6 +132,7 @@ def draw_rows(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any
     axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel="test accuracy (%)")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
+    axes.set_xlim(_within_possible(axes.get_xlim()))
     _legend(canvas, rows)
 
 

@@ -30,11 +30,12 @@ def begin_drawing(figures: Iterable[Figure], folder: Path, studio: Studio, cache
     """Every figure with something to draw, begun; one whose rows and drawing code were seen before is copied."""
     code = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("drawing.py", "diagram.py", "charts.py"))
     cache.mkdir(parents=True, exist_ok=True)
+    drawn_by = version("matplotlib")
     drawn = {}
     for figure in figures:
         if figure.message:
             continue
-        content = repr((figure.name, figure.kind, figure.rows, figure.options, version("matplotlib"))).encode()
+        content = repr((figure.name, figure.kind, figure.rows, figure.options, drawn_by)).encode()
         kept = cache / f"{hashlib.sha256(code + content).hexdigest()[:32]}.svg"
         path = folder / f"{figure.name}.svg"
         if kept.is_file():
@@ -123,18 +124,26 @@ class Composer:
     def _figure(self, name: str, number: str) -> dict[str, str]:
         figure = _named(self._figures, name, "figure")
         values = {key: getattr(figure, key) for key in ("name", "title", "note", "alt", "message")}
-        values |= {"number": number, "inline": Fragment(_placeholder(name))}
+        values |= {"number": number, "has_data": bool(figure.rows), "inline": Fragment(_placeholder(name))}
         return {key: self._template("figure", format, figure=values) for key, format in FORMATS.items()}
 
     def _template(self, name: str, format: Format, **values: Any) -> str:
-        return _rendered(self._environments[format.name], f"{name}.{format.suffix}", values)
+        """A template of FORMAT, with its place in the message where it is at fault."""
+        file = f"{name}.{format.suffix}"
+        place = f"templates/{format.name}/{file}"
+        try:
+            return self._environments[format.name].get_template(file).render(values).strip("\n")
+        except jinja2.TemplateSyntaxError as error:
+            raise ConfigurationError(f"{place}:{error.lineno}: {error.message}") from error
+        except jinja2.UndefinedError as error:
+            raise ConfigurationError(f"{place}: {error.message}; it may use {', '.join(sorted(values))}") from error
 
     def _report(self, format: Format, prose: Prose, figures: Mapping[str, str]) -> str:
         body = prose.bodies[format.name]
         if format.name == "html":
             for name, svg in figures.items():
                 body = body.replace(_placeholder(name), inline_svg(name, svg, self._figures[name].alt))
-        values = {"front": self.front, "body": Fragment(body), "contents": [_entry(entry) for entry in prose.contents]}
+        values = {"front": self.front, "body": Fragment(body), "contents": prose.contents}
         if format.name == "latex":
             values["standins"] = [tuple(map(Fragment, entry)) for entry in standins(body + repr(self.front))]
         return self._template("report", format, **values) + "\n"
@@ -159,22 +168,6 @@ def _named(known: Mapping[str, Any], name: str, what: str) -> Any:
     if name not in known:
         raise ConfigurationError(f"there is no {what} {name!r}; there are {', '.join(sorted(known))}")
     return known[name]
-
-
-def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {**entry, "level": entry["level"]}
-
-
-def _rendered(made: jinja2.Environment, name: str, values: Mapping[str, Any]) -> str:
-    """A template of templates/, with its place in the message where it is at fault."""
-    try:
-        return made.get_template(name).render(values).strip("\n")
-    except jinja2.TemplateSyntaxError as error:
-        raise ConfigurationError(f"templates/…/{name}:{error.lineno}: {error.message}") from error
-    except jinja2.UndefinedError as error:
-        raise ConfigurationError(
-            f"templates/…/{name}: {error.message}; it may use {', '.join(sorted(values))}"
-        ) from error
 
 
 def inline_svg(name: str, svg: str, alt: str) -> str:

@@ -1,4 +1,4 @@
-"""What the figures show: declared in figures.yaml, filled from the records, told in words for those who cannot see them.
+"""What the figures show: declared in figures.yaml, filled from the records, told in words for the blind.
 
 A figure is first a table of plain rows, the one in its CSV; `report.drawing` draws exactly these rows, in a process of
 its own. So what is drawn can be checked without looking, and nothing here imports matplotlib.
@@ -17,7 +17,6 @@ from report.original import EARLIER, Quoted
 from report.quantities import Kind, spell
 
 Row = dict[str, str | int | float | None]
-WORDS = {"patch_size": "patch size", "kernel_size": "kernel size"}
 _FIELDS = {
     "blocks": {"blocks", "alt"},
     "classes": {"group", "cell"},
@@ -52,7 +51,7 @@ class Figure:
 
 
 def read_figures(path: Path) -> dict[str, dict[str, Any]]:
-    """The declarations of PATH by name. Raises ConfigurationError, naming the field, for anything unknown or missing."""
+    """The declarations of PATH by name. Raises ConfigurationError, naming the field, for what is unknown or missing."""
     content = read_yaml(path)
     check_names(content, {"version", "figures"}, {"version", "figures"}, path.name)
     declared = mapping(content["figures"], f"{path.name}: figures")
@@ -85,8 +84,18 @@ def _absent(name: str, item: Mapping[str, Any], cells: Iterable[CellEvidence]) -
 
 
 def cell_label(cell: CellEvidence, names: Iterable[str]) -> str:
-    """What tells CELL from its neighbours: `patch size 4, kernel size 9`."""
-    return ", ".join(f"{WORDS.get(name, name.replace('_', ' '))} {cell.parameters[name]}" for name in names)
+    """What tells CELL from its neighbours: `patch size 4, kernel size 9, 5 epochs`; the epochs come last."""
+    listed = list(names)
+    words = [f"{_words(name)} {cell.parameters[name]}" for name in listed if name != "epochs"]
+    return ", ".join([*words, _epochs_words(cell)] if "epochs" in listed else words)
+
+
+def _words(parameter: str) -> str:
+    return parameter.replace("_", " ")
+
+
+def _epochs_words(cell: CellEvidence) -> str:
+    return f"{cell.parameters['epochs']} epochs"
 
 
 def _known(groups: Iterable[str], evidence: Evidence) -> list[str]:
@@ -110,7 +119,7 @@ def _classes(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
     for record in records:
         columns = record.breakdown
         for index, label in enumerate(columns["class"]):
-            counts = {key: columns[key][index] for key in columns if key.endswith("_images")}
+            counts = {f"{split}_images": columns[f"{split}_images"][index] for split in _splits(columns)}
             rows.append(
                 {"class": label, **counts, "seed": record.parameters["seed"], ACCURACY: columns[ACCURACY][index]}
             )
@@ -127,6 +136,12 @@ def _classes(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
         "in the mean, with the number of images of each class beside it."
     )
     return Figure(name, "classes", item["title"], note.strip(), alt, tuple(rows), {"order": ordered})
+
+
+def _splits(columns: Mapping[str, Any]) -> list[str]:
+    """The splits whose images are counted, in the order of their use."""
+    found = [key.removesuffix("_images") for key in columns if key.endswith("_images")]
+    return sorted(found, key=("train", "validation", "test").index)
 
 
 def _means(rows: Iterable[Row], key: str) -> dict[str, float]:
@@ -152,7 +167,7 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     names = [key for key in names if key != "epochs"]
     rows: list[Row] = []
     for cell, records in drawn.values():
-        shared = {"panel": f"{cell.parameters['epochs']} epochs", "setting": cell_label(cell, names)}
+        shared = {"panel": _epochs_words(cell), "setting": cell_label(cell, names)}
         for record in records:
             for epoch, value in enumerate(record.history[column], 1):
                 rows.append({**shared, "epoch": epoch, "seed": record.parameters["seed"], column: value})
@@ -220,23 +235,24 @@ _INTERVALS = "Dots are single runs, diamonds their means with a 95 % t interval"
 
 
 def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
-    rows, words, cells, panels = [], [], [], []
+    rows, words, panels = [], [], []
+    cells = {cell.name: cell for panel in item["panels"] for cell in evidence.cells(panel["group"])}
+    varied = varying_parameters(cells.values())
     for panel in item["panels"]:
         group, parameter = panel["group"], panel["parameter"]
-        title = WORDS.get(parameter, parameter.replace("_", " "))
         sweep = sorted(evidence.cells(group), key=lambda cell: cell.parameters[parameter])
-        fixed = [key for key in ("patch_size", "kernel_size") if key != parameter and key in sweep[0].parameters]
-        panels.append({"parameter": title, "title": cell_label(sweep[0], [*fixed, "epochs"])})
+        fixed = [key for key in varied if key != parameter]
+        title = cell_label(sweep[0], fixed) or _epochs_words(sweep[0])
+        panels.append({"group": group, "parameter": _words(parameter), "title": title})
         for cell in sweep:
-            shared = {"panel": title, "level": cell.parameters[parameter]}
+            shared = {"panel": group, "level": cell.parameters[parameter]}
             rows += [{**shared, **row} for row in (*_measured_rows(cell), *_quoted_rows(cell, original))]
-            words.append(_measured_words(f"{title} {cell.parameters[parameter]}", cell))
-        cells += sweep
-    if not any(cell.n for cell in cells):
-        return _absent(name, item, cells)
+            words.append(_measured_words(cell_label(cell, [*fixed, parameter]), cell))
+    if not any(cell.n for cell in cells.values()):
+        return _absent(name, item, cells.values())
     quoted = any(row["who"] in ("original", EARLIER) for row in rows)
     others = "; hollow marks are others' results, after the number of epochs that the legend names" if quoted else ""
-    alt = "Two dot plots of test accuracy. " + "; ".join(words) + "."
+    alt = "Dot plots of test accuracy. " + "; ".join(words) + "."
     note = f"{item['note']} {_INTERVALS}{others}.".strip()
     return Figure(name, "effect", item["title"], note, alt, tuple(rows), {"panels": panels})
 
@@ -246,12 +262,12 @@ def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapp
     names = [key for key in varying_parameters(cells) if key != "epochs"]
     rows: list[Row] = []
     for cell in cells:
-        label = f"{cell_label(cell, names)}, {cell.parameters['epochs']} epochs"
+        label = cell_label(cell, [*names, "epochs"])
         rows += [{"row": label, **row} for row in (*_measured_rows(cell), *_quoted_rows(cell, original))]
     if not any(row[ACCURACY] is not None for row in rows):
         return _absent(name, item, cells)
     note = f"{_INTERVALS}; hollow marks are others' results. {item['note']}".strip()
-    words = [_measured_words(f"{cell_label(cell, names)}, {cell.parameters['epochs']} epochs", cell) for cell in cells]
+    words = [_measured_words(cell_label(cell, [*names, "epochs"]), cell) for cell in cells]
     alt = "One line for each setting with our accuracy beside what others report. Ours, " + "; ".join(words) + "."
     return Figure(name, "rows", item["title"], note, alt, tuple(rows))
 

@@ -153,6 +153,7 @@ def environment(format: Format, templates: Path, cache: Path | None = None) -> j
         **format.brackets,
     )
     made.finalize = Finalize(made, format)
+    made.filters["fragment"] = lambda text: Fragment(text.strip())  # what a macro has made
     made.filters["nonbreaking"] = lambda text: Fragment(format.escape(text).replace(" ", NONBREAKING[format.name]))
     made.filters["string_literal"] = lambda text: Fragment(text.replace("\\", "\\\\").replace('"', '\\"'))
     made.filters["url"] = lambda text: Fragment(escape_url(text, format.name))

@@ -31,7 +31,7 @@ class Snapshot:
 
 
 def is_current(root: str | os.PathLike[str]) -> bool:
-    """Whether neither an input nor an output of the last build below ROOT has changed since, nor Python or a package."""
+    """Whether no input or output of the last build below ROOT has changed since, nor Python or a package."""
     manifest = _read(root)
     if manifest is None or manifest["environment"] != _environment():
         return False

@@ -89,7 +89,7 @@ def build_front(metadata: Mapping[str, Any], *, smoke: bool) -> Front:
         issue=f"{journal.get('volume', '')}.{journal.get('issue', '')} (#{article.get('number', '')})"
         if published
         else "",
-        status=_status(metadata, published),
+        status="smoke report" if smoke else _status(metadata, published),
         notice=SMOKE if smoke else "",
         authors=tuple(_author(author) for author in metadata["authors"]),
         affiliations=tuple(_affiliation(entry) for entry in metadata["affiliations"]),

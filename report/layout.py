@@ -14,7 +14,8 @@ from report.tables import Cell, Column, Table
 from report.verdicts import Outcome
 
 HEADER_WIDTH = 12  # characters of a header's line, where the cells leave it free
-WRAPPING = 26  # a column with a longer cell wraps
+WRAPPING = 32  # a column with a longer cell wraps
+CAPITALS = 1.15  # how much wider bold capitals are than text
 COMFORTABLE = 42  # a wrapping column wants at least this many characters a line
 LONG = 30  # more lines than this and the table may break over pages
 
@@ -107,6 +108,8 @@ def _measure(table: Table, index: int) -> _Measure:
     column, cells = table.columns[index], _cells(table, index)
     lines = _header_lines(column, cells)
     longest = max((len(cell) for cell in cells), default=0)
+    if any(isinstance(row[index], Outcome) for row in table.rows):
+        longest = math.ceil(CAPITALS * longest)
     breakable = any(" " in cell for cell in cells if len(cell) > WRAPPING)
     wraps = column.align == "left" and longest > WRAPPING and breakable
     head = max(len(line) for line in (*lines, f"({column.unit})" if column.unit else ""))
@@ -116,7 +119,7 @@ def _measure(table: Table, index: int) -> _Measure:
 def _columns(table: Table, measures: list[_Measure], room: int) -> tuple[SetColumn, ...]:
     fixed = sum(measure.width for measure in measures if not measure.wraps)
     need = [math.sqrt(measure.width) if measure.wraps else 0.0 for measure in measures]
-    free, count = max(room - fixed, 20) / room, sum(measure.wraps for measure in measures)
+    free, count = max(0.97 * room - fixed, 20) / room, sum(measure.wraps for measure in measures)
     columns = []
     for column, measure, weight in zip(table.columns, measures, need, strict=True):
         part = weight / sum(need) if measure.wraps else 0.0
@@ -129,7 +132,7 @@ def _columns(table: Table, measures: list[_Measure], room: int) -> tuple[SetColu
                 Fragment(column.align[0]),
                 measure.wraps,
                 Fragment(f"{part * count:.3f}"),
-                Fragment(f"{0.94 * part * free:.3f}"),
+                Fragment(f"{part * free:.3f}"),
             )
         )
     return tuple(columns)
@@ -170,8 +173,8 @@ def _lines(table: Table, columns: tuple[SetColumn, ...], room: int) -> int:
 
 def _longest_spread(table: Table, index: int) -> str:
     """The longest `± …` of a right-aligned column: cells without one leave its room free, so that points align."""
-    if table.columns[index].align != "right":
-        return ""
+    if table.columns[index].align != "right" or not (table.columns[index].unit and _counts_runs(table)):
+        return ""  # where units and n follow the spread, points do not align anyway
     cells = [row[index] for row in table.rows]
     spreads = [parts(cell).spread for cell in cells if isinstance(cell, Quantity)]
     return max(spreads, key=len, default="")

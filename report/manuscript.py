@@ -25,20 +25,22 @@ HEADINGS = (
 SUMMARY_WORDS = 400
 
 _PLACEHOLDER = re.compile(
-    r"\bTODO\b|\bFIXME\b|\bXXX\b|\bTBD\b|write (?:some ?thing|more) ?he*r?e|write some ?thing|<add\b|lorem ipsum|\bdfd\b"
+    r"\bTODO\b|\bFIXME\b|\bXXX\b|\bTBD\b|\bdfd\b|<add\b|lorem ipsum"
+    r"|write (?:some ?thing|more) ?he*r?e|write some ?thing"
     r"|state the main claim|briefly describe|start with your overall conclusion|describe which parts"
     r"|no exception will be allowed|template and style guide",
     re.IGNORECASE,
 )
 _RESULT = re.compile(
-    r"(?<![\w.,-])[±+−-]?\d+(?:[.,]\d+)?\s?(?:%|pp\b|per ?cent\b|percentage points?\b)|(?<![\w.,-])(?:0\.\d{3,}|[1-9]\d\.\d{1,2})(?![\w.]*\d)"
+    r"(?<![\w.,-])[±+−-]?\d+(?:[.,]\d+)?\s?(?:%|pp\b|per ?cent\b|percentage points?\b)"  # 71.23 %, 3 pp
+    r"|(?<![\w.,-])(?:0\.\d{3,}|[1-9]\d\.\d{1,2})(?![\w.]*\d)"  # 0.7123, 71.23
 )
 _CITATION = re.compile(r"(?<![\w\\.])@\{?([A-Za-z0-9_][\w:.#$%&+?<>~/-]*\w)")
 _ENTRY = re.compile(r"^\s*@(?!comment|string|preamble)\w+\s*\{\s*([^,\s]+)\s*,", re.IGNORECASE | re.MULTILINE)
 _PLACED = re.compile(r"\b(table|figure)\(\s*[\"']([^\"']+)[\"']\s*\)")
 _REFERRED = re.compile(r"\bref\(\s*[\"']([^\"']+)[\"']\s*\)")
 _SECTION_ID = re.compile(r"^#+ .*\{[^}]*#([\w:.-]+)", re.MULTILINE)
-# What is not prose: code, mathematics, template brackets, comments, addresses. Blanked out, so that lines keep their place.
+# What is not prose: code, mathematics, template brackets, comments, addresses. Blanked out: lines keep their place.
 _NOT_PROSE = re.compile(
     r"^```.*?^```|^~~~.*?^~~~|<%.*?%>|<<.*?>>|<#.*?#>|<!--.*?-->|\$\$.*?\$\$|`[^`\n]*`|(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|https?://\S+",
     re.DOTALL | re.MULTILINE,
@@ -47,7 +49,7 @@ _NOT_PROSE = re.compile(
 
 @dataclass(frozen=True)
 class Section:
-    """A file of the prose: its place from the root, its text, and its text with everything blanked that is not prose."""
+    """A file of the prose: its place from the root, and its text."""
 
     place: str
     text: str

@@ -12,8 +12,33 @@ from experiments.spec import MissingTool, ReproductionError
 
 ENGINES = ("typst", "latexmk")
 EPOCH = "946684800"  # 2000-01-01: the date that the typesetter writes where it must write one
-_GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega"
+# Letters that have a command of their own in LaTeX; omicron has none.
+_GREEK = frozenset(
+    {
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "iota",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "pi",
+        "rho",
+        "sigma",
+        "tau",
+        "upsilon",
+        "phi",
+        "chi",
+        "psi",
+        "omega",
+    }
 )
 _STANDINS = {
     "→": r"\rightarrow",
@@ -48,7 +73,7 @@ def _standin(character: str) -> str:
     if character in _STANDINS:
         return rf"\ensuremath{{{_STANDINS[character]}}}"
     words = unicodedata.name(character, "").lower().split()
-    if words[:1] == ["greek"] and words[-1] in _GREEK.split() and len(words) == 4 and words[1] == "small":
+    if words[:1] == ["greek"] and words[-1] in _GREEK and len(words) == 4 and words[1] == "small":
         return rf"\ensuremath{{\{words[-1]}}}"
     return rf"\missing{{{ord(character):04X}}}"
 

@@ -1,7 +1,7 @@
 """The authors' prose: Jinja fills in quantities, tables, figures and references, pandoc turns it into every format.
 
 The prose is filled in once for all formats: a quantity brings its own words in each of them as raw pieces of Markdown
-(`` `…`{=latex}`…`{=html} ``), and of these pandoc's filter keeps the ones of the format it writes. Numbers of tables and
+(`` `…`{=latex}`…`{=html} ``), of which pandoc's filter keeps those of the format it writes. Numbers of tables and
 figures follow the order in which the prose places them, so it is filled in twice: first to see the order.
 """
 
@@ -56,7 +56,7 @@ def _raw_span(text: str, format: str) -> str:
 
 @dataclass
 class Placements:
-    """Which tables and figures the prose has placed so far, in order; `numbers` are the final ones by `tab:…`, `fig:…`."""
+    """The tables and figures that the prose has placed so far, in order; their final `numbers` by `tab:…`, `fig:…`."""
 
     placed: list[str] = field(default_factory=list)
     numbers: dict[str, str] = field(default_factory=dict)
@@ -104,8 +104,8 @@ def fill_in(
 ) -> str:
     """The sections in FOLDER as one text of Markdown, with NAMES filled in.
 
-    SEEN is told of every quantity that is printed. Raises ConfigurationError, naming file and line, for an unknown name,
-    a raw number, a table placed twice, a reference to nothing.
+    SEEN is told of every quantity that is printed; compiled templates are kept in CACHE. Raises ConfigurationError,
+    naming file and line, for an unknown name, a raw number, a table placed twice, a reference to nothing.
     """
     placements = Placements()
     sections = sorted(path.name for path in folder.glob("*.md"))

@@ -98,14 +98,16 @@ def comparison(declared: Declaration, facts: Facts) -> Table:
         delta = gap(cell, previous.accuracy) if previous else None
         gaps.append(delta)
         sizes = dict(zip(declared.options["columns"], declared.sizes(cell), strict=True))
-        rows.append((
-            *map(str, sizes.values()),
-            facts.parameters({**sizes, "dataset": cell.parameters["dataset"]}),
-            quoted.accuracy if quoted else DASH,
-            previous.accuracy if previous else DASH,
-            cell.quantity(),
-            delta or DASH,
-        ))
+        rows.append(
+            (
+                *map(str, sizes.values()),
+                facts.parameters({**sizes, "dataset": cell.parameters["dataset"]}),
+                quoted.accuracy if quoted else DASH,
+                previous.accuracy if previous else DASH,
+                cell.quantity(),
+                delta or DASH,
+            )
+        )
     columns = (
         *declared.parameter_columns(),
         Column("parameters", "Parameters", align="right"),
@@ -149,13 +151,15 @@ def effects(declared: Declaration, facts: Facts) -> Table:
         for index, cell in enumerate(levels):
             quoted = facts.quoted_for(declared.options["original"], cell.parameters)
             quoted_rows.append(quoted)
-            rows.append((
-                declared.label(along) + (f" ({fixed})" if fixed else ""),
-                str(cell.parameters[along]),
-                quoted.accuracy if quoted else DASH,
-                cell.quantity(),
-                difference(cell, levels[index - 1]) if index else DASH,
-            ))
+            rows.append(
+                (
+                    declared.label(along) + (f" ({fixed})" if fixed else ""),
+                    str(cell.parameters[along]),
+                    quoted.accuracy if quoted else DASH,
+                    cell.quantity(),
+                    difference(cell, levels[index - 1]) if index else DASH,
+                )
+            )
     columns = (
         Column("varied", "Varied"),
         Column("level", "Level", align="right"),

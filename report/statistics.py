@@ -1,7 +1,8 @@
 """Intervals and tests as pure functions of numbers: t, Welch, equivalence, trend, prediction, Wilson, Holm.
 
 Inputs are fractions or whatever unit the caller keeps to; outputs have the same unit. NaN and infinities are refused.
-Intervals are t intervals throughout: below ten runs a bootstrap covers far less than it says.
+Intervals are t intervals throughout: below ten runs a bootstrap covers far less than it says. Student's distribution
+is that of scipy.special, which is imported in a fifth of the time that scipy.stats takes.
 """
 
 import math
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 
+from scipy.special import stdtr, stdtrit
+
 from experiments.spec import ReproductionError
-from report.student import two_sided_quantile, upper_tail
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def _check_margin(margin: float) -> None:
 def _around(centre: float, error: float, degrees: float, confidence: float) -> Interval:
     if not 0 < confidence < 1:
         raise ReproductionError(f"a confidence lies between 0 and 1, found {confidence!r}")
-    half = two_sided_quantile(confidence, degrees) * error if error else 0.0
+    half = float(stdtrit(degrees, 0.5 + confidence / 2)) * error if error else 0.0
     return Interval(centre - half, centre + half)
 
 
@@ -185,7 +187,7 @@ def _tail(distance: float, error: float, degrees: float) -> float:
     """P(T > distance / error); runs without any spread leave no doubt except at distance 0."""
     if error == 0:
         return 0.0 if distance > 0 else 1.0
-    return upper_tail(distance / error, degrees)
+    return float(stdtr(degrees, -distance / error))
 
 
 @lru_cache(maxsize=64)

@@ -14,6 +14,7 @@ from report.quantities import Kind, Quantity, Tier, count
 from report.trials import Outcome
 from report.verdicts import NOT_RECORDED, Verdict, setting_text, title_prefix
 
+
 class Vocabulary:
     """The functions of prose over one set of facts: every public method is a word, and `words` is all of them."""
 
@@ -74,7 +75,9 @@ class Vocabulary:
             having = ", ".join(id for id, verdict in self._facts.verdicts.items() if verdict.claim.margin is not None)
             raise UnknownName(f"claim {claim!r} has no margin; those that have one are {having}")
         unsigned = f"{100 * margin:.2f}"  # a margin has no direction, a difference is printed with its sign
-        return Quantity(f"claim/{claim}/margin", Kind.DIFFERENCE, margin, aggregate="margin of the rule", quoted=unsigned)
+        return Quantity(
+            f"claim/{claim}/margin", Kind.DIFFERENCE, margin, aggregate="margin of the rule", quoted=unsigned
+        )
 
     def alpha(self) -> Quantity:
         """The error rate of the rules."""

@@ -68,8 +68,10 @@ def test_a_claim_is_read_with_its_protocol_and_the_common_rules(tmp_path: Path) 
         (
             "kind: trend",
             "kind: trends",
-            "claims.yaml: claims.kernel.kind: found 'trends'; expected direction | trend | equality | threshold | "
-            "count",
+            (
+                "claims.yaml: claims.kernel.kind: found 'trends'; expected direction | trend | equality | threshold | "
+                "count"
+            ),
         ),
         ("    along: kernel_size\n", "", "claims.yaml: claims.kernel: the field 'along' is missing"),
         (

@@ -116,8 +116,10 @@ def test_a_cell_is_found_by_as_few_parameters_as_needed() -> None:
         (
             "sweep",
             {"kernel": 5},
-            "group 'sweep' has no parameter 'kernel'; its cells have dataset, depth, epochs, kernel_size, patch_size, "
-            "recipe, width",
+            (
+                "group 'sweep' has no parameter 'kernel'; its cells have dataset, depth, epochs, kernel_size, patch_size, "
+                "recipe, width"
+            ),
         ),
     ],
 )

@@ -235,28 +235,37 @@ def test_a_second_process_cannot_run_the_same_run(root: Path) -> None:
     assert str(caught.value) == "tiny-z2-s0: another process is running it; wait for that or stop it"
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
-def test_a_killed_command_keeps_the_checkpoint_and_leaves_no_kernel(root: Path, how: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(
+    ("verb", "how", "code"),
+    [
+        ("run", signal.SIGINT, 130),
+        ("run", signal.SIGTERM, 130),
+        ("run", signal.SIGKILL, -9),
+        ("smoke", signal.SIGINT, 130),
+        ("smoke", signal.SIGKILL, -9),
+    ],
+)
+def test_a_killed_command_keeps_the_checkpoint_and_leaves_no_kernel(
+    root: Path, verb: str, how: signal.Signals, code: int
+) -> None:
     plan = root / "experiments" / "plan.yaml"
     plan.write_text(plan.read_text().replace("fine.ipynb", "waits.ipynb"))
-    run, ledger = plan_run(root, "waits.ipynb")
-    workspace = Workspace(root / ".cache", NAME, fingerprint(run, root).key)
-    command = (
-        f"import build, sys; from pathlib import Path; sys.exit(build.main(['run', '{NAME}'], Path({str(root)!r})))"
-    )
+    folder = root / (".smoke/cache" if verb == "smoke" else ".cache") / "checkpoints"
+    arguments = [verb, NAME] if verb == "run" else [verb, "-j", "1"]
+    program = f"import build, pathlib, sys; sys.exit(build.main({arguments}, pathlib.Path({str(root)!r})))"
     process = subprocess.Popen(
-        [sys.executable, "-c", command], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    wait_for(workspace.checkpoint.is_file)
+    wait_for(lambda: list(folder.glob("*/*.pt")))
     process.send_signal(how)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code
     if how is not signal.SIGKILL:
         assert errors.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in errors
     wait_for(lambda: not find_kernels(root))
-    assert workspace.checkpoint.is_file()
-    assert not ledger.record_path(NAME).exists()
-    assert ledger.failures() == {}
+    assert list(folder.glob("*/*.pt"))
+    assert list(root.glob("*/records/*")) == list(root.glob("*/failures.jsonl")) == []
 
 
 def find_kernels(root: Path) -> list[int]:

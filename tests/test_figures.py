@@ -72,7 +72,7 @@ def test_an_effect_shows_every_run_the_mean_and_what_others_report(tmp_path: Pat
 
 def test_alternative_text_tells_the_data(tmp_path: Path) -> None:
     assert effect(tmp_path, sweep()).alt == (
-        "Two dot plots of test accuracy. kernel size 3: 51.00 % (3 runs); kernel size 5: 55.00 % (1 run); "
+        "Dot plots of test accuracy. kernel size 3: 51.00 % (3 runs); kernel size 5: 55.00 % (1 run); "
         "kernel size 7: pending."
     )
 
@@ -86,7 +86,7 @@ def test_the_csv_has_every_row_with_raw_fractions(tmp_path: Path) -> None:
     lines = effect(tmp_path, sweep()).csv.splitlines()
     assert lines[:2] == [
         "panel,level,who,epochs,seed,test_accuracy,n,low,high",
-        "kernel size,3,run,5,0,0.5,,,",
+        "sweep,3,run,5,0,0.5,,,",
     ]
 
 

@@ -47,7 +47,7 @@ def test_headers_break_into_lines_no_wider_than_their_cells_need(root: Path) -> 
 
 
 def test_only_a_column_of_long_sentences_wraps(root: Path) -> None:
-    made = laid_out(root, text_table("short", "a sentence of more than twenty-six characters", "x" * 40, columns=3))
+    made = laid_out(root, text_table("short", "a sentence of more than thirty-two characters", "x" * 40, columns=3))
     assert [column.wraps for column in made.columns] == [False, True, False]
     assert made.ruled
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from experiments import schema
-from experiments.ledger import Ledger, write_atomically
+from experiments.files import write_atomically
+from experiments.ledger import Ledger
 from experiments.plan import Plan
 from experiments.schema import RecordFault
 from experiments.spec import ConfigurationError

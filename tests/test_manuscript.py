@@ -66,8 +66,10 @@ def test_sound_prose_is_left_alone(tmp_path: Path, root: Path, text: str) -> Non
 
 def test_an_entry_that_nobody_cites_is_a_warning_at_its_line(tmp_path: Path, root: Path) -> None:
     assert [str(finding) for finding in inspect(tmp_path, root, "Nothing.")] == [
-        "warning entry-unused: report/paper/references.bib:1: 'known2020' is not cited\n"
-        "  to do: cite it, or delete the entry"
+        (
+            "warning entry-unused: report/paper/references.bib:1: 'known2020' is not cited\n"
+            "  to do: cite it, or delete the entry"
+        )
     ]
 
 

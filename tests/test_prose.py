@@ -54,20 +54,27 @@ def test_a_condition_decides_what_is_numbered(tmp_path: Path) -> None:
     assert "table a" not in text
 
 
+NAMES = "the prose may use figure, number, ours, ref, table"
+ONCE = "place it once and refer to it with ref('tab:a')"
+NOWHERE = "ref('tab:b') refers to what the prose does not place; it places tab:a"
+RAW_FLOAT = (
+    "the prose prints 0.5, a raw float: a number reaches a page only as a quantity, which knows its n, its state and "
+    "its origin; print accuracy(...), count(...), parameters(...) or their like"
+)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("one\n\n<< unknown >>", ":3: 'unknown' is undefined; the prose may use figure, number, ours, ref, table"),
-        ("<< number >>", ":1: the prose prints 0.5, a raw float: a number reaches a page only as a quantity, which knows "
-         "its n, its state and its origin; print accuracy(...), count(...), parameters(...) or their like"),
-        ("\n<< ours.valu >>", ":2: 'report.quantities.Quantity object' has no attribute 'valu'; the prose may use figure, "
-         "number, ours, ref, table"),
-        ("<< table('a') >>\n<< table('a') >>", ":2: 'tab:a' is placed twice; place it once and refer to it with ref('tab:a')"),
-        ("<< table('a') >>\n<< ref('tab:b') >>", ":2: ref('tab:b') refers to what the prose does not place; it places tab:a"),
+        ("one\n\n<< unknown >>", f":3: 'unknown' is undefined; {NAMES}"),
+        ("<< number >>", f":1: {RAW_FLOAT}"),
+        ("\n<< ours.valu >>", f":2: 'report.quantities.Quantity object' has no attribute 'valu'; {NAMES}"),
+        ("<< table('a') >>\n<< table('a') >>", f":2: 'tab:a' is placed twice; {ONCE}"),
+        ("<< table('a') >>\n<< ref('tab:b') >>", f":2: {NOWHERE}"),
         ("<< ref('a') >>", ":1: ref('a'): a reference begins with tab:, fig: or sec:"),
         ("text\n<% if %>", ":2: Expected an expression, got 'end of statement block'"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_told_with_file_and_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         filled_in(tmp_path, text, number=0.5, ours=accuracy())

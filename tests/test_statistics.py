@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.spec import ReproductionError
-from report import statistics, student
+from report import statistics
 
 ACCURACIES = [0.7062, 0.7131, 0.7098]
 OTHERS = [0.6912, 0.7003, 0.6951, 0.6987]
@@ -160,24 +160,6 @@ def test_p_values_beyond_one_are_refused() -> None:
 def test_no_values_are_refused() -> None:
     with pytest.raises(ReproductionError, match=r"at least 1 values are needed, found 0: \[\]"):
         statistics.summarise([])
-
-
-@given(st.floats(-60, 60), st.floats(0.5, 500))
-def test_the_t_distribution_is_scipys(t: float, degrees: float) -> None:
-    assert student.upper_tail(t, degrees) == pytest.approx(stats.t.sf(t, degrees), rel=1e-9, abs=1e-300)
-
-
-@given(st.floats(0.01, 0.999), st.floats(1, 500))
-def test_the_quantiles_of_t_are_scipys(confidence: float, degrees: float) -> None:
-    assert student.two_sided_quantile(confidence, degrees) == pytest.approx(
-        stats.t.ppf(0.5 + confidence / 2, degrees), rel=1e-9
-    )
-
-
-def test_the_tail_at_nothing_is_one_half_and_symmetric() -> None:
-    assert student.upper_tail(0.0, 2) == 0.5
-    assert student.upper_tail(1e-8, 1) + student.upper_tail(-1e-8, 1) == 1.0
-    assert student.upper_tail(1e200, 2) == 0.0
 
 
 @pytest.mark.parametrize(("n", "factor"), [(2, 8.98), (3, 2.48), (5, 1.24), (10, 0.72)])

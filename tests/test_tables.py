@@ -27,10 +27,13 @@ def lines(table: Table) -> list[list[str]]:
     return [[text(cell) for cell in row] for row in table.rows]
 
 
-@pytest.fixture(scope="module", params=[0, 1, None], ids=["no record", "one record", "all records"])
+LEDGERS = {"no record": {"runs": 0}, "one record": {"runs": 1}, "all records": {}, "rehearsal": {"smoke": True}}
+
+
+@pytest.fixture(scope="module", params=LEDGERS.values(), ids=LEDGERS.keys())
 def tables(request: pytest.FixtureRequest) -> dict[str, Table]:
     root = Path(__file__).resolve().parent.parent
-    facts = make_facts(root, runs=request.param)
+    facts = make_facts(root, **request.param)
     return {name: build_table(declared, facts) for name, declared in read_tables(root).items()}
 
 
@@ -41,7 +44,7 @@ def complete() -> dict[str, Table]:
     return {name: build_table(declared, facts) for name, declared in read_tables(root).items()}
 
 
-def test_every_table_is_made_with_no_record_one_and_all(tables: dict[str, Table]) -> None:
+def test_every_table_is_made_with_no_record_one_all_and_in_rehearsal(tables: dict[str, Table]) -> None:
     assert {"parameters", "earlier-5", "earlier-40", "effects", "hyperparameters", "verdicts"} <= tables.keys()
     assert {"reasons", "runs", "missing", "environment", "cost"} <= tables.keys()
     for name, table in tables.items():
@@ -49,6 +52,7 @@ def test_every_table_is_made_with_no_record_one_and_all(tables: dict[str, Table]
         header, *rows = csv.reader(io.StringIO(table.csv))
         assert header == list(table.values), name
         assert len(rows) == len(table.rows), name
+        assert table.frame.to_csv(index=False, lineterminator="\n") == table.csv, name
 
 
 def test_every_quantity_of_a_table_has_its_own_id(tables: dict[str, Table]) -> None:

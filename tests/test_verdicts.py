@@ -1,6 +1,7 @@
 """Verdicts by a table of cases: clearly there, clearly not, straddling, one seed, none, other settings, wrong names."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from report.evidence import Evidence, UnknownName
 from report.original import Quoted
 from report.quantities import parts
 from report.verdicts import Deviation, Outcome, Verdict, judge, title_prefix
-from tests.made_up import make_cell, make_evidence, make_run, waiting
+from tests.made_up import make_cell, make_evidence, make_facts, make_run, waiting
 
 PROTOCOL = Protocol("ours", "the original", "its README", {"dataset": "cifar10", "epochs": 5, "batch_size": 128})
 LONG = Protocol("long", "the original", "its README", {"dataset": "cifar10", "epochs": 200, "batch_size": 128})
@@ -168,8 +169,10 @@ def test_a_falling_trend_is_judged_in_its_own_order() -> None:
         (
             (0.70, 0.72, 0.74),
             Outcome.INCONCLUSIVE,
-            "the runs do not settle it (p = 0.500); the quoted value lies inside the 95 % prediction interval of one "
-            "run",
+            (
+                "the runs do not settle it (p = 0.500); the quoted value lies inside the 95 % prediction interval of one "
+                "run"
+            ),
         ),
         (
             (0.71,),
@@ -354,3 +357,13 @@ def test_a_trend_over_two_parameters_is_refused() -> None:
         "claims.yaml: claims.it: the 3 cells of group 'sweep' differ in kernel_size, patch_size; "
         "expected at least three that differ in 'kernel_size' alone"
     )
+
+
+def test_a_rehearsal_never_decides_a_claim(root: Path) -> None:
+    outcomes = {id: verdict.outcome for id, verdict in make_facts(root, smoke=True).verdicts.items()}
+    assert set(outcomes.values()) == {Outcome.NOT_COMPARABLE, Outcome.NOT_TESTED}
+
+
+def test_with_one_record_no_claim_on_accuracy_is_decided(root: Path) -> None:
+    for id, verdict in make_facts(root, runs=1).verdicts.items():
+        assert not verdict.is_decided or verdict.claim.kind is ClaimKind.COUNT, id

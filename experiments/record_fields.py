@@ -1,0 +1,197 @@
+"""The fields of a record, each with its check: what is there, of which type, within which bounds.
+
+A check takes a value, the file's name and the field's path, and raises a RecordFault that names both.
+"""
+
+import binascii
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from experiments.spec import SCHEMA, Correct, Disagreement
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+class RecordFault(Disagreement):
+    """A record that cannot be trusted: `place` is its file, `field` the path of the field, with both values."""
+
+    def __init__(self, place: str, field: str, message: str, *, expected: str = "", found: str = "") -> None:
+        super().__init__(f"{place}: {field}: {message}")
+        self.place, self.field, self.message = place, field, message
+        self.expected, self.found = expected, found
+
+
+def check_fields(content: Mapping[str, Any], place: str) -> None:
+    """Raises a RecordFault that names the first field that is not as the schema has it."""
+    if content.get("schema") != SCHEMA:
+        refuse(place, "schema", content.get("schema"), f"{SCHEMA}, the version that this code reads")
+    if unknown := sorted(content.keys() - CHECKS.keys() - {"schema", "digest"}):
+        raise RecordFault(place, unknown[0], f"unknown field; the fields are {', '.join(CHECKS)}", found=unknown[0])
+    for name, check in CHECKS.items():
+        if name not in content:
+            raise RecordFault(place, name, "the field is missing", expected=name, found="nothing")
+        check(content[name], place, name)
+
+
+def refuse(place: str, field: str, value: Any, expected: str) -> NoReturn:
+    """Raises the fault of a field with a wrong value."""
+    raise RecordFault(place, field, f"found {value!r}; expected {expected}", expected=expected, found=repr(value))
+
+
+def _is_number(value: Any) -> bool:
+    kind = type(value)
+    return kind is int or (kind is float and math.isfinite(value))
+
+
+def _text(value: Any, place: str, field: str) -> None:
+    if type(value) is not str or not value:
+        refuse(place, field, value, "text that is not empty")
+
+
+def _key(value: Any, place: str, field: str) -> None:
+    if type(value) is not str or not _SHA256.fullmatch(value):
+        refuse(place, field, value, "64 hexadecimal digits")
+
+
+def _mapping(value: Any, place: str, field: str) -> None:
+    if type(value) is not dict:
+        refuse(place, field, value, "a mapping")
+
+
+def _scalars(value: Any, place: str, field: str) -> None:
+    _mapping(value, place, field)
+    for name, item in value.items():
+        if type(item) not in (str, bool) and not _is_number(item):
+            refuse(place, f"{field}.{name}", item, "text, a boolean or a finite number")
+
+
+def _numbers(value: Any, place: str, field: str) -> None:
+    _mapping(value, place, field)
+    for name, item in value.items():
+        if not _is_number(item):
+            refuse(place, f"{field}.{name}", item, "a finite number")
+
+
+def _columns(value: Any, place: str, field: str) -> None:
+    _mapping(value, place, field)
+    lengths = {name: len(column) if type(column) is list else -1 for name, column in value.items()}
+    for name, length in lengths.items():
+        if length < 0:
+            refuse(place, f"{field}.{name}", value[name], "a list")
+    if len(set(lengths.values())) > 1:
+        refuse(place, field, lengths, "columns of equal length")
+
+
+def _history(value: Any, place: str, field: str) -> None:
+    _columns(value, place, field)
+    for name, column in value.items():
+        if set(map(type, column)) <= {int, float} and math.isfinite(sum(column)):
+            continue  # Quick, for a ledger has millions of these numbers.
+        for index, item in enumerate(column):
+            if item is not None and not _is_number(item):
+                refuse(place, f"{field}.{name}[{index}]", item, "a finite number or null")
+
+
+def _breakdown(value: Any, place: str, field: str) -> None:
+    if value is not None:
+        _columns(value, place, field)
+
+
+def _correct(value: Any, place: str, field: str) -> None:
+    if value is None:
+        return
+    _members(value, place, field, {"split": str, "count": int, "bits": str})
+    if value["count"] < 1:
+        refuse(place, f"{field}.count", value["count"], "at least 1")
+    try:
+        size = len(Correct(**value).packed())
+    except (binascii.Error, ValueError):
+        refuse(place, f"{field}.bits", value["bits"][:20] + "...", "base64")
+    if size != -(-value["count"] // 8):
+        refuse(place, f"{field}.bits", f"{size} bytes", f"{-(-value['count'] // 8)} bytes for {value['count']} bits")
+
+
+def _members(value: Any, place: str, field: str, members: Mapping[str, type | tuple[type, ...]]) -> None:
+    """A mapping with exactly these members, each of its type."""
+    _mapping(value, place, field)
+    for name in sorted(members.keys() ^ value.keys()):
+        refuse(place, f"{field}.{name}", value.get(name), "no such field" if name in value else "this field")
+    for name, kind in members.items():
+        item = value[name]
+        if not isinstance(item, kind) or (type(item) is bool and kind is int):
+            kinds = kind if isinstance(kind, tuple) else (kind,)
+            refuse(
+                place, f"{field}.{name}", item, " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
+            )
+
+
+_NULL = type(None)
+_PROVENANCE = {
+    "commit": (str, _NULL),
+    "dirty": (bool, _NULL),
+    "python": str,
+    "versions": dict,
+    "platform": str,
+    "cpu": str,
+    "device": str,
+    "device_class": str,
+    "gpu": (str, _NULL),
+    "driver": (str, _NULL),
+    "threads": int,
+    "started": str,
+    "executor": str,
+}
+_COST = ("seconds", "work", "peak_memory_mib", "energy_joules", "attempts")
+
+
+def _provenance(value: Any, place: str, field: str) -> None:
+    _members(value, place, field, _PROVENANCE)
+    if value["device_class"] not in ("cpu", "cuda"):
+        refuse(place, f"{field}.device_class", value["device_class"], "'cpu' or 'cuda'")
+
+
+def _cost(value: Any, place: str, field: str) -> None:
+    """The five costs that the machinery knows, and what more the notebook has told; numbers or null."""
+    _mapping(value, place, field)
+    for name in _COST:
+        if name not in value:
+            refuse(place, f"{field}.{name}", None, "this field")
+    for name, item in value.items():
+        if item is not None and (not _is_number(item) or item < 0):
+            refuse(place, f"{field}.{name}", item, "a number that is not negative, or null")
+    if value["seconds"] is None:
+        refuse(place, f"{field}.seconds", None, "a number of seconds")
+
+
+def _fingerprint(value: Any, place: str, field: str) -> None:
+    _members(value, place, field, {"notebook": dict, "modules": dict})
+    for part, texts in value.items():
+        for name, text in texts.items():
+            if type(text) is not str:
+                refuse(place, f"{field}.{part}.{name}", text, "text")
+
+
+def _accepted(value: Any, place: str, field: str) -> None:
+    if type(value) is not list:
+        refuse(place, field, value, "a list")
+    for index, item in enumerate(value):
+        _members(item, place, f"{field}[{index}]", {"key": str, "why": str, "on": str})
+
+
+CHECKS: Mapping[str, Callable[[Any, str, str], None]] = {
+    "run": _text,
+    "notebook": _text,
+    "parameters": _scalars,
+    "key": _key,
+    "fingerprint": _fingerprint,
+    "metrics": _numbers,
+    "history": _history,
+    "correct": _correct,
+    "breakdown": _breakdown,
+    "settings": _mapping,
+    "provenance": _provenance,
+    "cost": _cost,
+    "accepted": _accepted,
+}

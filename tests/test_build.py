@@ -1,0 +1,304 @@
+"""The command line: its verbs, messages and exit codes, on a repository as small as can be."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import build
+from experiments import doctor
+from experiments.ledger import Ledger
+from experiments.plan import load_plan
+from experiments.spec import Incomplete
+from tests.small_repository import PLAN, edit, make_record, make_repository
+
+REPOSITORY = Path(__file__).parent.parent
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one record."""
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    root = make_repository(tmp_path / "root")
+    Ledger(root / "experiments").save(make_record(root, "tiny-z2-s0"))
+    return root
+
+
+@pytest.fixture
+def command(root: Path, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command in the small repository: (exit code, stdout, stderr)."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = build.main(list(arguments), root)
+        except SystemExit as exit_:  # argparse ends like this
+            code = exit_.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["stauts"], "build.py: error: no command 'stauts'; did you mean 'status'?"),
+        (
+            ["xyz"],
+            (
+                "build.py: error: no command 'xyz'; "
+                "the commands are report, run, status, check, smoke, accept, doctor, clean"
+            ),
+        ),
+        (["run", "--budget", "soon"], "'soon' is no duration; expected something like 30m, 2h or 1h30m"),
+        (["run", "--executor", "slurm"], "argument --executor: invalid choice: 'slurm'"),
+        (["run", "--jobs", "0", "tiny-z3-s0"], "error: --jobs is 0; expected at least 1"),
+        (["accept", "tiny-z2-s0"], "the following arguments are required: --why"),
+        (["status", "tiny-z9-s0"], "error: no run matches 'tiny-z9-s0'; did you mean 'tiny-z4-s0' or "),
+        (["status", "--group", "size"], "error: plan.yaml: no group 'size'; did you mean 'sizes'?"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_is_right(command: Command, arguments: list[str], message: str) -> None:
+    code, _, errors = command(*arguments)
+    assert code == 2
+    assert message in errors
+    assert "Traceback" not in errors
+
+
+def test_every_verb_of_the_help_is_dispatched_and_in_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build.main(["--help"], REPOSITORY)
+    listed = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    assert tuple(listed) == build.VERBS
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert [verb for verb in build.VERBS[1:] if f"`python build.py {verb}" not in readme] == []
+
+
+def test_the_version_is_the_projects(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        build.main(["--version"], REPOSITORY)
+    assert caught.value.code == 0
+    version = re.search(r'^version = "(.*)"$', (REPOSITORY / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    assert capsys.readouterr().out == f"build.py {version}\n"
+
+
+def test_status_shows_each_run_and_the_price_of_the_rest(command: Command) -> None:
+    code, out, errors = command("status")
+    rows = [re.split(r"\s{2,}", line.strip()) for line in out.splitlines()]
+    assert (code, errors) == (0, "")
+    assert rows == [
+        ["run", "state", "result or price", "why"],
+        ["tiny-z2-s0", "measured", "75.00%"],
+        ["tiny-z2-s1", "pending", "about 4 s on cpu", "planned, not run"],
+        ["tiny-z3-s0", "pending", "about 6 s on cpu", "planned, not run"],
+        ["tiny-z3-s1", "pending", "about 6 s on cpu", "planned, not run"],
+        ["tiny-z4-s0", "pending", "about 8 s on cpu", "planned, not run"],
+        ["5 runs: 1 measured, 4 pending; about 24 s on cpu"],
+    ]
+
+
+def test_status_explains_what_is_stale(root: Path, command: Command) -> None:
+    edit(root / "method" / "model.py", "2 * value", "3 * value")
+    edit(root / "method" / "data.py", "abc", "abd")
+    _, out, _ = command("status", "tiny-z2-s0", "--explain")
+    assert "stale" in out
+    lines = [line.strip() for line in out.splitlines()]
+    assert lines[1].endswith("method.data: a statement outside functions changed")
+    assert lines[2] == "method.model: double() changed"
+
+
+def test_status_for_programs(command: Command) -> None:
+    _, out, _ = command("status", "--json", "tiny-z2-*")
+    first, second = json.loads(out)
+    assert (first["run"], first["state"], first["metrics"]) == ("tiny-z2-s0", "measured", {"test_accuracy": 0.75})
+    assert (second["state"], second["metrics"]) == ("pending", None)
+    assert second["price"] == {"seconds": 4.0, "basis": "recorded", "device_class": "cpu"}
+
+
+def test_status_of_a_damaged_ledger_names_the_fault_and_ends_with_3(root: Path, command: Command) -> None:
+    edit(root / "experiments/records/tiny-z2-s0.json", '"test_accuracy": 0.75\n', '"test_accuracy": 0.85\n')
+    code, out, errors = command("status")
+    assert code == 3
+    assert errors.startswith("error: experiments/records/tiny-z2-s0.json: metrics.test_accuracy: found 0.85, but ")
+    assert "tiny-z3-s0" in out
+
+
+def test_a_dry_run_lists_runs_and_prices_and_runs_nothing(root: Path, command: Command) -> None:
+    code, out, _ = command("run", "-n", "--group", "larger")
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            "tiny-z3-s0: pending, about 6 s on cpu",
+            "tiny-z4-s0: pending, about 8 s on cpu",
+            "2 runs to do: about 14 s on cpu",
+        ],
+    )
+    assert len(list((root / "experiments" / "records").iterdir())) == 1
+
+
+def test_run_runs_what_is_missing_and_leaves_what_is_recorded(root: Path, command: Command) -> None:
+    code, out, errors = command("run", "tiny-z2", "-j", "2")
+    assert code == 0
+    assert out.splitlines()[-1] == "1 recorded, 0 failed, 0 not begun"
+    assert "[1/1] tiny-z2-s1: test_accuracy 0.7500 in " in errors
+    assert command("run", "tiny-z2")[:2] == (
+        0,
+        "nothing to run: all 2 chosen runs are recorded; --force runs them again\n",
+    )
+
+
+def test_a_stale_record_is_run_again_and_replaced(root: Path, command: Command) -> None:
+    edit(root / "method" / "model.py", "2 * value", "value * 2")
+    code, out, _ = command("run", "tiny-z2-s0")
+    assert code == 0
+    assert out.splitlines()[0] == "tiny-z2-s0: stale (method.model: double() changed), about 4 s on cpu"
+    assert command("status", "tiny-z2-s0")[1].splitlines()[-1] == "1 runs: 1 measured"
+
+
+def test_a_failed_run_ends_with_1(root: Path, command: Command) -> None:
+    edit(root / "experiments" / "plan.yaml", "fine.ipynb", "raises.ipynb")
+    (root / "experiments/records/tiny-z2-s0.json").unlink()
+    code, out, errors = command("run", "tiny-z3-*")
+    assert code == 1
+    assert "FAILED tiny-z3-s0: raises.ipynb: cell [3] raised ValueError" in errors
+    assert out.splitlines()[-2:] == ["0 recorded, 1 failed, 1 not begun", "  not begun: tiny-z3-s1"]
+    assert "failed" in command("status", "tiny-z3-s0")[1]
+
+
+def test_runs_that_need_a_missing_device_end_with_5(root: Path, command: Command, monkeypatch) -> None:
+    (root / "experiments" / "plan.yaml").write_text(PLAN.replace("    grid:", "    needs: cuda\n    grid:"))
+    monkeypatch.setattr(doctor, "find_devices", lambda: ("cpu",))
+    code, out, errors = command("run", "tiny-z4-s0")
+    assert (code, out) == (5, "tiny-z4-s0: not run, needs a CUDA device\n")
+    assert errors == "error: all 1 runs need a device that this machine lacks; see `build.py doctor`\n"
+
+
+def test_a_stale_record_is_accepted_for_a_reason(root: Path, command: Command) -> None:
+    edit(root / "method" / "model.py", "2 * value", "value * 2")
+    assert command("accept", "tiny-z2-s0", "--why", "the same product")[:2] == (
+        0,
+        "tiny-z2-s0: accepted, although method.model: double() changed\n",
+    )
+    assert "accepted: the same product" in command("status", "tiny-z2-s0")[1]
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ("tiny-z2-s0", "accept: the record of 'tiny-z2-s0' is not stale; there is nothing to accept"),
+        ("tiny-z2-s1", "accept: run 'tiny-z2-s1' has no record; run it first"),
+    ],
+)
+def test_there_must_be_something_to_accept(command: Command, run: str, message: str) -> None:
+    assert command("accept", run, "--why", "x") == (2, "", f"error: {message}\n")
+
+
+def test_clean_keeps_records_and_checkpoints(root: Path, command: Command) -> None:
+    for name in (".cache/figures/a.svg", ".cache/build.json", ".cache/checkpoints/r/x.pt", "report/out/report.md"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("x")
+    expected = "would remove report/out\nwould remove .cache/build.json\nwould remove .cache/figures\n"
+    kept = "kept .cache/checkpoints, from which unfinished runs go on; --checkpoints removes it too\n"
+    assert command("clean", "-n") == (0, expected + kept, "")
+    assert command("clean")[1] == expected.replace("would remove", "removed") + kept
+    assert sorted(path.name for path in (root / ".cache").iterdir()) == ["checkpoints"]
+    assert command("clean", "--checkpoints")[1] == "removed .cache/checkpoints\n"
+    assert (root / "experiments/records/tiny-z2-s0.json").is_file()
+
+
+def test_doctor_ends_with_5_where_the_report_cannot_be_built(command: Command, monkeypatch) -> None:
+    def examine(vital: bool) -> Callable[..., list[doctor.Finding]]:
+        return lambda *_: [doctor.Finding("pandoc", False, "not there", "the report", "install it", vital)]
+
+    monkeypatch.setattr(doctor, "examine", examine(vital=False))
+    assert command("doctor")[0] == 0
+    monkeypatch.setattr(doctor, "examine", examine(vital=True))
+    code, out, _ = command("doctor")
+    assert code == 5
+    assert re.split(r"\s{2,}", out.splitlines()[1].strip()) == [
+        "MISSING",
+        "pandoc",
+        "not there",
+        "the report",
+        "install it",
+    ]
+
+
+def test_doctor_tells_what_is_there_from_what_is_not(root: Path, monkeypatch) -> None:
+    monkeypatch.setattr(doctor, "_RUN_PACKAGES", {"papermill": "papermill", "no-such-package": "no_such_module"})
+    plan = load_plan(root / "experiments" / "plan.yaml")
+    found = {item.name: item for item in doctor.examine(root, replace(plan, data={"a data set": "its-folder"}))}
+    assert [name for name, item in found.items() if item.vital and not item.good] == []
+    assert found["papermill"].good and found["pandoc"].found[0].isdigit()
+    assert (found["no-such-package"].good, found["no-such-package"].found) == (False, "not installed")
+    assert (found["a data set"].good, found["a data set"].found) == (False, "not there")
+    assert all(item.remedy and item.purpose for item in found.values())
+
+
+def test_doctor_finds_half_an_installation() -> None:
+    assert doctor._try_imports(["json", "no_such_module"]) == (
+        {"json": "", "no_such_module": "ModuleNotFoundError: No module named 'no_such_module'"},
+        "",
+    )
+
+
+def test_report_passes_its_options_on(root: Path, command: Command, monkeypatch) -> None:
+    calls = []
+    monkeypatch.setattr(
+        "report.render.build_report", lambda *place, **options: calls.append((place, options)) or "built"
+    )
+    assert command("report", "--format", "md", "--pdf", "latexmk", "--out", "x", "--require-complete")[:2] == (
+        0,
+        "built\n",
+    )
+    assert calls == [((root,), {"out": Path("x"), "formats": ["md"], "pdf": "latexmk", "require_complete": True})]
+
+
+def test_options_without_a_verb_are_those_of_report(root: Path, command: Command, monkeypatch) -> None:
+    def build_report(*_: object, **__: object) -> None:
+        raise Incomplete("4 runs are pending")
+
+    monkeypatch.setattr("report.render.build_report", build_report)
+    assert command("--require-complete") == (4, "", "error: 4 runs are pending\n")
+
+
+@pytest.mark.parametrize(
+    ("severities", "strict", "code"),
+    [((), False, 0), (("warning",), False, 0), (("warning",), True, 3), (("warning", "error"), False, 3)],
+)
+def test_check_ends_with_3_where_something_does_not_hold(
+    command: Command, monkeypatch, severities: tuple[str, ...], strict: bool, code: int
+) -> None:
+    findings = [SimpleNamespace(severity=severity) for severity in severities]
+    monkeypatch.setattr("report.checks.check", lambda root, strict: findings)
+    assert command("check", *(["--strict"] if strict else []))[0] == code
+
+
+def test_an_interruption_ends_with_130(command: Command, monkeypatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("report.render.build_report", interrupt)
+    assert command("report", "--format", "md") == (130, "", "interrupted\n")
+
+
+def test_the_up_to_date_check_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, build, report.freshness as f; f.is_current = lambda root: True; "
+        "assert build.main([]) == 0; "
+        "print(sorted(set(sys.modules) & {'argparse', 'yaml', 'pandas', 'rich', 'jinja2', 'experiments.spec'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout == "the report is up to date: report/out\n[]\n"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90.0), ("30m", 1800.0), ("1h30m", 5400.0), ("2d", 172_800.0)])
+def test_durations_are_read(text: str, seconds: float) -> None:
+    assert build._read_duration(text) == seconds

@@ -1,0 +1,254 @@
+"""A report comes out in every format with the same words, all of them as text, whole or not at all."""
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from experiments.spec import ConfigurationError, MissingTool
+from report import pdf, render
+from report.compose import Composer, begin_drawing, inline_svg
+from report.drawing import Studio
+from report.figures import Figure
+from report.formats import FORMATS, environment
+from report.layout import set_table
+from report.prose import pandoc_binary
+from report.verdicts import Outcome
+from tests.small_paper import HOSTILE, accuracy, context, figure, figures, make_paper, pending, table
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def compose(folder: Path, root: Path, text: str = "plain", engine: str = "typst", **changes: object) -> Path:
+    """The small paper with TEXT everywhere, in FOLDER/out."""
+    paper, out = make_paper(folder / "paper", root), folder / "out"
+    for name in ("figures", "tables"):
+        (out / name).mkdir(parents=True)
+    drawn_figures = figures(text)
+    with Studio() as studio:
+        drawn = begin_drawing(drawn_figures.values(), out / "figures", studio, folder / "cache")
+        Composer(paper, context(text, **changes), drawn_figures, out).write(render.OUTPUTS, engine, drawn)
+    return out
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    """The small paper with hostile text in every place that holds text."""
+    return compose(tmp_path_factory.mktemp("hostile"), root, HOSTILE)
+
+
+def read_by_pandoc(path: Path, reader: str) -> str:
+    command = [pandoc_binary(), "-f", reader, "-t", "plain", "--wrap=none", str(path)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return re.sub(r"\s+", " ", text)
+
+
+def words_of_pdf(path: Path) -> str:
+    import pypdf
+
+    return re.sub(r"\s+", "", "".join(page.extract_text() for page in pypdf.PdfReader(path).pages))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_fragments_of_a_format_are_as_kept(root: Path, name: str) -> None:
+    """REFRESH_GOLDEN=1 writes the files anew; look at the difference before you keep it."""
+    format = FORMATS[name]
+    made = environment(format, root / "templates")
+    values = {key: getattr(figure(), key) for key in ("name", "title", "note", "alt", "message")}
+    fragments = [
+        made.finalize(accuracy()),
+        made.finalize(pending()),
+        made.finalize(Outcome.PARTIAL),
+        made.get_template(f"table.{format.suffix}").render(table=set_table(table(), "1", format, made.finalize)),
+        made.get_template(f"figure.{format.suffix}").render(
+            figure={**values, "number": "1", "inline": "SVG", "has_data": True}
+        ),
+    ]
+    text = "\n\n".join(fragments) + "\n"
+    path = GOLDEN / f"fragments.{format.suffix}"
+    if os.environ.get("REFRESH_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("file", "reader"), [("report.md", "gfm"), ("report.html", "html")])
+def test_hostile_text_is_text_on_a_page(hostile: Path, file: str, reader: str) -> None:
+    assert read_by_pandoc(hostile / file, reader).count(HOSTILE) >= 4  # prose, caption, cell, figures
+
+
+def test_html_has_no_script_no_outside_request_and_unique_ids(hostile: Path) -> None:
+    text = (hostile / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert re.findall(r'<(?:link|img|iframe|object|embed)\b|@import|url\((?!#)|src="', text) == []
+    ids = re.findall(r'\sid="([^"]*)"', text)
+    assert len(ids) == len(set(ids))
+    targets = set(re.findall(r'href="#([^"]*)"', text))
+    assert targets <= set(map(html.unescape, ids))
+
+
+def test_html_has_captions_scopes_and_words_for_the_blind(hostile: Path) -> None:
+    text = (hostile / "report.html").read_text(encoding="utf-8")
+    assert '<html lang="en">' in text
+    assert "<caption>" in text
+    assert '<th scope="col"' in text
+    assert '<th scope="row"' in text
+    assert f'role="img" aria-label="{html.escape("Alternative to " + HOSTILE)}' in text
+
+
+def test_the_pdf_by_typst_has_the_text_and_the_states(hostile: Path) -> None:
+    words = words_of_pdf(hostile / "report.pdf")
+    shown = HOSTILE.replace("中", "U+4E2D") if "中" not in words else HOSTILE
+    assert shown.replace(" ", "") in words
+    assert "pending" in words
+    assert "71.23±0.41%(n=3)" in words
+
+
+def test_the_pdf_by_latexmk_has_the_text_and_the_states(tmp_path: Path, root: Path) -> None:
+    if shutil.which("latexmk") is None or shutil.which("xelatex") is None:
+        pytest.skip("latexmk or xelatex is not installed: the LaTeX report was not compiled")
+    words = words_of_pdf(compose(tmp_path, root, HOSTILE, "latexmk") / "report.pdf")
+    assert "&%_#${}" in words
+    assert "<script>alert(1)</script>" in words
+    assert "pending" in words
+    assert "71.23±0.41%(n=3)" in words
+
+
+def test_without_latexmk_the_message_says_what_to_do(hostile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(MissingTool) as caught:
+        pdf.pdf_by_latexmk(hostile)
+    assert str(caught.value) == ("latexmk is not there; install TeX Live (latexmk, xelatex) or build with --pdf typst")
+
+
+def test_the_same_facts_make_the_same_bytes(hostile: Path, tmp_path: Path, root: Path) -> None:
+    again = compose(tmp_path, root, HOSTILE)
+    names = sorted(path.relative_to(hostile) for path in hostile.rglob("*") if path.is_file())
+    assert names == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
+    assert [name for name in names if (hostile / name).read_bytes() != (again / name).read_bytes()] == []
+
+
+def test_no_output_holds_a_path_of_this_machine(hostile: Path) -> None:
+    for path in hostile.rglob("*"):
+        if path.is_file():
+            assert os.fsencode(str(hostile.parent)) not in path.read_bytes(), path.name
+
+
+def test_provenance_names_every_printed_number(hostile: Path) -> None:
+    content = json.loads((hostile / "provenance.json").read_text(encoding="utf-8"))
+    assert content["quantities"]["group/cell/test_accuracy"] == {
+        "text": "71.23 ± 0.41 % (n = 3)",
+        "value": 0.7123,
+        "state": "measured",
+        "n": 3,
+        "tier": "run here",
+        "aggregate": "mean of the last epoch's test accuracy",
+        "origin": ["run-s0", "run-s1"],
+    }
+
+
+def test_a_smoke_report_says_so_first_in_every_format(tmp_path: Path, root: Path) -> None:
+    out = compose(tmp_path, root, smoke=True)
+    for name in ("report.md", "report.tex", "report.html"):
+        text = (out / name).read_text(encoding="utf-8")
+        assert text.index("Smoke report: it rehearses") < text.index("Reproducibility summary")
+    assert words_of_pdf(out / "report.pdf").index("Smokereport") < words_of_pdf(out / "report.pdf").index(
+        "Reproducibility"
+    )
+
+
+def test_a_figure_without_data_is_told_in_words_and_not_drawn(tmp_path: Path, root: Path) -> None:
+    out = compose(tmp_path, root)
+    assert not (out / "figures/absent.svg").exists()
+    for name in ("report.md", "report.tex", "report.html"):
+        assert "Nothing to draw yet of plain." in (out / name).read_text(encoding="utf-8")
+
+
+def test_a_failed_build_leaves_the_old_report_and_nothing_else(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "report.md").write_text("old", encoding="utf-8")
+    with pytest.raises(ZeroDivisionError), render._swapped_in(out) as folder:
+        (folder / "report.md").write_text("new", encoding="utf-8")
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (out / "report.md").read_text(encoding="utf-8") == "old"
+
+
+def test_a_good_build_replaces_the_old_report_as_a_whole(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "stray.md").write_text("old", encoding="utf-8")
+    with render._swapped_in(out) as folder:
+        (folder / "report.md").write_text("new", encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert sorted(path.name for path in out.iterdir()) == ["figures", "report.md", "tables"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"pdf": "word"}, "pdf: found 'word'; expected typst | latexmk"),
+        ({"formats": ["docx"]}, "formats: found 'docx'; expected any of markdown, latex, html, pdf"),
+    ],
+)
+def test_an_unknown_output_is_refused(root: Path, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        render.build_report(root, **arguments)
+    assert str(caught.value) == message
+
+
+def test_a_template_with_an_unknown_name_is_told_with_its_place(tmp_path: Path, root: Path) -> None:
+    paper = make_paper(tmp_path, root)
+    (paper / "templates").unlink()
+    shutil.copytree(root / "templates", paper / "templates")
+    (paper / "templates/html/table.html").write_text("{{ tabel.name }}", encoding="utf-8")
+    composer = Composer(paper, context(), figures(), tmp_path)
+    with pytest.raises(ConfigurationError) as caught:
+        composer.write(render.OUTPUTS, "typst", {})
+    assert str(caught.value) == (
+        "report/paper/sections/10-body.md:9: templates/html/table.html: 'tabel' is undefined; it may use table"
+    )
+
+
+def test_an_unknown_table_is_told_with_the_known_ones(tmp_path: Path, root: Path) -> None:
+    paper = make_paper(tmp_path, root, {"10-body.md": "<< table('demos') >>"})
+    with pytest.raises(ConfigurationError) as caught:
+        Composer(paper, context(), figures(), tmp_path).write(render.OUTPUTS, "typst", {})
+    assert str(caught.value) == "report/paper/sections/10-body.md:1: there is no table 'demos'; there are demo"
+
+
+def test_a_drawing_in_the_page_has_ids_and_colours_of_its_own() -> None:
+    svg = '<?xml?><svg width="1"><style>*{a}</style><g id="x" style="fill: #1b1b1a"/><use xlink:href="#x"/></svg>'
+    assert inline_svg("demo", svg, 'a "b"') == (
+        '<svg role="img" aria-label="a &quot;b&quot;" style="stroke-linejoin:round;stroke-linecap:butt" width="1">'
+        '<g id="demo-x" style="fill: currentColor"/><use xlink:href="#demo-x"/></svg>'
+    )
+
+
+def test_characters_that_tex_may_lack_get_a_stand_in() -> None:
+    assert pdf.standins("a é – → μ 中") == [
+        ("μ", "03BC", r"\ensuremath{\mu}"),
+        ("→", "2192", r"\ensuremath{\rightarrow}"),
+        ("中", "4E2D", r"\missing{4E2D}"),
+    ]
+
+
+def test_figures_are_drawn_beside_the_other_work_and_kept(tmp_path: Path) -> None:
+    class Counting(Studio):
+        drawn = 0
+
+        def draw(self, item: Figure, folder: Path):
+            Counting.drawn += 1
+            return super().draw(item, folder)
+
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        with Counting() as studio:
+            begin_drawing([figure()], tmp_path / name, studio, tmp_path / "cache")["demo"].wait()
+    assert Counting.drawn == 1
+    assert (tmp_path / "one/demo.svg").read_bytes() == (tmp_path / "two/demo.svg").read_bytes()

@@ -1,0 +1,172 @@
+"""What must hold of this repository as it is tracked: its plan, notebooks, ledger, locks, README and outputs."""
+
+import base64
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from experiments.ledger import Ledger
+from experiments.notebooks import code_cells
+from experiments.plan import Plan, load_plan
+from experiments.spec import State
+from experiments.status import statuses
+
+EXECUTED_BYTES = 64 * 1024
+
+
+@pytest.fixture(scope="module")
+def plan(root: Path) -> Plan:
+    return load_plan(root / "experiments/plan.yaml")
+
+
+@pytest.fixture(scope="module")
+def ledger(root: Path) -> Ledger:
+    return Ledger(root / "experiments")
+
+
+def tracked(root: Path) -> list[str]:
+    """The paths that git tracks, or every file outside hidden folders where there is no git."""
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=root, check=False, capture_output=True, text=True)
+    if listing.returncode == 0:
+        return [name for name in listing.stdout.split("\0") if name and (root / name).exists()]
+    files = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    return [path.as_posix() for path in files if path.parts[0] not in (".venv", "data") and path.parts[0][0] != "."]
+
+
+def test_the_rehearsal_has_every_group_of_the_plan(plan: Plan) -> None:
+    rehearsal = load_plan(plan.path, smoke=True)
+    assert list(rehearsal.groups) == list(plan.groups)
+    assert not rehearsal.runs.keys() & plan.runs.keys()
+
+
+def test_every_record_is_sound_and_none_is_stale(root: Path, plan: Plan, ledger: Ledger) -> None:
+    records, faults = ledger.inspect(plan)
+    assert faults == []
+    assert [found.why for found in statuses(plan, ledger, root, records=records) if found.state is State.STALE] == []
+
+
+def test_every_record_comes_from_a_commit_without_local_changes(plan: Plan, ledger: Ledger) -> None:
+    for record in ledger.load(plan):
+        assert record.provenance["dirty"] is not True, record.run
+        assert re.fullmatch("[0-9a-f]{40}", record.provenance["commit"] or ""), record.run
+
+
+def test_the_first_seed_of_each_recorded_cell_has_its_executed_notebook(plan: Plan, ledger: Ledger) -> None:
+    wanted = {record.run for record in ledger.load(plan) if plan.runs[record.run].first}
+    assert {path.stem for path in ledger.executed_folder.glob("*.ipynb")} == wanted
+
+
+def test_executed_notebooks_are_small_and_hold_no_picture_of_the_data_set(root: Path, ledger: Ledger) -> None:
+    for path in ledger.executed_folder.glob("*.ipynb"):
+        assert path.stat().st_size <= EXECUTED_BYTES, path.name
+        text = path.read_text()
+        assert str(root) not in text and str(Path.home()) not in text, path.name
+        for cell in json.loads(text)["cells"]:
+            if "dataset-images" in cell["metadata"].get("tags", ()):
+                assert not any("image/png" in output.get("data", {}) for output in cell["outputs"]), path.name
+
+
+def test_notebooks_are_stored_without_outputs(root: Path) -> None:
+    notebooks = sorted((root / "experiments").glob("*.ipynb"))
+    assert notebooks
+    for path in notebooks:
+        cells = json.loads(path.read_text())["cells"]
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code), path.name
+        assert len({cell["id"] for cell in cells}) == len(cells), path.name
+        assert len(code_cells(path)) == len(code)
+
+
+def test_no_image_of_the_data_set_is_tracked(root: Path) -> None:
+    """No tracked file holds the raw bytes of the first test images, and none is as large as a batch of them."""
+    files = [root / name for name in tracked(root)]
+    assert max(path.stat().st_size for path in files) < 2 * 2**20
+    assert not [path for path in files if "cifar-10-batches" in path.as_posix()]
+
+
+def test_the_locks_agree_and_cover_what_the_project_asks_for(root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    light, full = (pins(root / name) for name in ("requirements-report.lock", "requirements.lock"))
+    assert light.items() <= full.items()
+    assert not {"torch", "papermill"} & light.keys()
+    extras = project["optional-dependencies"]
+    asked = {name_of(text) for text in project["dependencies"]}
+    assert asked <= light.keys()
+    assert (asked | {name_of(text) for extra in extras.values() for text in extra}) - {project["name"]} <= full.keys()
+
+
+def test_the_locks_name_no_host_and_pin_every_file_by_its_hash(root: Path) -> None:
+    for name in ("requirements-report.lock", "requirements.lock"):
+        text = (root / name).read_text()
+        assert "://" not in text and "--index" not in text and "--find-links" not in text
+        entries = re.split(r"\n(?=\S)", text.strip())
+        assert all("--hash=sha256:" in entry for entry in entries), name
+
+
+def pins(path: Path) -> dict[str, tuple[str, ...]]:
+    """name -> its versions (more than one where they hang on the Python version)."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, version in re.findall(r"^([a-z0-9][a-z0-9._-]*)==(\S+)", path.read_text(), re.MULTILINE):
+        found[name] = (*found.get(name, ()), version)
+    return found
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[\[<>=!~ ]", requirement)[0]
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """Every `python build.py ...` in the page, split as a shell does; a placeholder in capitals stands for itself."""
+    lines = re.findall(
+        r"^(?:python3?|\.venv/bin/python) build\.py[^\n`]*|`python build\.py[^`]*`", page.read_text(), re.MULTILINE
+    )
+    lines += [line.strip() for line in page.read_text().splitlines() if line.strip().startswith("python build.py")]
+    return [shlex.split(line.strip("`"))[2:] for line in lines]
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_command_on_the_page_is_one(root: Path, page: str) -> None:
+    import build
+
+    commands = commands_of(root / page)
+    assert commands
+    for command in commands:
+        if command[:1] != ["COMMAND"]:
+            assert build._parse(command).verb in build.VERBS, command
+
+
+def test_every_verb_is_documented(root: Path) -> None:
+    import build
+
+    readme = (root / "README.md").read_text()
+    assert [verb for verb in build.VERBS if f"build.py {verb}" not in readme and verb != "report"] == []
+
+
+def test_the_readmes_two_commands_are_targets_of_the_makefile(root: Path) -> None:
+    for target in ("report", "test"):
+        assert f"make {target}\n" in (root / "README.md").read_text()
+        run = subprocess.run(["make", "-n", target], cwd=root, check=False, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+
+
+def test_links_between_the_pages_lead_somewhere(root: Path) -> None:
+    for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", (root / page).read_text())
+        assert [link for link in links if not (root / link).exists()] == [], page
+
+
+def test_bits_of_the_records_are_as_many_as_the_test_images(plan: Plan, ledger: Ledger) -> None:
+    for record in ledger.load(plan):
+        assert record.correct is not None and record.correct.count == record.settings["test_images"]
+        assert len(base64.b64decode(record.correct.bits)) == -(-record.correct.count // 8)
+
+
+def test_what_is_tracked_is_what_a_rebuild_gives(root: Path) -> None:
+    run = subprocess.run([sys.executable, "build.py", "check"], cwd=root, check=False, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
