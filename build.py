@@ -130,7 +130,7 @@ def _parse(arguments: list[str]) -> "argparse.Namespace":
 def _add_report(verbs: "argparse._SubParsersAction") -> None:
     report = verbs.add_parser("report", help="the report in every format, from what is recorded; never trains")
     report.add_argument(
-        "--format", action="append", choices=("md", "tex", "html", "pdf"), help="only this one; may be repeated"
+        "--format", action="append", choices=("markdown", "latex", "html", "pdf"), help="only this one; may be repeated"
     )
     report.add_argument("--pdf", choices=("typst", "latexmk"), default="typst", help="what makes it (default: typst)")
     report.add_argument("--out", type=Path, help="another folder than report/out")
@@ -140,7 +140,7 @@ def _add_report(verbs: "argparse._SubParsersAction") -> None:
 def _add_run(verbs: "argparse._SubParsersAction") -> None:
     run = verbs.add_parser("run", help="run what is missing or stale, through papermill")
     _add_selection(run)
-    run.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="as many runs at once (default: 1)")
+    run.add_argument("-j", "--jobs", type=_read_jobs, default=1, metavar="N", help="as many runs at once (default: 1)")
     run.add_argument("--executor", choices=("local",), default="local", help="where runs are run (default: local)")
     run.add_argument("-n", "--dry-run", action="store_true", help="only show what would be run, and its price")
     run.add_argument("--force", action="store_true", help="run also what is recorded; a new record replaces the old")
@@ -156,7 +156,9 @@ def _add_other_verbs(verbs: "argparse._SubParsersAction") -> None:
     check = verbs.add_parser("check", help="rebuild everything elsewhere and compare it with what is tracked")
     check.add_argument("--strict", action="store_true", help="warnings count as errors")
     smoke = verbs.add_parser("smoke", help="the whole way on an embedded data set, in about a minute, into .smoke")
-    smoke.add_argument("-j", "--jobs", type=int, default=2, metavar="N", help="as many runs at once (default: 2)")
+    smoke.add_argument(
+        "-j", "--jobs", type=_read_jobs, default=2, metavar="N", help="as many runs at once (default: 2)"
+    )
     accept = verbs.add_parser("accept", help="keep a stale record, for a reason that is stored in it")
     accept.add_argument("patterns", nargs="+", metavar="RUN", help="names of runs or cells, with * and ?")
     accept.add_argument("--why", required=True, help="why the record still counts")
@@ -169,6 +171,15 @@ def _add_other_verbs(verbs: "argparse._SubParsersAction") -> None:
 def _add_selection(verb: "argparse.ArgumentParser") -> None:
     verb.add_argument("patterns", nargs="*", metavar="PATTERN", help="names of runs or cells, with * and ?")
     verb.add_argument("--group", metavar="G", help="only the runs of this group of the plan")
+
+
+def _read_jobs(text: str) -> int:
+    """How many runs at once: 1 or more."""
+    import argparse
+
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of runs; expected 1 or more")
+    return int(text)
 
 
 def _read_duration(text: str) -> float:

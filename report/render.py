@@ -57,7 +57,8 @@ def build_report(
     wanted = _wanted(formats, pdf)
     standard = out is None and formats is None and pdf == "typst" and not smoke
     snapshot = freshness.begin(root) if standard else None
-    out = out or root / "report" / "out"
+    out = (out or root / "report" / "out").absolute()
+    _refuse_foreign_folder(out)
     refuse_faults(root)
     with Studio() as studio, _swapped_in(out) as folder:
         context = build_context(root, smoke=smoke)
@@ -92,6 +93,17 @@ def _wanted(formats: Iterable[str] | None, pdf: str) -> tuple[str, ...]:
         if name not in OUTPUTS:
             raise ConfigurationError(f"formats: found {name!r}; expected any of {', '.join(OUTPUTS)}")
     return wanted
+
+
+def _refuse_foreign_folder(out: Path) -> None:
+    """A build replaces its folder whole: one that holds anything but an earlier report is not ours to replace."""
+    if out.is_dir() and any(out.iterdir()) and not (out / "provenance.json").is_file():
+        raise ConfigurationError(
+            f"--out: the folder {os.path.relpath(out)!r} holds other files, which a build would replace; "
+            "name a new or an empty folder"
+        )
+    if out.exists() and not out.is_dir():
+        raise ConfigurationError(f"--out: {os.path.relpath(out)!r} is a file; name a folder")
 
 
 class _swapped_in:

@@ -1,6 +1,7 @@
 """The command line: its verbs, messages and exit codes, on a repository as small as can be."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from experiments import doctor
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.spec import Incomplete
+from report.render import OUTPUTS
 from tests.small_repository import PLAN, edit, make_record, make_repository
 
 REPOSITORY = Path(__file__).parent.parent
@@ -59,7 +61,7 @@ def command(root: Path, capsys: pytest.CaptureFixture[str]) -> Command:
         ),
         (["run", "--budget", "soon"], "'soon' is no duration; expected something like 30m, 2h or 1h30m"),
         (["run", "--executor", "slurm"], "argument --executor: invalid choice: 'slurm'"),
-        (["run", "--jobs", "0", "tiny-z3-s0"], "error: --jobs is 0; expected at least 1"),
+        (["run", "--jobs", "0", "tiny-z3-s0"], "argument -j/--jobs: '0' is no number of runs; expected 1 or more"),
         (["accept", "tiny-z2-s0"], "the following arguments are required: --why"),
         (["status", "tiny-z9-s0"], "error: no run matches 'tiny-z9-s0'; did you mean 'tiny-z4-s0' or "),
         (["status", "--group", "size"], "error: plan.yaml: no group 'size'; did you mean 'sizes'?"),
@@ -249,16 +251,17 @@ def test_doctor_finds_half_an_installation() -> None:
     )
 
 
-def test_report_passes_its_options_on(root: Path, command: Command, monkeypatch) -> None:
-    calls = []
-    monkeypatch.setattr(
-        "report.render.build_report", lambda *place, **options: calls.append((place, options)) or "built"
-    )
-    assert command("report", "--format", "md", "--pdf", "latexmk", "--out", "x", "--require-complete")[:2] == (
-        0,
-        "built\n",
-    )
-    assert calls == [((root,), {"out": Path("x"), "formats": ["md"], "pdf": "latexmk", "require_complete": True})]
+def test_report_writes_the_chosen_format_into_the_chosen_folder(tmp_path: Path, capsys) -> None:
+    out = tmp_path / "paper"
+    assert build.main(["report", "--format", "markdown", "--out", str(out)], REPOSITORY) == 0
+    assert capsys.readouterr().out.startswith(os.path.relpath(out))
+    assert sorted(path.name for path in out.glob("report.*")) == ["report.md"]
+
+
+def test_every_format_of_the_command_line_is_one_of_the_renderer(capsys) -> None:
+    with pytest.raises(SystemExit):
+        build.main(["report", "--help"], REPOSITORY)
+    assert f"{{{','.join(OUTPUTS)}}}" in capsys.readouterr().out
 
 
 def test_options_without_a_verb_are_those_of_report(root: Path, command: Command, monkeypatch) -> None:
@@ -286,7 +289,7 @@ def test_an_interruption_ends_with_130(command: Command, monkeypatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("report.render.build_report", interrupt)
-    assert command("report", "--format", "md") == (130, "", "interrupted\n")
+    assert command("report", "--format", "html") == (130, "", "interrupted\n")
 
 
 def test_the_up_to_date_check_imports_nothing_heavy() -> None:

@@ -202,6 +202,15 @@ def test_an_unknown_output_is_refused(root: Path, arguments: dict[str, object], 
     assert str(caught.value) == message
 
 
+def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path, root: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ConfigurationError, match="holds other files, which a build would replace; name a new"):
+        render.build_report(root, out=tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+    with pytest.raises(ConfigurationError, match=r"thesis\.tex' is a file; name a folder"):
+        render.build_report(root, out=tmp_path / "thesis.tex")
+
+
 def test_a_template_with_an_unknown_name_is_told_with_its_place(tmp_path: Path, root: Path) -> None:
     paper = make_paper(tmp_path, root)
     (paper / "templates").unlink()
