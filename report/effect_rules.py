@@ -6,7 +6,7 @@ from experiments.spec import ConfigurationError
 from report import statistics
 from report.claims import Claim
 from report.comparisons import difference, quoted_difference
-from report.evidence import CellEvidence, varying_parameters
+from report.evidence import CellEvidence, in_words, varying_parameters
 from report.quantities import Quantity
 from report.statistics import Comparison, Interval
 from report.trials import Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
@@ -34,10 +34,10 @@ def direction(claim: Claim, sources: Sources) -> Trial:
 
 def trend(claim: Claim, sources: Sources) -> Trial:
     """Accuracy rises, or falls, along a parameter: an exact ordering test and the end-to-end difference."""
-    cells = _levels(claim, sources)
+    cells, along = _levels(claim, sources), in_words(str(claim.along))
     rule = (
-        f"REPRODUCED if Jonckheere and Terpstra's exact one-sided p over {claim.along} ({claim.order}), after Holm "
-        f"over the family {claim.family!r}, is below {claim.alpha:g} and the {percent_text(1 - claim.alpha)} interval "
+        f"REPRODUCED if Jonckheere and Terpstra's exact one-sided p over {along} ({claim.order}), after Holm over the "
+        f"family {claim.family!r}, is below {claim.alpha:g} and the {percent_text(1 - claim.alpha)} interval "
         f"of the end-to-end difference lies above 0 (PARTIAL if a step is significantly reversed); {_failing(claim)}; "
         f"at least {claim.min_seeds} runs at every level"
     )
@@ -69,12 +69,13 @@ def _judge_trend(
 ) -> Judgement:
     """P is of the claimed order after Holm, P_OPPOSITE of the opposite one."""
     end_to_end = statistics.welch(cells[-1].values(), cells[0].values())
+    along = in_words(str(claim.along))
     if p is not None and p < claim.alpha and end_to_end.interval(1 - claim.alpha).low > 0:
         if steps := _reversed_steps(claim, cells):
             return Outcome.PARTIAL, (f"the trend is there ({p_text(p)}), but reversed from {', '.join(steps)}",)
-        return Outcome.REPRODUCED, (f"accuracy follows {claim.along} in the claimed order ({p_text(p)})",)
+        return Outcome.REPRODUCED, (f"accuracy follows {along} in the claimed order ({p_text(p)})",)
     if p_opposite < claim.alpha:
-        return Outcome.NOT_REPRODUCED, (f"accuracy follows {claim.along} in the opposite order ({p_text(p_opposite)})",)
+        return Outcome.NOT_REPRODUCED, (f"accuracy follows {along} in the opposite order ({p_text(p_opposite)})",)
     return _judge_failure(claim, end_to_end, p, margin)
 
 

@@ -50,6 +50,16 @@ def parameters_text(parameters: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in parameters.items())
 
 
+def in_words(name: str) -> str:
+    """A parameter's or setting's name for a reader: `kernel size`."""
+    return name.replace("_", " ")
+
+
+def cell_text(parameters: Mapping[str, Any]) -> str:
+    """A cell for a reader: `patch size 4, kernel size 9`."""
+    return ", ".join(f"{in_words(name)} {value}" for name, value in parameters.items())
+
+
 def price_text(statuses: Iterable[RunStatus]) -> str:
     """What runs still to come would take: `3 runs to come, about 0.52 h (a guess)`."""
     prices = [status.price for status in statuses if status.state is not State.MEASURED]

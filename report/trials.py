@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from experiments.spec import ConfigurationError, State
 from report.claims import Claim, Formula
-from report.evidence import CellEvidence, Evidence, parameters_text, varying_parameters
+from report.evidence import CellEvidence, Evidence, cell_text, varying_parameters
 from report.original import Quoted
 from report.quantities import Kind, Quantity, spell
 
@@ -75,7 +75,7 @@ def find_shortage(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
     varying = varying_parameters(cells)
     listed = []
     for cell in short:
-        name = parameters_text({name: cell.parameters[name] for name in varying}) or cell.name
+        name = cell_text({name: cell.parameters[name] for name in varying}) or cell.name
         special = cell.why if cell.state not in (State.MEASURED, State.PENDING) else ""
         listed.append(f"{name} has {cell.n} of {claim.min_seeds} runs" + (f" ({special})" if special else ""))
     single = "; a single run shows no more than its own accuracy" if any(cell.n == 1 for cell in short) else ""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from report import statistics
 from report.claims import Claim
 from report.comparisons import gap
-from report.evidence import CellEvidence, parameters_text
+from report.evidence import CellEvidence, cell_text
 from report.quantities import Kind, count, spell
 from report.statistics import Comparison
 from report.trials import Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
@@ -87,7 +87,7 @@ def counts(claim: Claim, sources: Sources) -> Trial:
         counted = {value for cell in found for value in cell.values("parameters")}
         quoted = round((row.parameters.value or 0) / 1000)
         wrong = sorted(value for value in counted if round(value / 1000) != quoted)
-        differing.extend(f"{parameters_text(row.cell)}: {spell(Kind.PARAMETERS, v)}, quoted {quoted} k" for v in wrong)
+        differing.extend(f"{cell_text(row.cell)}: {spell(Kind.PARAMETERS, v)}, quoted {quoted} k" for v in wrong)
         agreeing += bool(counted) and not wrong
 
     def judge(_: float | None, __: float | None) -> Judgement:

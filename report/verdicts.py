@@ -12,7 +12,7 @@ from typing import Any
 from experiments.spec import Record, State
 from report import effect_rules, statistics, value_rules
 from report.claims import Claim, ClaimKind, Claims
-from report.evidence import Evidence, differing_settings, price_text, setting_of
+from report.evidence import Evidence, differing_settings, in_words, price_text, setting_of
 from report.original import Quoted
 from report.quantities import Kind, Quantity, Tier
 from report.trials import Judgement, Outcome, Sources, Trial
@@ -44,7 +44,7 @@ class Deviation:
     @property
     def text(self) -> str:
         """`epochs 5 (original 200)`."""
-        return f"{self.setting} {self.ours} (original {self.original})"
+        return f"{in_words(self.setting)} {self.ours} (original {self.original})"
 
 
 @dataclass(frozen=True)

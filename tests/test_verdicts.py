@@ -96,7 +96,7 @@ NOISY = (0.55, 0.62, 0.66)
         (
             sweep(LOW, HIGH[:1]),
             Outcome.INCONCLUSIVE,
-            "too few runs: kernel_size=5 has 1 of 3 runs; a single run shows no more than its own accuracy",
+            "too few runs: kernel size 5 has 1 of 3 runs; a single run shows no more than its own accuracy",
         ),
     ],
     ids=["above", "below", "absent", "straddling", "one seed"],
@@ -116,11 +116,11 @@ def test_a_direction_reports_the_quoted_difference_ours_and_p() -> None:
 @pytest.mark.parametrize(
     ("evidence", "outcome", "reason"),
     [
-        (sweep(LOW, HIGH, TOP), Outcome.REPRODUCED, "accuracy follows kernel_size in the claimed order (p < 0.001)"),
+        (sweep(LOW, HIGH, TOP), Outcome.REPRODUCED, "accuracy follows kernel size in the claimed order (p < 0.001)"),
         (
             sweep(TOP, HIGH, LOW),
             Outcome.NOT_REPRODUCED,
-            "accuracy follows kernel_size in the opposite order (p < 0.001)",
+            "accuracy follows kernel size in the opposite order (p < 0.001)",
         ),
         (
             sweep(LOW, TOP, HIGH, (0.75, 0.751, 0.752)),
@@ -140,7 +140,7 @@ def test_a_direction_reports_the_quoted_difference_ours_and_p() -> None:
         (
             sweep(LOW, HIGH, TOP[:2]),
             Outcome.INCONCLUSIVE,
-            "too few runs: kernel_size=7 has 2 of 3 runs",
+            "too few runs: kernel size 7 has 2 of 3 runs",
         ),
     ],
     ids=["rising", "falling", "one step reversed", "absent", "straddling", "a seed short"],
@@ -214,7 +214,7 @@ def test_a_threshold(accuracies: Sequence[float], outcome: Outcome) -> None:
     ("parameters", "outcome", "reason"),
     [
         (600_458, Outcome.REPRODUCED, "all 1 models are recorded and agree"),
-        (601_458, Outcome.NOT_REPRODUCED, "patch_size=8, kernel_size=3: 601,458, quoted 600 k"),
+        (601_458, Outcome.NOT_REPRODUCED, "patch size 8, kernel size 3: 601,458, quoted 600 k"),
     ],
 )
 def test_a_count_is_exact_to_the_thousand(parameters: int, outcome: Outcome, reason: str) -> None:
