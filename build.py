@@ -1,5 +1,6 @@
 """The command line: `python build.py` renders the report from the recorded runs; see `python build.py --help`."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,12 +12,21 @@ ROOT = Path(__file__).resolve().parent
 VERSION = "0.1.0"
 VERBS = ("report", "run", "status", "check", "smoke", "accept", "doctor", "clean")
 INTERRUPTED = 130
+CLOSED_PIPE = 141  # as a shell has it for a command that the closed pipe ends
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
     """Does what the arguments say; returns the exit code. A user's mistake gives a message and no traceback."""
-    if arguments in ([], ["report"]) and _is_report_current(root):
-        return 0
+    try:
+        code = 0 if arguments in ([], ["report"]) and _is_report_current(root) else _carry_out(arguments, root)
+        sys.stdout.flush()
+    except BrokenPipeError:  # The reader, such as `head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # What is left is written at exit.
+        return CLOSED_PIPE
+    return code
+
+
+def _carry_out(arguments: list[str], root: Path) -> int:
     from experiments.spec import ReproductionError
 
     try:
@@ -24,6 +34,9 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     except ReproductionError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except PermissionError as error:
+        print(f"error: {error.filename}: {error.strerror}; the command writes there", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -31,16 +44,20 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
 
 def _is_report_current(root: Path) -> bool:
     """The quick way out, before anything heavy is imported."""
-    from report.freshness import is_current
+    from report.freshness import missing_if_current
 
-    current = is_current(root)
-    if current:
-        print("the report is up to date: report/out")
-    return current
+    missing = missing_if_current(root)
+    if missing is None:
+        return False
+    print("the report is up to date: report/out" + ("; still to run:" if missing else ""))
+    for line in missing:
+        print(f"  {line}")
+    return True
 
 
 def _dispatch(arguments: list[str], root: Path) -> int:
     options = _parse(arguments)
+    _interrupt_on_termination()
     if options.verb == "report":
         return _report(options, root)
     if options.verb == "check":
@@ -48,7 +65,6 @@ def _dispatch(arguments: list[str], root: Path) -> int:
     from experiments import commands
 
     if options.verb == "run":
-        _interrupt_on_termination()
         return commands.run_runs(
             root,
             options.patterns,
@@ -64,7 +80,6 @@ def _dispatch(arguments: list[str], root: Path) -> int:
             root, options.patterns, options.group, explain=options.explain, as_json=options.json
         )
     if options.verb == "smoke":
-        _interrupt_on_termination()
         return commands.rehearse(root, options.jobs) or _report_on_rehearsal(root)
     if options.verb == "accept":
         return commands.accept(root, options.patterns, options.why)
@@ -194,7 +209,7 @@ def _read_duration(text: str) -> float:
 
 
 def _interrupt_on_termination() -> None:
-    """A polite kill ends a run as Ctrl-C does: kernels stopped, checkpoint kept."""
+    """A polite kill ends a verb as Ctrl-C does: kernels stopped, checkpoint kept, temporary folders removed."""
     import signal
 
     def interrupt(*_: object) -> None:

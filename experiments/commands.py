@@ -14,10 +14,12 @@ from experiments import doctor
 from experiments.executors import LocalExecutor, Outcome
 from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan, select
+from experiments.prices import reservation
 from experiments.progress import format_seconds, open_monitor
 from experiments.schema import RecordFault
 from experiments.spec import ConfigurationError, MissingTool, State
 from experiments.status import RunStatus, statuses
+from experiments.workspace import Workspace
 
 _STYLES = {State.MEASURED: "green", State.STALE: "yellow", State.FAILED: "red", State.GATED: "magenta"}
 _WIDE = 200  # Columns off a terminal, so that no line is wrapped or cut.
@@ -58,7 +60,12 @@ def run_runs(
     plan, ledger = _open(root)
     chosen = {run.name for run in select(plan, patterns, group)}
     devices = _find_devices(plan)
-    found = statuses(plan, ledger, root, devices=devices)
+    records, faults = ledger.inspect(plan)
+    _print_faults(faults)
+    broken = {Path(fault.place).stem for fault in faults} & chosen
+    if broken and not force:
+        raise ConfigurationError(f"run: the record of {min(broken)!r} is broken; restore it, or replace it by --force")
+    found = statuses(plan, ledger, root, devices=devices, records=records)
     wanted = [item for item in found if item.run.name in chosen and (force or item.state is not State.MEASURED)]
     gated = [item for item in wanted if item.run.needs is not None and item.run.needs not in devices]
     tasks = [item for item in wanted if item not in gated]
@@ -72,13 +79,16 @@ def run_runs(
     _announce(tasks)
     if dry:
         return 0
-    executor = LocalExecutor(root, ledger, root / ".cache", jobs, keep_going=keep_going, budget_seconds=budget_seconds)
+    executor = LocalExecutor(
+        root, ledger, root / ".cache", jobs, keep_going=keep_going, budget_seconds=budget_seconds, force=force
+    )
     return _run(executor, tasks)
 
 
 def rehearse(root: Path, jobs: int) -> int:
     """Runs the plan's rehearsal into `.smoke`, which is emptied first; 1 where a run failed."""
     folder = root / ".smoke"
+    _refuse_running(folder / "cache", "smoke")
     shutil.rmtree(folder, ignore_errors=True)
     plan, ledger = load_plan(root / "experiments" / "plan.yaml", smoke=True), Ledger(folder)
     tasks = statuses(plan, ledger, root)
@@ -113,6 +123,8 @@ def accept(root: Path, patterns: Sequence[str], why: str) -> int:
 def clean(root: Path, *, checkpoints: bool, dry: bool) -> int:
     """Removes what can be made again: never a record, and checkpoints only if told so."""
     cache = root / ".cache"
+    for busy in (cache, root / ".smoke" / "cache"):
+        _refuse_running(busy, "clean")
     kept = () if checkpoints else ("checkpoints", "locks")
     entries = sorted(cache.iterdir()) if cache.is_dir() else []
     targets = [root / "report" / "out", root / ".smoke", *(entry for entry in entries if entry.name not in kept)]
@@ -148,6 +160,12 @@ def summarize(found: Iterable[RunStatus]) -> str:
     return f"{len(found)} runs: {words or 'none'}{'; ' + _price_of(missing) if missing else ''}"
 
 
+def _refuse_running(cache: Path, verb: str) -> None:
+    """What a run works with may not be taken away from it."""
+    if running := Workspace.list_running(cache):
+        raise ConfigurationError(f"{verb}: {running[0]} is running; wait for it or stop it")
+
+
 def _open(root: Path) -> tuple[Plan, Ledger]:
     return load_plan(root / "experiments" / "plan.yaml"), Ledger(root / "experiments")
 
@@ -178,16 +196,15 @@ def _announce(tasks: Sequence[RunStatus]) -> None:
 
 
 def _price_of(found: Sequence[RunStatus]) -> str:
-    """What runs will cost together; a guess where any of the prices is one."""
+    """What runs will cost together; a guess, or extrapolated, where any of the prices is."""
     seconds = sum(status.price.seconds for status in found)
-    guess = " (a guess)" if any(status.price.basis == "guess" for status in found) else ""
     devices = sorted({status.price.device_class for status in found})
-    return f"about {format_seconds(seconds)} on {' and '.join(devices)}{guess}"
+    return f"about {format_seconds(seconds)} on {' and '.join(devices)}{reservation(s.price for s in found)}"
 
 
 def _words_of(status: RunStatus) -> str:
-    guess = ", a guess" if status.price.basis == "guess" else ""
-    return f"about {format_seconds(status.price.seconds)} on {status.price.device_class}{guess}"
+    price = status.price
+    return f"about {format_seconds(price.seconds)} on {price.device_class}{reservation([price])}"
 
 
 def _print_table(found: Sequence[RunStatus], explain: bool) -> None:

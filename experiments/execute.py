@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import logging
+import os
 import re
 import sys
 import time
@@ -15,7 +16,7 @@ from experiments.files import write_atomically
 from experiments.fingerprint import Fingerprint, fingerprint
 from experiments.ledger import Ledger
 from experiments.notebooks import notebook_parameters, resolve_parameters
-from experiments.spec import MIME, SCHEMA, Correct, MissingTool, Record, Run, RunFailed
+from experiments.spec import MIME, SCHEMA, ConfigurationError, Correct, MissingTool, Record, Run, RunFailed
 from experiments.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def execute(
         kernels: by which a caller in another thread can stop the run.
 
     Raises:
-        ConfigurationError: a parameter is wrong (before a kernel starts), or the run is recorded and not forced.
+        ConfigurationError: a parameter or $REPRODUCTION_DATA is wrong (before a kernel starts).
+        AlreadyRecorded: the run is recorded, and not forced.
         RunFailed: a cell raised, the kernel died, or the notebook did not end with exactly one record.
         RunInterrupted: `kernels` was stopped.
         MissingTool: papermill or ipykernel is not installed.
@@ -63,8 +65,6 @@ def execute(
     _require_tools()
     notebook = root / "experiments" / run.notebook
     parameters = resolve_parameters(notebook_parameters(notebook), run.parameters, run.notebook, run.name)
-    if not force:
-        ledger.refuse_recorded(run.name)
     # The kernel imports the modules at its start, so the key and the commit of now are the run's, even if a file is
     # edited while it trains.
     today = fingerprint(run, root)
@@ -72,6 +72,8 @@ def execute(
     workspace = Workspace(cache or root / ".cache", run.name, today.key)
     environment = _list_variables(workspace, threads, executor)
     with workspace.lock():
+        if not force:  # Inside the lock: another process may have recorded it a moment ago.
+            ledger.refuse_recorded(run.name)
         attempt, earlier_seconds = workspace.begin()
         started, joules = time.monotonic(), provenance.read_energy_joules()
         try:
@@ -89,10 +91,10 @@ def execute(
             raise
         except RunFailed as error:
             raise _fail(run, workspace, ledger, root, str(error)) from error.__cause__
-        ledger.save(record, force=force)
-        if run.first:
+        if run.first:  # Before the record, so that no recorded run lacks its notebook.
             folders = executed.list_folders(root, Path(sys.prefix), Path.home())
             write_atomically(ledger.executed_path(run.name), executed.shrink(output, folders))
+        ledger.save(record, force=force)
         workspace.finish()
     return record
 
@@ -153,6 +155,14 @@ def _list_variables(workspace: Workspace, threads: int | None, executor: str) ->
         provenance.STARTED_VARIABLE: provenance.utc_now(),
         provenance.EXECUTOR_VARIABLE: executor,
     }
+    if named := os.environ.get(recording.DATA_VARIABLE):
+        folder = Path(named).expanduser().absolute()
+        if not folder.is_dir():
+            raise ConfigurationError(
+                f"${recording.DATA_VARIABLE} is {named!r}, which is no folder; name the folder of the data sets, or "
+                "make it if they are to be downloaded there"
+            )
+        variables[recording.DATA_VARIABLE] = str(folder)
     return variables | {name: str(threads) for name in THREAD_VARIABLES if threads is not None}
 
 
@@ -172,6 +182,7 @@ def _run_notebook(
 
     kernels = kernels or Kernels()
     logging.getLogger("papermill").setLevel(logging.ERROR)  # It tells what we tell.
+    logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # nbclient: "Kernel died", where we have ended it.
     try:
         with own_event_loop():
             papermill.execute_notebook(

@@ -86,10 +86,20 @@ def _size(output: Mapping[str, Any]) -> int:
 
 
 def _write(notebook: Mapping[str, Any], folders: Mapping[str, str]) -> str:
-    text = json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    for folder in sorted(folders, key=len, reverse=True):
-        text = text.replace(json.dumps(folder, ensure_ascii=False)[1:-1], folders[folder])
-    return _TEMPORARY_FILE.sub("<cell>", text)
+    return json.dumps(_shorten(notebook, folders), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _shorten(value: Any, folders: Mapping[str, str]) -> Any:
+    """The same with absolute paths replaced in every text but a picture's, whose base64 may spell a path by chance."""
+    if isinstance(value, str):
+        for folder in sorted(folders, key=len, reverse=True):
+            value = value.replace(folder, folders[folder])
+        return _TEMPORARY_FILE.sub("<cell>", value)
+    if isinstance(value, list):
+        return [_shorten(item, folders) for item in value]
+    if isinstance(value, dict):
+        return {name: item if name.startswith("image/") else _shorten(item, folders) for name, item in value.items()}
+    return value
 
 
 def list_folders(root: Path, prefix: Path, home: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from experiments.fingerprint import find_packages
 from experiments.ledger import Ledger
 from experiments.progress import Monitor
-from experiments.spec import ConfigurationError, Record, ReproductionError, Run, RunFailed
+from experiments.spec import AlreadyRecorded, ConfigurationError, Record, ReproductionError, Run, RunFailed
 from experiments.status import RunStatus
 from experiments.warm_kernels import warm_start
 from experiments.workspace import Workspace
@@ -45,7 +45,8 @@ class LocalExecutor:
     """Runs on this machine, one kernel process a run, `jobs` at once, the cores shared out among them.
 
     `budget_seconds`: no run is begun whose price does not fit into what is left. `keep_going`: a failure does not
-    keep other runs from being begun. `warm`: kernels are forked from one that has imported already. `execute` is `experiments.execute.execute`, unless a test gives another.
+    keep other runs from being begun. `warm`: kernels are forked from one that has imported already. `force`: a run's
+    record is replaced, sound or not. `execute` is `experiments.execute.execute`, unless a test gives another.
     """
 
     root: Path
@@ -55,6 +56,7 @@ class LocalExecutor:
     keep_going: bool = False
     warm: bool = False
     budget_seconds: float | None = None
+    force: bool = False
     execute: Callable[..., Record] | None = None
 
     def __post_init__(self) -> None:
@@ -107,6 +109,8 @@ class LocalExecutor:
                 try:
                     recorded.append(future.result())
                     monitor.finish(task.run, recorded[-1])
+                except AlreadyRecorded:  # By another process, since the tasks were listed.
+                    skipped.append(task.run)
                 except RunFailed as error:
                     failed.append((task.run, error))
                     monitor.fail(task.run, error)
@@ -131,7 +135,7 @@ class LocalExecutor:
                 cache=self.cache,
                 # One job alone computes as when a person runs the notebook: with the libraries' own number of threads.
                 threads=None if self.jobs == 1 else max(1, count_cores() // self.jobs),
-                force=task.record is not None,
+                force=self.force or task.record is not None,
                 kernels=kernels,
             )
         except ReproductionError:

@@ -9,7 +9,7 @@ from experiments import provenance
 from experiments.files import write_atomically
 from experiments.plan import Plan
 from experiments.schema import RecordFault
-from experiments.spec import ConfigurationError, Record
+from experiments.spec import AlreadyRecorded, ConfigurationError, Record
 from experiments.tampering import name_change
 
 if TYPE_CHECKING:
@@ -81,10 +81,10 @@ class Ledger:
         return path
 
     def refuse_recorded(self, run: str) -> None:
-        """Raises a ConfigurationError where the run has a record, sound or not."""
+        """Raises AlreadyRecorded where the run has a record, sound or not."""
         if self.record_path(run).exists():
             place = self._place(self.record_path(run))
-            raise ConfigurationError(f"{place}: run {run!r} is recorded; use --force to replace it")
+            raise AlreadyRecorded(f"{place}: run {run!r} is recorded; use --force to replace it")
 
     def accept(self, record: Record, key: str, why: str) -> Record:
         """Keeps a stale record under today's key for a reason, which stands in the record from then on."""
@@ -105,10 +105,10 @@ class Ledger:
         """The last failure of each run; a line that was cut off by a crash is passed over."""
         last: dict[str, dict[str, str]] = {}
         if self.failures_path.is_file():
-            for line in self.failures_path.read_text(encoding="utf-8").splitlines():
+            for line in self.failures_path.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
                     entry = json.loads(line)
-                    last[entry["run"]] = entry
+                    last[entry["run"]] = {name: str(entry[name]) for name in ("run", "key", "error", "notebook")}
                 except (ValueError, KeyError, TypeError):
                     continue
         return last

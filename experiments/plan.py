@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments import arithmetic
 from experiments.notebooks import Parameter, notebook_parameters, resolve_parameters
-from experiments.plan_file import NAME, read_cells, read_plan_file, refuse, suggest
+from experiments.plan_file import NAME, check_value, read_cells, read_plan_file, refuse, suggest
 from experiments.spec import ConfigurationError, Group, Run, Scalar
 
 
@@ -136,6 +136,9 @@ class _Builder:
     def _add_run(self, group: Group, given: Mapping[str, Any], place: str) -> str:
         """Adds the run, or the group to the run that is there; returns its name."""
         parameters = resolve_parameters(self._known_parameters(group.notebook), given, group.notebook, place)
+        for parameter, allowed in self.content["values"].items():
+            if parameter in parameters:
+                check_value(parameter, parameters[parameter], allowed, place)
         name = fill_template(self.template, parameters, place)
         known = self.runs.get(name)
         if known is None:
@@ -178,6 +181,10 @@ class _Builder:
 
     def finish(self) -> Plan:
         """The plan, when all groups are added."""
+        taken = [parameter for parameters in self.known.values() for parameter in parameters]
+        if unknown := sorted(self.content["values"].keys() - set(taken)):
+            place = f"{self.path.name}: values"
+            raise ConfigurationError(f"{place}: no notebook has a parameter {unknown[0]!r}{suggest(unknown[0], taken)}")
         groups = {
             name: replace(group, runs=tuple(self.runs[run] for run in dict.fromkeys(names)))
             for name, (group, names) in self.groups.items()

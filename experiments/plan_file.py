@@ -21,6 +21,7 @@ _TOP = {
     "work": str,
     "speed": dict,
     "data": dict,
+    "values": dict,
     "defaults": dict,
     "groups": dict,
     "smoke": dict,
@@ -58,6 +59,8 @@ def read_plan_file(path: Path) -> dict[str, Any]:
         if not isinstance(folder, str) or not folder:
             refuse(f"{place}: data", str(name), folder, "the folder of this data set")
     _check_speed(content["speed"], f"{place}: speed")
+    for name, allowed in content.setdefault("values", {}).items():
+        _check_allowed(allowed, f"{place}: values", str(name))
     if "smoke" in content:
         _check_smoke(content["smoke"], content["groups"], f"{place}: smoke")
     return content
@@ -81,6 +84,14 @@ def read_cells(group: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
     return cells
 
 
+def check_value(name: str, value: Any, allowed: Any, place: str) -> None:
+    """Refuses a parameter's value that the section `values` does not allow: not listed, or below the least."""
+    if isinstance(allowed, list) and value not in allowed:
+        refuse(place, name, value, f"{' or '.join(map(str, allowed))}{suggest(str(value), map(str, allowed))}")
+    if isinstance(allowed, dict) and value < allowed["least"]:
+        refuse(place, name, value, f"{allowed['least']} or more")
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The end of a sentence that refuses a name: the nearest ones, or else the first few."""
     names = list(known)
@@ -96,7 +107,7 @@ def refuse(place: str, name: str, value: Any, expected: str) -> NoReturn:
 
 
 def _check_group(group: Any, name: Any, place: str, defaults: Mapping[str, Any]) -> None:
-    if not NAME.fullmatch(str(name)):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         refuse(place, "name", name, "letters, digits, dots, hyphens and underscores")
     _check_fields(group, _GROUP, place, required=("title", "question", "seeds"))
     if group.get("needs") not in (None, *DEVICE_CLASSES):
@@ -129,6 +140,13 @@ def _check_speed(speed: Mapping[str, Any], place: str) -> None:
             refuse(place, name, value, "GFLOP/s above 0")
     if not speed:
         refuse(place, "speed", speed, "GFLOP/s of at least one device class")
+
+
+def _check_allowed(allowed: Any, place: str, name: str) -> None:
+    is_list = isinstance(allowed, list) and bool(allowed)
+    is_least = isinstance(allowed, dict) and allowed.keys() == {"least"} and type(allowed["least"]) in (int, float)
+    if not (is_list or is_least):
+        refuse(place, name, allowed, "a list of the values that it may have, or {least: a number}")
 
 
 def _check_fields(content: Any, known: Mapping[str, type], place: str, required: Iterable[str] = ()) -> None:

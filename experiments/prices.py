@@ -8,14 +8,32 @@ from typing import Literal
 from experiments.plan import Plan
 from experiments.spec import Record, Run
 
+Basis = Literal["recorded", "extrapolated", "guess"]
+
 
 @dataclass(frozen=True)
 class Price:
-    """Seconds on a device class, and whether records or the plan's assumed speed say so."""
+    """Seconds on a device class, and what they rest on.
+
+    `recorded`: other seeds of the same cell; `extrapolated`: the mean speed of other cells' records, though speed
+    depends on patch size, kernel size and recipe; `guess`: the plan's assumed speed.
+    """
 
     seconds: float
-    basis: Literal["recorded", "guess"]
+    basis: Basis
     device_class: str
+
+
+def reservation(prices: Iterable[Price]) -> str:
+    """How far the sum of PRICES can be trusted, to be put after it: ` (extrapolated)`; empty if all are recorded."""
+    bases = {price.basis for price in prices}
+    return " (a guess)" if "guess" in bases else " (extrapolated)" if "extrapolated" in bases else ""
+
+
+def rough_hours(seconds: float) -> str:
+    """SECONDS in hours to two significant digits, as many as a price deserves: `0.52`, `2.5`, `280`."""
+    hours = float(f"{seconds / 3600:.2g}")
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:g}"
 
 
 class Prices:
@@ -47,7 +65,7 @@ class Prices:
         """The price of a run on a device class.
 
         That of the same cell's other seeds where there are any; else the run's work at the speed of all records of
-        the device class; else at the plan's assumed speed, which is a guess (and for a class of which the plan says
+        the device class, which is extrapolated; else at the plan's assumed speed, which is a guess (and for a class of which the plan says
         nothing, the speed of its first class).
         """
         device = device_class or run.needs or self.usual_device()
@@ -55,6 +73,6 @@ class Prices:
             return Price(seconds, "recorded", device)
         work = run.work or 0.0
         if self._spent.get(device):
-            return Price(work * self._spent[device] / self._work[device], "recorded", device)
+            return Price(work * self._spent[device] / self._work[device], "extrapolated", device)
         speed = self._plan.speed.get(device) or next(iter(self._plan.speed.values()))
         return Price(work / speed, "guess", device)

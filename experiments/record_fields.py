@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from experiments.spec import SCHEMA, Correct, Disagreement
 
+AUTO = "auto"
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -33,6 +34,15 @@ def check_fields(content: Mapping[str, Any], place: str) -> None:
         if name not in content:
             raise RecordFault(place, name, "the field is missing", expected=name, found="nothing")
         check(content[name], place, name)
+    _check_settings(content["settings"], content["parameters"], place)
+
+
+def _check_settings(settings: Mapping[str, Any], parameters: Mapping[str, Any], place: str) -> None:
+    """What a run was told and what it resolved must agree; only `auto` leaves the choice to the run."""
+    for name in sorted(settings.keys() & parameters.keys()):
+        told = parameters[name]
+        if told != AUTO and settings[name] != told:
+            refuse(place, f"settings.{name}", settings[name], f"{told!r}, as in parameters.{name}")
 
 
 def refuse(place: str, field: str, value: Any, expected: str) -> NoReturn:
@@ -72,6 +82,13 @@ def _numbers(value: Any, place: str, field: str) -> None:
     for name, item in value.items():
         if not _is_number(item):
             refuse(place, f"{field}.{name}", item, "a finite number")
+        _share(name, item, place, f"{field}.{name}")
+
+
+def _share(name: str, value: float, place: str, field: str) -> None:
+    """An accuracy is a share of images."""
+    if name.endswith("accuracy") and not 0 <= value <= 1:
+        refuse(place, field, value, "an accuracy between 0 and 1")
 
 
 def _columns(value: Any, place: str, field: str) -> None:
@@ -87,16 +104,26 @@ def _columns(value: Any, place: str, field: str) -> None:
 def _history(value: Any, place: str, field: str) -> None:
     _columns(value, place, field)
     for name, column in value.items():
-        if set(map(type, column)) <= {int, float} and math.isfinite(sum(column)):
-            continue  # Quick, for a ledger has millions of these numbers.
+        quick = set(map(type, column)) <= {int, float} and math.isfinite(sum(column))
+        if quick and not name.endswith("accuracy"):
+            continue  # A ledger has millions of these numbers.
         for index, item in enumerate(column):
-            if item is not None and not _is_number(item):
+            if item is None:
+                continue
+            if not _is_number(item):
                 refuse(place, f"{field}.{name}[{index}]", item, "a finite number or null")
+            _share(name, item, place, f"{field}.{name}[{index}]")
 
 
 def _breakdown(value: Any, place: str, field: str) -> None:
-    if value is not None:
-        _columns(value, place, field)
+    if value is None:
+        return
+    _columns(value, place, field)
+    for name, column in value.items():
+        if name.endswith("accuracy"):
+            for index, item in enumerate(column):
+                if item is not None and not (_is_number(item) and 0 <= item <= 1):
+                    refuse(place, f"{field}.{name}[{index}]", item, "an accuracy between 0 and 1, or null")
 
 
 def _correct(value: Any, place: str, field: str) -> None:

@@ -5,6 +5,7 @@ output under a MIME type of our own, the payload from which `execute.py` makes t
 """
 
 import base64
+import contextlib
 import html
 import json
 import math
@@ -81,8 +82,9 @@ def report_progress(text: str, fraction: float) -> None:
     if not value:
         return
     temporary = Path(f"{value}.tmp")
-    temporary.write_text(json.dumps({"text": text, "fraction": min(1.0, max(0.0, float(fraction)))}))
-    os.replace(temporary, value)
+    with contextlib.suppress(OSError):  # A full disk must not end a training for the sake of its progress bar.
+        temporary.write_text(json.dumps({"text": text, "fraction": min(1.0, max(0.0, float(fraction)))}))
+        os.replace(temporary, value)
 
 
 def _number(value: Any, place: str) -> float | int:

@@ -13,6 +13,7 @@ from experiments.record_fields import CHECKS, RecordFault, check_fields, refuse
 from experiments.spec import SCHEMA, Correct, Record
 
 ACCURACY_TOLERANCE = 1e-9  # A mean of booleans in floating point against the exact fraction; one image is 1e-4.
+LONGEST_INT = 20  # digits and sign; what is larger is no measurement, and too large for a float
 _DIGEST_MARK = '\n "digest": "'
 
 
@@ -55,10 +56,10 @@ def parse_record(text: str, place: str) -> Record:
     _compare_results(record, place)
     if found != expected:
         message = (
-            f"found {found!r}, but the file's is {expected!r}: it was changed after the run; "
+            f"found {found!r}, which is not the digest of the file's other lines: it was changed after the run; "
             f"restore it, or run it again by `python build.py run {record.run} --force`"
-        )
-        raise RecordFault(place, "digest", message, expected=expected, found=str(found))
+        )  # Without the right digest, which would be all that a changed file lacks.
+        raise RecordFault(place, "digest", message, expected="the digest of the other lines", found=str(found))
     return record
 
 
@@ -84,8 +85,8 @@ def _read_json(text: str, place: str, thorough: bool) -> dict[str, Any]:
     """The text as a mapping; NaN and infinities are refused, and if `thorough` also a field that stands twice."""
     hook = _refuse_twice if thorough else None  # Slow, and needless for a text that is as we wrote it.
     try:
-        content = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=hook)
-    except ValueError as error:
+        content = json.loads(text, parse_constant=_refuse_constant, parse_int=_read_int, object_pairs_hook=hook)
+    except (ValueError, RecursionError) as error:
         raise RecordFault(
             place, "file", f"no record can be read: {error}", expected="JSON", found=str(error)
         ) from error
@@ -119,6 +120,12 @@ def _thaw(value: Any) -> Any:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
+
+
+def _read_int(digits: str) -> int:
+    if len(digits) > LONGEST_INT:
+        raise ValueError(f"a whole number of {len(digits)} digits; the longest that a run records has {LONGEST_INT}")
+    return int(digits)
 
 
 def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -22,6 +22,10 @@ class ConfigurationError(ReproductionError):
     """The plan, a notebook, a parameter or an argument is wrong."""
 
 
+class AlreadyRecorded(ConfigurationError):
+    """The run has a record, and nobody said that it may be replaced."""
+
+
 class RunFailed(ReproductionError):
     """A run did not end with a record."""
 

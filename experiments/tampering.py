@@ -18,7 +18,7 @@ def name_change(path: Path, place: str, fault: RecordFault) -> RecordFault:
         return fault
     try:
         changes = list(_list_changes(sound, json.loads(path.read_text(encoding="utf-8"))))
-    except (ValueError, OSError):
+    except (ValueError, OSError, RecursionError):
         return fault
     changes = [change for change in changes if change[0] != "digest"] or changes
     if not changes:
@@ -30,6 +30,26 @@ def name_change(path: Path, place: str, fault: RecordFault) -> RecordFault:
         f"restore it by `git checkout -- {place}`"
     )
     return RecordFault(fault.place, field, message, expected=expected, found=found)
+
+
+def changed_since_commit(folder: Path) -> Iterable[tuple[str, list[tuple[str, str, str]]]]:
+    """(file name, its changes as (field, committed, found)) of each record in FOLDER that git's HEAD holds otherwise.
+
+    A committed record that is gone has the one change ("file", "a record", "nothing"). Nothing where there is no git.
+    """
+    names = provenance.run_git(folder, "diff", "--name-only", "--relative", "HEAD", "--", ".") or ""
+    for name in names.splitlines():
+        committed = provenance.run_git(folder, "show", f"HEAD:./{name}")
+        if not name.endswith(".json") or committed is None:
+            continue
+        try:
+            found = json.loads((folder / name).read_text(encoding="utf-8"))
+            changes = list(_list_changes(json.loads(committed), found))
+        except FileNotFoundError:
+            changes = [("file", "a record", "nothing")]
+        except (ValueError, OSError, RecursionError) as error:
+            changes = [("file", "a record", str(error))]
+        yield name, [change for change in changes if change[0] != "digest"] or changes
 
 
 def _last_sound_version(path: Path) -> Mapping[str, Any] | None:

@@ -103,6 +103,7 @@ def _become_kernel(connection: socket.socket, alive: int) -> NoReturn:
     os.chdir(asked["folder"])
     _obey_thread_limit()
     sys.argv = ["ipykernel_launcher", "-f", asked["connection_file"], "--log-level=ERROR"]
+    sys.argv.append("--HistoryManager.hist_file=:memory:")  # Not the user's own history.
     sys.path[0] = ""
     sys.modules[_LAUNCHER].launch_new_instance()
     os._exit(0)

@@ -55,6 +55,7 @@ class Workspace:
         """Begins an attempt; returns its number, from 1, and the seconds that went into the checkpoint before it."""
         for path in (self.checkpoint, self.notebook, self.failed_notebook):
             path.parent.mkdir(parents=True, exist_ok=True)
+        self.progress.unlink(missing_ok=True)
         number, seconds, started = self._read_attempts()
         if self.checkpoint.is_file():
             seconds += max(0.0, self.checkpoint.stat().st_mtime - started)
@@ -99,6 +100,18 @@ class Workspace:
             except OSError as error:
                 raise RunFailed(f"{self.run}: another process is running it; wait for that or stop it") from error
             yield
+
+    @staticmethod
+    def list_running(cache: Path) -> tuple[str, ...]:
+        """The runs below the cache folder whose lock another process holds."""
+        running = []
+        for path in sorted((cache / "locks").glob("*")):
+            try:
+                with Workspace(cache, path.name, "").lock():
+                    continue
+            except RunFailed:
+                running.append(path.name)
+        return tuple(running)
 
     def _read_attempts(self) -> tuple[int, float, float]:
         try:

@@ -1,5 +1,6 @@
 """The charts, kind by kind: each takes an empty canvas and a figure's rows and draws exactly these."""
 
+import math
 import textwrap
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,10 @@ from report.figures import Row
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
+
+
+_LEGEND_ROOM = 80  # characters of the legend's size that a line of the canvas holds
+_MARK_ROOM = 6  # of these, what an entry's mark and the space to the next take
 
 
 def _distinct(rows: Iterable[Row], key: str) -> list[Any]:
@@ -60,7 +65,7 @@ def _absent_words(rows: list[Row]) -> str:
 
 
 def _legend(canvas: "Canvas", rows: Iterable[Row]) -> None:
-    """One line below the axes for what the marks mean, with the epochs of each."""
+    """A line below the axes, or two, for what the marks mean, with the epochs of each."""
     from matplotlib.lines import Line2D
 
     def epochs(who: str) -> str:
@@ -78,7 +83,9 @@ def _legend(canvas: "Canvas", rows: Iterable[Row]) -> None:
     handles = [
         Line2D([], [], linestyle="none", label=text, **style) for who, text, style in entries if present & {*who}
     ]
-    canvas.legend(handles=handles, loc="outside lower center", ncols=len(handles), columnspacing=1.8, handletextpad=0.3)
+    wide = sum(len(str(handle.get_label())) + _MARK_ROOM for handle in handles) > _LEGEND_ROOM
+    columns = math.ceil(len(handles) / 2) if wide else len(handles)
+    canvas.legend(handles=handles, loc="outside lower center", ncols=columns, columnspacing=1.8, handletextpad=0.3)
 
 
 def _hollow(colour: str, marker: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What must hold of a report: the ledger is whole, the prose is clean, every output is what a build makes."""
 
 import difflib
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +9,10 @@ from pathlib import Path
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.spec import ReproductionError, State
-from report.findings import Finding
+from report.findings import RULES, Finding
 from report.manuscript import inspect_manuscript
 
-TEXT = (".md", ".tex", ".html", ".csv", ".json", ".svg")
-FORMATS = ("markdown", "latex", "html")
+_TYPESETTER = re.compile(rb"Typst \d+\.\d+\.\d+")  # as a PDF names what made it
 SHOWN = 3  # differences of one file that are listed one by one
 EXCERPT = 60  # characters on each side of a difference
 
@@ -20,13 +20,15 @@ EXCERPT = 60  # characters on each side of a difference
 def check(root: Path, strict: bool = False) -> list[Finding]:
     """Everything that does not hold, errors first; without STRICT a warning about the metadata's examples is left out.
 
-    Builds the report in a temporary folder and compares it with report/out line by line. Nothing below ROOT changes.
+    Builds the report in a temporary folder and compares it with report/out line by line, PDFs byte by byte. Nothing below
+    ROOT changes, and nothing that an earlier build kept is trusted.
     """
     findings = [*inspect_ledger(root), *inspect_manuscript(root)]
     if not any(finding.rule == "ledger-fault" for finding in findings):
         findings += inspect_outputs(root)
+    order = {rule: number for number, rule in enumerate(RULES)}  # causes before what follows from them
     kept = [finding for finding in findings if strict or finding.rule != "metadata-example"]
-    return sorted(kept, key=lambda finding: (finding.severity != "error", finding.rule, _natural(finding.place)))
+    return sorted(kept, key=lambda finding: (finding.severity != "error", order[finding.rule], _natural(finding.place)))
 
 
 def _natural(place: str) -> tuple[str, int]:
@@ -35,8 +37,9 @@ def _natural(place: str) -> tuple[str, int]:
 
 
 def inspect_ledger(root: Path) -> Iterator[Finding]:
-    """The records at fault, with file, field, expected and found; the stale ones with the reason."""
+    """The records at fault, with file, field, expected and found; then those that git holds otherwise, and the stale ones."""
     from experiments.status import statuses
+    from experiments.tampering import changed_since_commit
 
     plan, ledger = load_plan(root / "experiments" / "plan.yaml"), Ledger(root / "experiments")
     _, faults = ledger.inspect(plan)
@@ -45,6 +48,11 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
         yield Finding("ledger-fault", place, fault.message, fault.expected, fault.found)
     if faults:
         return
+    for name, changes in changed_since_commit(root / "experiments/records"):
+        fields = ", ".join(field for field, _, _ in changes[:SHOWN])
+        more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
+        message = f"it is not what git's HEAD holds: {fields}{more}"
+        yield Finding("record-changed", f"experiments/records/{name}", message, *changes[0][1:])
     for status in statuses(plan, ledger, root):
         if status.state is State.STALE:
             yield Finding("stale-record", f"experiments/records/{status.run.name}.json", status.why)
@@ -52,12 +60,12 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
 
 def inspect_outputs(root: Path) -> list[Finding]:
     """Where report/out is not what a build makes, and which claims no page prints."""
-    from report.render import build_report
+    from report.render import OUTPUTS, build_report
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out")
         try:
-            built = build_report(root, out=out, formats=FORMATS)
+            built = build_report(root, out=out, formats=OUTPUTS, cache=Path(folder, "cache"))
         except ReproductionError as error:
             return [Finding("build-fails", "report/paper", str(error))]
         pages = (out / "report.md").read_text(encoding="utf-8")
@@ -69,20 +77,34 @@ def inspect_outputs(root: Path) -> list[Finding]:
 
 
 def compare(tracked: Path, rebuilt: Path, label: str) -> list[Finding]:
-    """The text files of TRACKED against those of REBUILT: what is missing, what is too many, and which lines differ."""
-    wanted, there = _texts(rebuilt), _texts(tracked)
+    """The files of TRACKED against those of REBUILT: what is missing, what is too many, and which lines differ."""
+    wanted, there = _files(rebuilt), _files(tracked)
     findings = [Finding("output-missing", f"{label}/{name}", "a build makes this file") for name in wanted - there]
     findings += [Finding("output-unknown", f"{label}/{name}", "no build makes this file") for name in there - wanted]
     for name in sorted(wanted & there):
-        findings += _compare_file(tracked / name, rebuilt / name, f"{label}/{name}")
+        compared = _compare_pdf if name.endswith(".pdf") else _compare_text
+        findings += compared(tracked / name, rebuilt / name, f"{label}/{name}")
     return findings
 
 
-def _texts(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in TEXT}
+def _files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def _compare_file(tracked: Path, rebuilt: Path, label: str) -> list[Finding]:
+def _compare_pdf(tracked: Path, rebuilt: Path, label: str) -> list[Finding]:
+    """The same version of the typesetter makes the same bytes; what another one made cannot be compared."""
+    found, expected = tracked.read_bytes(), rebuilt.read_bytes()
+    if found == expected:
+        return []
+    made_by, ours = (_TYPESETTER.search(content) for content in (found, expected))
+    if made_by and ours and made_by[0] == ours[0]:
+        at = next((i for i, (a, b) in enumerate(zip(found, expected, strict=False)) if a != b), len(found))
+        return [Finding("output-differs", label, f"byte {at + 1} differs from a fresh build")]
+    maker = made_by[0].decode() if made_by else "another typesetter"
+    return [Finding("pdf-unchecked", label, f"it was made by {maker}", ours[0].decode() if ours else "", maker)]
+
+
+def _compare_text(tracked: Path, rebuilt: Path, label: str) -> list[Finding]:
     found, expected = (path.read_bytes().decode("utf-8", "replace") for path in (tracked, rebuilt))
     if found == expected:
         return []

@@ -12,6 +12,8 @@ from experiments import arithmetic
 from experiments.spec import FrozenMapping
 from report.fields import check_names, line, lines, mapping, read_yaml, refuse
 
+OURS = "ours"  # the certainty of a claim that no original makes
+
 
 class ClaimKind(StrEnum):
     """The kinds of claim, each with its own rule of judgement (report/rules.py)."""
@@ -94,6 +96,11 @@ class Claim:
     deviations: tuple[str, ...] = ()
     untested: str = ""
 
+    @property
+    def is_beyond(self) -> bool:
+        """Whether it is our own: there is nothing to reproduce, so it is counted apart and in other words."""
+        return self.certainty == OURS
+
 
 @dataclass(frozen=True)
 class Claims:
@@ -168,6 +175,8 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
         refuse(f"{place}.order", item["order"], "increasing | decreasing")
     if type(item["main"]) is not bool:
         refuse(f"{place}.main", item["main"], "true or false")
+    if item["certainty"] == OURS and item["main"]:
+        refuse(f"{place}.main", True, f"false: a claim of certainty {OURS!r} cannot decide on the original")
     _probability(item["alpha"], f"{place}.alpha")
     _min_seeds(item["min_seeds"], f"{place}.min_seeds")
     if "margin" in item:

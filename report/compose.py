@@ -12,13 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from experiments.spec import ConfigurationError
 from report.context import Context
 from report.drawing import INK, PAPER, QUIET, RULE, Studio
 from report.figures import Figure
-from report.formats import FORMATS, Finalize, Format, Fragment, environment
+from report.formats import FORMATS, Finalize, Format, Fragment, environment, render_template
 from report.front import Front, build_front
 from report.layout import set_table
 from report.pdf import pdf_by_latexmk, pdf_by_typst, pdf_of_svg, standins
@@ -63,11 +61,15 @@ class Drawing:
 class Composer:
     """Sets everything in every format and writes the files of one report."""
 
-    def __init__(self, root: Path, context: Context, figures: Mapping[str, Figure], folder: Path) -> None:
+    def __init__(
+        self, root: Path, context: Context, figures: Mapping[str, Figure], folder: Path, cache: Path | None = None
+    ) -> None:
+        """Writes to FOLDER; compiled templates are kept in CACHE, ROOT/.cache where none is named."""
+        self._compiled = (cache or root / ".cache") / "jinja"
         self._root, self._context, self._figures, self._folder = root, context, figures, folder
         self._templates = root / "templates"
         self._environments = {
-            name: environment(format, self._templates, root / ".cache/jinja") for name, format in FORMATS.items()
+            name: environment(format, self._templates, self._compiled) for name, format in FORMATS.items()
         }
         self._finalizers: dict[str, Finalize] = {name: made.finalize for name, made in self._environments.items()}
 
@@ -101,9 +103,7 @@ class Composer:
     def _converted(self) -> Conversion:
         setters = Setters(self._quantity, self._outcome, self._table, self._figure)
         paper = self._root / "report/paper"
-        text = fill_in(
-            paper / "sections", self._context.words, setters, self._context.registry.add, self._root / ".cache/jinja"
-        )
+        text = fill_in(paper / "sections", self._context.words, setters, self._context.registry.add, self._compiled)
         return Conversion(text, paper, self._templates / "prose.lua")
 
     def _quantity(self, quantity: Quantity) -> dict[str, str]:
@@ -131,12 +131,7 @@ class Composer:
         """A template of FORMAT, with its place in the message where it is at fault."""
         file = f"{name}.{format.suffix}"
         place = f"templates/{format.name}/{file}"
-        try:
-            return self._environments[format.name].get_template(file).render(values).strip("\n")
-        except jinja2.TemplateSyntaxError as error:
-            raise ConfigurationError(f"{place}:{error.lineno}: {error.message}") from error
-        except jinja2.UndefinedError as error:
-            raise ConfigurationError(f"{place}: {error.message}; it may use {', '.join(sorted(values))}") from error
+        return render_template(self._environments[format.name], file, place, values).strip("\n")
 
     def _report(self, format: Format, prose: Prose, figures: Mapping[str, str]) -> str:
         body = prose.bodies[format.name]

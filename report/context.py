@@ -33,6 +33,7 @@ _KINDS: Mapping[str, tuple[result_tables.Builder, frozenset[str]]] = {
     "settings": (run_tables.settings, frozenset({"protocols", "groups"})),
     "verdicts": (result_tables.verdicts, frozenset()),
     "reasons": (result_tables.reasons, frozenset()),
+    "rules": (result_tables.rules, frozenset()),
     "runs": (run_tables.runs, frozenset()),
     "missing": (run_tables.missing, frozenset()),
     "environment": (run_tables.environment, frozenset()),

@@ -6,6 +6,9 @@ report can put its own colours in their place.
 """
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import cache
@@ -57,7 +60,8 @@ class Studio:
 
     def __enter__(self) -> Self:
         method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-        self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method))
+        context = multiprocessing.get_context(method)
+        self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_live_with_parent)
         self._pool.submit(_warm_up)
         return self
 
@@ -67,6 +71,21 @@ class Studio:
     def draw(self, figure: Figure, folder: Path) -> Future[None]:
         """FOLDER/<name>.svg of FIGURE, once the result is asked for."""
         return self._pool.submit(draw, figure, folder)
+
+
+def _live_with_parent() -> None:
+    """Let the drawing process print nothing, leave Ctrl-C to its parent, and end when its parent has ended, however."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    threading.Thread(target=_end_after_parent, daemon=True).start()
+
+
+def _end_after_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _warm_up() -> None:

@@ -1,5 +1,6 @@
 """The rules of claims on an effect: one cell better than another, and accuracy along a parameter."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 from experiments.spec import ConfigurationError
@@ -7,6 +8,7 @@ from report import statistics
 from report.claims import Claim
 from report.comparisons import difference, quoted_difference
 from report.evidence import CellEvidence, in_words, varying_parameters
+from report.original import Quoted
 from report.quantities import Quantity
 from report.statistics import Comparison, Interval
 from report.trials import Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
@@ -33,15 +35,20 @@ def direction(claim: Claim, sources: Sources) -> Trial:
 
 
 def trend(claim: Claim, sources: Sources) -> Trial:
-    """Accuracy rises, or falls, along a parameter: an exact ordering test and the end-to-end difference."""
+    """Accuracy rises, or falls, along a parameter: an exact ordering test and the end-to-end difference.
+
+    What is printed as ours spans the levels of the quoted effect, so that the two can be set side by side; the rule
+    itself looks at all levels.
+    """
     cells, along = _levels(claim, sources), in_words(str(claim.along))
+    best, worst = _quoted_ends(claim, cells, sources)
     rule = (
         f"REPRODUCED if Jonckheere and Terpstra's exact one-sided p over {along} ({claim.order}), after Holm over the "
         f"family {claim.family!r}, is below {claim.alpha:g} and the {percent_text(1 - claim.alpha)} interval "
         f"of the end-to-end difference lies above 0 (PARTIAL if a step is significantly reversed); {_failing(claim)}; "
-        f"at least {claim.min_seeds} runs at every level"
+        f"at least {claim.min_seeds} runs at every level{_span_text(claim, cells, (best, worst))}"
     )
-    reported, ours = _reported(claim, sources), difference(cells[-1], cells[0])
+    reported, ours = _reported(claim, sources), difference(best, worst)
     if shortage := find_shortage(claim, cells):
         return Trial(cells, rule, reported, ours, shortage=shortage)
     found = statistics.trend([cell.values() for cell in cells])
@@ -62,6 +69,37 @@ def _levels(claim: Claim, sources: Sources) -> tuple[CellEvidence, ...]:
             f"{', '.join(varying) or 'nothing'}; expected at least three that differ in {claim.along!r} alone"
         )
     return tuple(sorted(cells, key=lambda cell: cell.parameters[claim.along], reverse=claim.order == "decreasing"))
+
+
+def _quoted_ends(claim: Claim, cells: tuple[CellEvidence, ...], sources: Sources) -> tuple[CellEvidence, CellEvidence]:
+    """The levels between which the effect is quoted, the claimed better one first; the ends where none is quoted."""
+    if not claim.quoted:
+        return cells[-1], cells[0]
+    levels = {cell.parameters[claim.along]: cell for cell in cells}
+    first, second = (_level_of(claim, row, levels) for row in sources.quoted(claim, 2))
+    return first, second
+
+
+def _level_of(claim: Claim, row: Quoted, levels: Mapping[int, CellEvidence]) -> CellEvidence:
+    level = row.cell.get(claim.along)
+    if level not in levels:
+        raise ConfigurationError(
+            f"claims.yaml: claims.{claim.id}.quoted: {row.id!r} is for {in_words(claim.along)} {level!r}, which is no "
+            f"level of group {claim.group!r}; its levels are {', '.join(map(str, levels))}: quote an effect between two"
+        )
+    return levels[level]
+
+
+def _span_text(claim: Claim, cells: tuple[CellEvidence, ...], ends: tuple[CellEvidence, CellEvidence]) -> str:
+    """That the effect is printed over fewer levels than are tested; empty where it is not."""
+    best, worst = ends
+    if best.name == cells[-1].name and worst.name == cells[0].name:
+        return ""
+    along, name = in_words(claim.along), claim.along
+    return (
+        f"; reported and ours are the difference between {along} {best.parameters[name]} and {worst.parameters[name]}, "
+        f"the end-to-end difference is between {cells[-1].parameters[name]} and {cells[0].parameters[name]}"
+    )
 
 
 def _judge_trend(

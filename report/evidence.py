@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from experiments.prices import reservation, rough_hours
 from experiments.spec import FrozenMapping, Group, Record, ReproductionError, State
 from experiments.status import RunStatus
-from report.quantities import Fidelity, Kind, Quantity, Spread, Tier, spell
+from report.quantities import Fidelity, Kind, Quantity, Spread, Tier
 from report.statistics import Interval, summarise
 
 ACCURACY = "test_accuracy"
@@ -61,11 +62,10 @@ def cell_text(parameters: Mapping[str, Any]) -> str:
 
 
 def price_text(statuses: Iterable[RunStatus]) -> str:
-    """What runs still to come would take: `3 runs to come, about 0.52 h (a guess)`."""
+    """What runs still to come would take: `3 runs to come, about 0.52 h (a guess)`, or `(extrapolated)`."""
     prices = [status.price for status in statuses if status.state is not State.MEASURED]
-    guessed = " (a guess)" if any(price.basis == "guess" for price in prices) else ""
-    hours = spell(Kind.HOURS, math.fsum(price.seconds for price in prices) / 3600)
-    return f"{len(prices)} run{'s' if len(prices) != 1 else ''} to come, about {hours}{guessed}"
+    hours = rough_hours(math.fsum(price.seconds for price in prices))
+    return f"{len(prices)} run{'s' if len(prices) != 1 else ''} to come, about {hours} h{reservation(prices)}"
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,7 @@ class Facts:
     def quoted_for(self, who: str, cell: Mapping[str, Any], epochs: int | None = None) -> Quoted | None:
         """The first accuracy that WHO reports for the model of CELL (after EPOCHS, if given), if any."""
         for row in self.original.values():
-            same_cell = row.cell and all(cell.get(name) == value for name, value in row.cell.items())
-            if row.who == who and row.accuracy_pct and same_cell and epochs in (None, row.epochs):
+            if row.who == who and row.fits(cell) and epochs in (None, row.epochs):
                 return row
         return None
 

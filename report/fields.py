@@ -9,12 +9,25 @@ import yaml
 from experiments.spec import ConfigurationError
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in PATH; a name given twice is refused, as YAML itself would silently keep the last."""
+def read_text(path: Path) -> str:
+    """The text of PATH. Raises ConfigurationError where it cannot be read or is not UTF-8, naming the line."""
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path.name}: cannot be read: {error.strerror}; expected {path}") from error
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(
+            f"{path.name}:{number}: found the byte 0x{content[error.start]:02X}; expected UTF-8: save the file so"
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")  # as in text mode
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in PATH; a name given twice is refused, as YAML itself would silently keep the last."""
+    text = read_text(path)
     try:
         content = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:

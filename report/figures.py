@@ -13,7 +13,7 @@ from typing import Any
 
 from report.evidence import ACCURACY, CellEvidence, Evidence, price_text, varying_parameters
 from report.fields import check_names, line, mapping, read_yaml, refuse
-from report.original import EARLIER, Quoted
+from report.original import EARLIER, PAPER, Quoted
 from report.quantities import Kind, spell
 
 Row = dict[str, str | int | float | None]
@@ -172,7 +172,8 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
             for epoch, value in enumerate(record.history[column], 1):
                 rows.append({**shared, "epoch": epoch, "seed": record.parameters["seed"], column: value})
     missing = len(cells) - len(drawn)
-    note = f"Lines are means over seeds, bands reach from the lowest to the highest seed. {item['note']}"
+    sample = _sample_words(cell for cell, _ in drawn.values())
+    note = f"{item['note']} Lines are means over seeds, bands reach from the lowest to the highest seed; {sample}"
     if missing:
         note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."
     ends = [
@@ -188,24 +189,17 @@ def _last(records: list[Any], column: str) -> str:
     return spell(Kind.ACCURACY, sum(values) / len(values))
 
 
-def _fits(quoted: Quoted, cell: CellEvidence) -> bool:
-    """Whether QUOTED is a result for the very network of CELL, on its data set."""
-    same = all(cell.parameters.get(name) == value for name, value in quoted.cell.items())
-    return bool(
-        quoted.accuracy_pct
-        and quoted.cell
-        and same
-        and quoted.dataset.lower().replace("-", "") == cell.parameters.get("dataset")
-    )
-
-
 def _quoted_rows(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Row]:
-    """What others report for CELL: the earlier report's row of as many epochs, and any longer training."""
+    """The paper's values for CELL, after any number of epochs, and the earlier report's after as many as ours.
+
+    Nobody else's: a third party's run is neither an original nor the attempt that this report takes up.
+    """
     rows: list[Row] = []
     for quoted in original.values():
-        is_earlier = quoted.who == EARLIER
-        if _fits(quoted, cell) and (not is_earlier or quoted.epochs == cell.parameters["epochs"]) and not quoted.prefix:
-            who = EARLIER if is_earlier else "original"
+        if quoted.prefix or not quoted.fits(cell.parameters):
+            continue
+        if quoted.who == PAPER or (quoted.who == EARLIER and quoted.epochs == cell.parameters["epochs"]):
+            who = "original" if quoted.who == PAPER else EARLIER
             rows.append({"who": who, "epochs": quoted.epochs, ACCURACY: float(quoted.accuracy_pct) / 100})
     return rows
 
@@ -231,6 +225,18 @@ def _measured_words(label: str, cell: CellEvidence) -> str:
     return f"{label}: {spell(Kind.ACCURACY, quantity.value)} ({_runs_words(cell.n)})"
 
 
+def _sample_words(cells: Iterable[CellEvidence]) -> str:
+    """How many runs stand behind a mean and under what they were run: `2 to 3 runs a setting (cifar10, keras, fp32).`"""
+    drawn = [cell for cell in cells if cell.n]
+    counts = sorted({cell.n for cell in drawn})
+    runs = _runs_words(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
+    shared = []
+    for name in ("dataset", "recipe", "precision"):
+        values = sorted({str(getattr(cell.fidelity, name)) for cell in drawn})
+        shared.append(" or ".join(values))
+    return f"{runs} a setting ({', '.join(shared)})."
+
+
 _INTERVALS = "Dots are single runs, diamonds their means with a 95 % t interval"
 
 
@@ -253,7 +259,7 @@ def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     quoted = any(row["who"] in ("original", EARLIER) for row in rows)
     others = "; hollow marks are others' results, after the number of epochs that the legend names" if quoted else ""
     alt = "Dot plots of test accuracy. " + "; ".join(words) + "."
-    note = f"{item['note']} {_INTERVALS}{others}.".strip()
+    note = f"{item['note']} {_INTERVALS}, {_sample_words(cells.values())[:-1]}{others}.".strip()
     return Figure(name, "effect", item["title"], note, alt, tuple(rows), {"panels": panels})
 
 
@@ -266,7 +272,7 @@ def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapp
         rows += [{"row": label, **row} for row in (*_measured_rows(cell), *_quoted_rows(cell, original))]
     if not any(row[ACCURACY] is not None for row in rows):
         return _absent(name, item, cells)
-    note = f"{_INTERVALS}; hollow marks are others' results. {item['note']}".strip()
+    note = f"{_INTERVALS}, {_sample_words(cells)[:-1]}; hollow marks are others' results. {item['note']}".strip()
     words = [_measured_words(cell_label(cell, [*names, "epochs"]), cell) for cell in cells]
     alt = "One line for each setting with our accuracy beside what others report. Ours, " + "; ".join(words) + "."
     return Figure(name, "rows", item["title"], note, alt, tuple(rows))

@@ -22,12 +22,18 @@ RULES = {
     "stale-record": Rule(
         "error", "every record was made by today's code", "run it again, or keep it with `build.py accept RUN --why …`"
     ),
+    "record-changed": Rule(
+        "warning", "committed records are as they were committed", "commit the new run, or `git checkout` the record"
+    ),
     "output-differs": Rule(
         "error", "tracked outputs are what a build makes", "run `python build.py` and look at the change"
     ),
     "output-missing": Rule("error", "every output is there", "run `python build.py`"),
     "output-unknown": Rule(
         "error", "report/out holds nothing else", "move the file; report/out is replaced as a whole"
+    ),
+    "pdf-unchecked": Rule(
+        "warning", "PDFs can be compared with a build's", "build them with the locked version of typst, or read them"
     ),
     "build-fails": Rule("error", "the report can be built", "mend what the message names"),
     "placeholder": Rule(
@@ -37,6 +43,12 @@ RULES = {
         "error",
         "no result is typed in the prose",
         "print it as a quantity, such as << accuracy(…) >> or << original(…) >>",
+    ),
+    "raw-format": Rule(
+        "error", "the prose is Markdown, and the same in every format", "write it as Markdown, or put it in a template"
+    ),
+    "image": Rule(
+        "error", "figures are declared, numbered and drawn from records", "declare it in figures.yaml: << figure(…) >>"
     ),
     "citation-unknown": Rule(
         "error", "every citation has an entry", "correct the key, or add the entry to references.bib"

@@ -7,15 +7,16 @@ the format's language; only templates make it.
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import jinja2
 
-from experiments.spec import ConfigurationError
+from experiments.spec import ConfigurationError, ReproductionError
 from report.quantities import Quantity, parts
 from report.verdicts import Outcome, Verdict
 
@@ -191,7 +192,7 @@ class Finalize:
             return self._format.escape(value.value)
         if isinstance(value, str):
             return self._format.escape(value)
-        raise ConfigurationError(refusal(value, f"templates/{self._format.name}"))
+        raise ConfigurationError(refusal(value, "the template"))
 
     def quantity(self, quantity: Quantity, *, unit: bool = True, n: bool = True, pad: str = "") -> Fragment:
         """QUANTITY by the format's quantity template, with its unit and n where these are not in a column's header.
@@ -208,9 +209,48 @@ class Finalize:
 
     def _once(self, template: str, key: Any, **values: Any) -> Fragment:
         if (template, key) not in self._set:
-            made = self._environment.get_template(f"{template}.{self._format.suffix}")
-            self._set[template, key] = Fragment(made.render(values).strip())
+            file = f"{template}.{self._format.suffix}"
+            text = render_template(self._environment, file, f"templates/{self._format.name}/{file}", values)
+            self._set[template, key] = Fragment(text.strip())
         return self._set[template, key]
+
+
+# What an expression of a template may raise through its author's fault.
+TEMPLATE_FAULTS = (
+    ReproductionError, jinja2.TemplateError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError
+)  # fmt: skip
+
+
+def render_template(made: jinja2.Environment, file: str, place: str, values: Mapping[str, Any]) -> str:
+    """The template FILE of MADE with VALUES. Raises ConfigurationError with PLACE and line where it is at fault."""
+    try:
+        return made.get_template(file).render(values)
+    except TEMPLATE_FAULTS as error:
+        raise ConfigurationError(template_fault(error, place, file, values)) from error
+
+
+def template_fault(error: BaseException, place: str, file: str, names: Iterable[str]) -> str:
+    """What is wrong with the template FILE at PLACE, with the line where it is known, and what it may name."""
+    line = error.lineno if isinstance(error, jinja2.TemplateSyntaxError) else _line(error.__traceback__, file)
+    where = f"{place}:{line}" if line else place
+    if isinstance(error, jinja2.TemplateNotFound):
+        what = "cannot be read" if error.name == file else f"includes {error.name!r}, which is not there"
+        return f"{where}: {what}" if line else f"{where}: {what}; expected the file beside the others"
+    if isinstance(error, jinja2.UndefinedError):
+        return f"{where}: {error.message}; it may use {', '.join(sorted(names))}"
+    if isinstance(error, RecursionError):
+        return f"{where}: it includes itself"
+    return f"{where}: {error.message if isinstance(error, jinja2.TemplateSyntaxError) else error}"
+
+
+def _line(trace: TracebackType | None, file: str) -> int:
+    """The line of the template FILE in which an error arose, 0 where it is not known: Jinja leaves it in the trace."""
+    line = 0
+    while trace is not None:
+        if Path(trace.tb_frame.f_code.co_filename).name == file and "<template" not in file:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
 
 
 def refusal(value: Any, place: str) -> str:

@@ -10,10 +10,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-VERSION = 1
+VERSION = 2
 MANIFEST = ".cache/build.json"
 RACY_NS = 20_000_000  # file systems keep the time of change in steps of up to some milliseconds
 _INPUTS = (".py", ".yaml", ".ipynb", ".json", ".jsonl")
@@ -30,28 +30,31 @@ class Snapshot:
     inputs: dict[str, Entry]
 
 
-def is_current(root: str | os.PathLike[str]) -> bool:
-    """Whether no input or output of the last build below ROOT has changed since, nor Python or a package."""
+def missing_if_current(root: str | os.PathLike[str]) -> list[str] | None:
+    """What the last build below ROOT said is still to run; None where something has changed since.
+
+    That is an input, an output, Python or a package.
+    """
     manifest = _read(root)
     if manifest is None or manifest["environment"] != _environment():
-        return False
+        return None
     refreshed = False
     for part, listed in (("inputs", dict(_inputs(root))), ("outputs", dict(_outputs(root)))):
         known = manifest[part]
         if known.keys() != listed.keys() or not listed:
-            return False
+            return None
         for path, entry in known.items():
             size, changed = listed[path]
             if size != entry[0]:
-                return False
+                return None
             if changed == entry[1] and changed < manifest["written"] - RACY_NS:
                 continue
             if _digest(root, path) != entry[2]:
-                return False
+                return None
             entry[1], refreshed = changed, True
     if refreshed:
         _write(root, manifest)
-    return True
+    return manifest["missing"]
 
 
 def begin(root: str | os.PathLike[str]) -> Snapshot:
@@ -66,10 +69,11 @@ def begin(root: str | os.PathLike[str]) -> Snapshot:
     return Snapshot(_environment(), inputs)
 
 
-def remember(root: str | os.PathLike[str], snapshot: Snapshot) -> None:
-    """Note that report/out is what the inputs of SNAPSHOT make."""
+def remember(root: str | os.PathLike[str], snapshot: Snapshot, missing: Iterable[str] = ()) -> None:
+    """Note that report/out is what the inputs of SNAPSHOT make, and the lines that say what is MISSING in it."""
     outputs = {path: [size, changed, _digest(root, path)] for path, (size, changed) in _outputs(root)}
-    _write(root, {"environment": snapshot.environment, "inputs": snapshot.inputs, "outputs": outputs})
+    listed = {"inputs": snapshot.inputs, "outputs": outputs, "missing": list(missing)}
+    _write(root, {"environment": snapshot.environment, **listed})
 
 
 def _read(root: str | os.PathLike[str]) -> dict | None:
@@ -141,7 +145,10 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _stat(entry: os.DirEntry[str]) -> tuple[int, int]:
-    found = entry.stat()
+    try:
+        found = entry.stat()
+    except OSError:  # a link to nothing: what reads it says so
+        return -1, 0
     return found.st_size, found.st_mtime_ns
 
 

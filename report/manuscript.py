@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.spec import ConfigurationError
-from report.fields import read_yaml
+from report.fields import read_text, read_yaml
 from report.findings import Finding
 from report.front import flat
+from report.typed import typed_results
 
-FATAL = frozenset({"placeholder", "citation-unknown", "reference-unknown"})
+FATAL = frozenset({"placeholder", "typed-result", "raw-format", "image", "citation-unknown", "reference-unknown"})
 HEADINGS = (
     "Scope of Reproducibility",
     "Methodology",
@@ -32,9 +33,14 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _RESULT = re.compile(
-    r"(?<![\w.,-])[±+−-]?\d+(?:[.,]\d+)?\s?(?:%|pp\b|per ?cent\b|percentage points?\b)"  # 71.23 %, 3 pp
+    r"(?<![\w.,-])[±+−-]?\d+(?:[.,]\d+)?(?:\s|&\w+;|&#\w+;|[\\*_~]){0,9}(?:%|pp\b|per ?cent\b|percentage points?\b)"
+    # 71.23 %, 3 pp, **71** %, 71&nbsp;%
     r"|(?<![\w.,-])(?:0\.\d{3,}|[1-9]\d\.\d{1,2})(?![\w.]*\d)"  # 0.7123, 71.23
 )
+_MATHS = re.compile(r"(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|\$\$.*?\$\$", re.DOTALL)
+_SHARE = re.compile(r"\d(?:\\[,;:! ]|[\s~{}])*\\%")  # 71.2\,\% in mathematics
+_RAW_FORMAT = re.compile(r"\{\s*=\s*\w+")  # {=html} lets a text through to one format as it is
+_IMAGE = re.compile(r"!\[")
 _CITATION = re.compile(r"(?<![\w\\.])@\{?([A-Za-z0-9_][\w:.#$%&+?<>~/-]*\w)")
 _ENTRY = re.compile(r"^\s*@(?!comment|string|preamble)\w+\s*\{\s*([^,\s]+)\s*,", re.IGNORECASE | re.MULTILINE)
 _PLACED = re.compile(r"\b(table|figure)\(\s*[\"']([^\"']+)[\"']\s*\)")
@@ -67,7 +73,7 @@ class Section:
 def read_sections(root: Path) -> list[Section]:
     """The sections below ROOT in their order."""
     paths = sorted((root / "report/paper/sections").glob("*.md"))
-    return [Section(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
+    return [Section(path.relative_to(root).as_posix(), read_text(path)) for path in paths]
 
 
 def inspect_manuscript(root: Path) -> list[Finding]:
@@ -93,13 +99,27 @@ def _inspect_words(section: Section) -> Iterator[Finding]:
     without_templates = re.sub(r"<[%#].*?[%#]>", lambda m: re.sub(r"[^\n]", " ", m[0]), section.text, flags=re.DOTALL)
     for found in _PLACEHOLDER.finditer(without_templates):
         yield Finding("placeholder", section.at(found.start()), f"{found[0]!r} is no sentence of the report")
+    for found in _RAW_FORMAT.finditer(without_templates):
+        yield Finding("raw-format", section.at(found.start()), f"{found[0]!r} passes text to one format unescaped")
+    for found in _IMAGE.finditer(section.prose):
+        yield Finding("image", section.at(found.start()), "an image in the prose has no number, caption or source")
+    yield from _inspect_results(section)
+
+
+def _inspect_results(section: Section) -> Iterator[Finding]:
+    """Results typed in sentences, in mathematics and in template expressions."""
     for found in _RESULT.finditer(section.prose):
         yield Finding("typed-result", section.at(found.start()), f"{found[0].strip()!r} is typed by hand")
+    for formula in _MATHS.finditer(section.text):
+        if _SHARE.search(formula[0]):
+            yield Finding("typed-result", section.at(formula.start()), f"{formula[0]!r} is typed by hand")
+    for line, message in typed_results(section.text):
+        yield Finding("typed-result", f"{section.place}:{line}", message)
 
 
 def _inspect_citations(root: Path, sections: list[Section]) -> Iterator[Finding]:
     path = root / "report/paper/references.bib"
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = read_text(path) if path.is_file() else ""
     entries = {found[1]: text.count("\n", 0, found.start(1)) + 1 for found in _ENTRY.finditer(text)}
     cited = set()
     for section in sections:
@@ -176,6 +196,6 @@ def _inspect_metadata(root: Path) -> Iterator[Finding]:
         yield Finding(
             "metadata-incomplete", place, "authors: the contact's star", "exactly one author with *", f"{len(contacts)}"
         )
-    for number, text in enumerate((root / place).read_text(encoding="utf-8").splitlines(), 1):
+    for number, text in enumerate(read_text(root / place).splitlines(), 1):
         if "example.org" in text.partition("#")[0]:
             yield Finding("metadata-example", f"{place}:{number}", text.strip())

@@ -11,7 +11,9 @@ from experiments.spec import ConfigurationError, FrozenMapping, State
 from report.fields import line, refuse
 from report.quantities import Fidelity, Kind, Quantity, Tier
 
+PAPER = "paper"
 EARLIER = "earlier report"
+SIZES = ("width", "depth", "patch_size", "kernel_size")
 PREFIXES = ("", "more than", "at least")
 CSV_COLUMNS = (
     "id",
@@ -47,6 +49,18 @@ class Quoted:
     source: str
     certainty: str
     note: str
+
+    def fits(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether it is an accuracy of the very network of these PARAMETERS, on their data set.
+
+        A row that leaves a size unnamed may be of another network and fits none.
+        """
+        return (
+            bool(self.accuracy_pct)
+            and set(SIZES) <= self.cell.keys()
+            and all(parameters.get(name) == value for name, value in self.cell.items())
+            and self.dataset.lower().replace("-", "") == parameters.get("dataset")
+        )
 
     @property
     def accuracy(self) -> Quantity:

@@ -12,13 +12,12 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import jinja2
 
-from experiments.spec import ConfigurationError, MissingTool, ReproductionError
-from report.formats import ANGLE, Fragment, compiled, escape_prose, refusal
+from experiments.spec import ConfigurationError, MissingTool
+from report.formats import ANGLE, TEMPLATE_FAULTS, Fragment, compiled, escape_prose, refusal, template_fault
 from report.quantities import Quantity
 from report.verdicts import Outcome, Verdict
 
@@ -169,28 +168,12 @@ def _render(made: jinja2.Environment, name: str, folder: Path) -> str:
     place = f"{folder.parent.parent.name}/{folder.parent.name}/{folder.name}/{name}"
     try:
         return made.get_template(name).render()
-    except jinja2.TemplateSyntaxError as error:
-        raise ConfigurationError(f"{place}:{error.lineno}: {error.message}") from error
-    except jinja2.UndefinedError as error:
-        line = _line(error.__traceback__, folder / name)
-        valid = ", ".join(sorted(key for key in made.globals if key not in _BUILT_IN))
-        raise ConfigurationError(f"{place}:{line}: {error.message}; the prose may use {valid}") from error
-    except (ReproductionError, TypeError) as error:
-        line = _line(error.__traceback__, folder / name)
-        raise ConfigurationError(f"{place}:{line}: {error}") from error
+    except TEMPLATE_FAULTS as error:
+        names = made.globals.keys() - _BUILT_IN
+        raise ConfigurationError(template_fault(error, place, name, names)) from error
 
 
 _BUILT_IN = frozenset(jinja2.Environment().globals)
-
-
-def _line(trace: TracebackType | None, path: Path) -> int:
-    """The line of PATH in which an error arose: Jinja leaves it in the traceback."""
-    line = 0
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ turns the prose into every format at once. A build that fails leaves the old rep
 """
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -22,6 +23,8 @@ from report.manuscript import refuse_faults
 from report.pdf import ENGINES
 
 OUTPUTS = ("markdown", "latex", "html", "pdf")
+# The names of the files that a build writes.
+_WRITTEN = re.compile(r"report\.(md|tex|html|pdf)|provenance\.json|tables/[^/]+\.csv|figures/[^/]+\.(svg|pdf|csv)")
 
 
 @dataclass(frozen=True)
@@ -48,16 +51,19 @@ def build_report(
     formats: Iterable[str] | None = None,
     pdf: str = "typst",
     require_complete: bool = False,
+    cache: Path | None = None,
 ) -> Built:
     """The report of the repository at ROOT in OUT (report/out), in FORMATS (all), its PDF by the engine PDF.
 
-    Raises ReproductionError: for a mistake in what the authors write, with file and line; `Incomplete` where
-    REQUIRE_COMPLETE and runs are missing; `MissingTool` where pandoc, typst or latexmk is not there.
+    What can be used again is kept in CACHE (.cache). Raises ReproductionError: for a mistake in what the authors write,
+    with file and line; `Incomplete` where REQUIRE_COMPLETE and runs are missing; `MissingTool` where pandoc, typst or
+    latexmk is not there.
     """
     wanted = _wanted(formats, pdf)
     standard = out is None and formats is None and pdf == "typst" and not smoke
     snapshot = freshness.begin(root) if standard else None
     out = (out or root / "report" / "out").absolute()
+    cache = cache or root / ".cache"
     _refuse_foreign_folder(out)
     refuse_faults(root)
     with Studio() as studio, _swapped_in(out) as folder:
@@ -66,12 +72,12 @@ def build_report(
         if require_complete and missing:
             raise Incomplete("runs are missing:\n" + "\n".join(missing))
         figures = build_figures(root / "report/paper/figures.yaml", context.evidence, context.facts.original)
-        drawn = begin_drawing(figures.values(), folder / "figures", studio, root / ".cache/figures")
-        composer = Composer(root, context, figures, folder)
+        drawn = begin_drawing(figures.values(), folder / "figures", studio, cache / "figures")
+        composer = Composer(root, context, figures, folder, cache)
         composer.write(wanted, pdf, drawn)
         files = tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
     if snapshot is not None:
-        freshness.remember(root, snapshot)
+        freshness.remember(root, snapshot, missing)
     return Built(out, files, missing, context)
 
 
@@ -97,13 +103,17 @@ def _wanted(formats: Iterable[str] | None, pdf: str) -> tuple[str, ...]:
 
 def _refuse_foreign_folder(out: Path) -> None:
     """A build replaces its folder whole: one that holds anything but an earlier report is not ours to replace."""
-    if out.is_dir() and any(out.iterdir()) and not (out / "provenance.json").is_file():
-        raise ConfigurationError(
-            f"--out: the folder {os.path.relpath(out)!r} holds other files, which a build would replace; "
-            "name a new or an empty folder"
-        )
     if out.exists() and not out.is_dir():
         raise ConfigurationError(f"--out: {os.path.relpath(out)!r} is a file; name a folder")
+    there = [path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()]
+    is_report = "provenance.json" in there
+    others = sorted(name for name in there if not (is_report and _WRITTEN.fullmatch(name)))
+    if others:
+        shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+        raise ConfigurationError(
+            f"the folder {os.path.relpath(out)!r} holds other files, which a build would replace: {shown}; "
+            "move them, or name a new or an empty folder by --out"
+        )
 
 
 class _swapped_in:
@@ -125,7 +135,13 @@ class _swapped_in:
             old = self._new.with_name(f"{self._new.name}-old")
             if self._out.exists():
                 self._out.rename(old)
-            self._new.rename(self._out)
+            try:
+                self._new.rename(self._out)
+            except BaseException:  # an interruption too: a report is there at any time
+                if old.exists() and not self._out.exists():
+                    old.rename(self._out)
+                shutil.rmtree(self._new, ignore_errors=True)
+                raise
             shutil.rmtree(old, ignore_errors=True)
         else:
             shutil.rmtree(self._new, ignore_errors=True)

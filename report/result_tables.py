@@ -1,12 +1,14 @@
 """The tables of results: parameter counts, rows beside the originals', effects, verdicts and their reasons."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from experiments.spec import FrozenMapping
+from report.claims import ClaimKind
 from report.comparisons import difference, gap
-from report.evidence import CellEvidence, UnknownName
+from report.evidence import CellEvidence, UnknownName, in_words
 from report.facts import Facts
 from report.original import Quoted
 from report.quantities import Kind, Quantity, spell
@@ -147,13 +149,13 @@ def effects(declared: Declaration, facts: Facts) -> Table:
     rows: list[tuple[Cell, ...]] = []
     quoted_rows: list[Quoted | None] = []
     for along, levels in sweeps:
-        fixed = ", ".join(f"{declared.label(name)} {levels[0].parameters[name]}" for name in sorted(varied - {along}))
+        fixed = ", ".join(f"{in_words(name)} {levels[0].parameters[name]}" for name in sorted(varied - {along}))
         for index, cell in enumerate(levels):
             quoted = facts.quoted_for(declared.options["original"], cell.parameters)
             quoted_rows.append(quoted)
             rows.append(
                 (
-                    declared.label(along) + (f" ({fixed})" if fixed else ""),
+                    declared.label(along) + (f", {fixed}" if fixed else ""),
                     str(cell.parameters[along]),
                     quoted.accuracy if quoted else DASH,
                     cell.quantity(),
@@ -184,7 +186,7 @@ def verdicts(declared: Declaration, facts: Facts) -> Table:
             verdict.reported or DASH,
             verdict.ours or DASH,
             verdict.difference or DASH,
-            verdict.outcome,
+            verdict.printed,
         )
         for verdict in facts.verdicts.values()
     ]
@@ -200,25 +202,46 @@ def verdicts(declared: Declaration, facts: Facts) -> Table:
 
 
 def verdict_finding(verdicts: Mapping[str, Verdict]) -> str:
-    """`1 REPRODUCED, 15 NOT TESTED.` in the order of the outcomes."""
-    listed = [verdict.outcome for verdict in verdicts.values()]
-    return ", ".join(f"{listed.count(outcome)} {outcome.value}" for outcome in Outcome if outcome in listed) + "."
+    """`1 REPRODUCED, 14 NOT TESTED; beyond the paper 1 shown.` in the order of the outcomes."""
+    listed = [verdict.outcome for verdict in verdicts.values() if not verdict.claim.is_beyond]
+    finding = ", ".join(f"{listed.count(outcome)} {outcome.value}" for outcome in Outcome if outcome in listed)
+    beyond = Counter(verdict.shown for verdict in verdicts.values() if verdict.claim.is_beyond)
+    words = ", ".join(f"{number} {shown}" for shown, number in beyond.items())
+    return f"{finding}; beyond the paper {words}." if words else f"{finding}."
 
 
 def reasons(declared: Declaration, facts: Facts) -> Table:
-    """One line a claim: why, by which rule, with which deviations, and what other margins would give."""
+    """One line a claim: why, with which deviations, and what other margins would give."""
     rows: list[tuple[Cell, ...]] = []
     for verdict in facts.verdicts.values():
-        half, twice = (outcome for _, outcome in verdict.sensitivity) if verdict.sensitivity else (DASH, DASH)
-        why = "; ".join((*verdict.reasons, *verdict.claim.deviations))
-        rows.append((verdict.claim.id, verdict.outcome, why, verdict.rule or DASH, half, twice))
+        why = (*verdict.reasons, *verdict.claim.deviations, *_sensitivity(verdict))
+        rows.append((verdict.claim.id, verdict.printed, "; ".join(text.rstrip(".") for text in why)))
     columns = (
         Column("id", "Id"),
         Column("verdict", "Verdict"),
         Column("reasons", "Reasons and deviations"),
-        Column("rule", "Rule"),
-        Column("half_margin", "Half the margin"),
-        Column("twice_margin", "Twice the margin"),
     )
     decided = sum(verdict.is_decided for verdict in facts.verdicts.values())
-    return declared.table(f"{decided} of {len(rows)} are decided.", columns, rows)
+    are = "is" if decided == 1 else "are"
+    return declared.table(f"{decided} of {len(rows)} {are} decided.", columns, rows)
+
+
+def _sensitivity(verdict: Verdict) -> tuple[str, ...]:
+    """What other margins would give, in words; nothing where the rule was not reached or has no margin."""
+    if not verdict.sensitivity:
+        return ()
+    if all(outcome is verdict.outcome for _, outcome in verdict.sensitivity):
+        return (f"the same with {' or '.join(words for words, _ in verdict.sensitivity)}",)
+    return tuple(f"with {words}: {outcome.value}" for words, outcome in verdict.sensitivity)
+
+
+def rules(declared: Declaration, facts: Facts) -> Table:
+    """One line a rule, by the kind of claim, with the claims that it judges."""
+    judged: dict[tuple[ClaimKind, str], list[str]] = {}
+    for verdict in sorted(facts.verdicts.values(), key=lambda verdict: list(ClaimKind).index(verdict.claim.kind)):
+        if verdict.rule:
+            judged.setdefault((verdict.claim.kind, verdict.rule), []).append(verdict.claim.id)
+    rows: list[tuple[Cell, ...]] = [(kind.value, ", ".join(ids), rule) for (kind, rule), ids in judged.items()]
+    columns = (Column("kind", "Kind"), Column("claims", "Claims"), Column("rule", "Rule"))
+    several = f"{len(rows)} rules" if len(rows) != 1 else "1 rule"
+    return declared.table(f"{several} for {sum(map(len, judged.values()))} claims.", columns, rows)

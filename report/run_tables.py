@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from experiments.prices import reservation, rough_hours
 from experiments.spec import Record, State
 from experiments.status import RunStatus
 from report.evidence import ACCURACY, setting_of
@@ -14,6 +15,11 @@ from report.result_tables import DASH, Declaration
 from report.tables import Cell, Column, Table
 from report.verdicts import NOT_RECORDED, setting_text
 
+_BASES = {
+    "recorded": "recorded runs of the same cell",
+    "extrapolated": "recorded runs of other cells, extrapolated by arithmetic",
+    "guess": "an assumed speed, a guess",
+}
 PROVENANCE = ("cpu", "gpu", "driver", "device_class", "threads", "platform", "python")
 
 
@@ -44,7 +50,9 @@ def settings(declared: Declaration, facts: Facts) -> Table:
     have = [groups[id] for id, records in recorded.items() if records]
     finding = "No group is recorded yet."
     if have:
-        finding = f"Recorded groups: {', '.join(have)}; {differing or 'no'} settings differ from their originals'."
+        several = f"{differing} of the settings listed differ" if differing > 1 else "1 of the settings listed differs"
+        found = several if differing else "none of the settings listed differs"
+        finding = f"Recorded groups: {', '.join(have)}; {found} from the original's."
     return declared.table(finding, tuple(columns), rows)
 
 
@@ -63,10 +71,13 @@ def runs(declared: Declaration, facts: Facts) -> Table:
         Column("accuracy", "Accuracy", "%", "right"),
         Column("seconds", "Time", "s", "right"),
         Column("device", "Device"),
+        Column("commit", "Commit"),
     )
     tally = Counter(status.state for status in facts.evidence.runs())
     finding = ", ".join(f"{tally[state]} {state.value}" for state in State if tally[state])
-    return declared.table(f"{finding}." if finding else "", columns, rows)
+    dirty = sum(bool(record.provenance["dirty"]) for record in facts.evidence.recorded())
+    changed = f"; {dirty} recorded from code that was not committed" if dirty else ""
+    return declared.table(f"{finding}{changed}." if finding else "", columns, rows)
 
 
 def _run_row(status: RunStatus) -> tuple[Cell, ...]:
@@ -74,10 +85,18 @@ def _run_row(status: RunStatus) -> tuple[Cell, ...]:
     waits = status.state is State.PENDING or not status.why
     state = status.state.value if waits else f"{status.state.value}: {status.why}"
     if status.state is not State.MEASURED or record is None:
-        return status.run.name, state, DASH, DASH, DASH
+        return status.run.name, state, DASH, DASH, DASH, DASH
     accuracy = run_accuracy(record) if ACCURACY in record.metrics else DASH
     seconds = run_number(record, "seconds", Kind.SECONDS) or DASH
-    return status.run.name, state, accuracy, seconds, device_of(record)
+    return status.run.name, state, accuracy, seconds, device_of(record), commit_of(record)
+
+
+def commit_of(record: Record) -> str:
+    """The commit that the run's code was at: `4764840`, `4764840 (changed)` where the checkout was dirty."""
+    commit = record.provenance["commit"]
+    if not commit:
+        return "unknown"
+    return f"{commit[:7]} (changed)" if record.provenance["dirty"] else str(commit[:7])
 
 
 def device_of(record: Record) -> str:
@@ -97,29 +116,40 @@ def missing(declared: Declaration, facts: Facts) -> Table:
         if waiting:
             tally = Counter(status.state for status in waiting)
             states = ", ".join(f"{tally[state]} {state.value}" for state in State if tally[state])
-            rows.append((name, group.question, states, price(f"price/{name}", waiting)))
+            basis = price_basis(waiting)
+            rows.append((name, group.question, states, price(f"price/{name}", waiting), basis))
     columns = (
         Column("group", "Group"),
         Column("question", "Question it would answer"),
         Column("runs", "Runs"),
         Column("hours", "Price", "h", "right"),
+        Column("basis", "Price from"),
     )
     waiting = [status for status in facts.evidence.runs() if status.state is not State.MEASURED]
     if not waiting:
         return declared.table("Nothing: every planned run is recorded.", columns, rows)
-    hours = spell(Kind.HOURS, price("price", waiting).value or 0.0)
-    return declared.table(f"{len(waiting)} runs, about {hours} in all.", columns, rows)
+    runs = f"{len(waiting)} run{'s' if len(waiting) != 1 else ''}"
+    prices = [status.price for status in waiting]
+    hours = f"{rough_hours(math.fsum(item.seconds for item in prices))} h"
+    return declared.table(f"{runs}, about {hours} in all{reservation(prices)}.", columns, rows)
+
+
+def price_basis(waiting: Iterable[RunStatus]) -> str:
+    """What the prices of runs not measured yet rest on, in words; several bases are all named."""
+    found = {status.price.basis for status in waiting if status.state is not State.MEASURED}
+    return "; ".join(words for basis, words in _BASES.items() if basis in found)
 
 
 def price(id: str, waiting: Iterable[RunStatus]) -> Quantity:
-    """The hours that runs not measured yet would take."""
-    listed = [status.price for status in waiting if status.state is not State.MEASURED]
-    guessed = any(item.basis == "guess" for item in listed)
-    basis = "an assumed speed: a guess" if guessed else "recorded runs"
+    """The hours that runs not measured yet would take, printed to two digits: it is an estimate."""
+    statuses = tuple(waiting)
+    listed = [status.price for status in statuses if status.state is not State.MEASURED]
+    basis = price_basis(statuses) or "nothing"
     devices = ", ".join(sorted({item.device_class for item in listed}))
     aggregate = f"price of {len(listed)} runs, from {basis}" + (f" ({devices})" if devices else "")
-    hours = math.fsum(item.seconds for item in listed) / 3600
-    return Quantity(id, Kind.HOURS, hours, aggregate=aggregate, tier=Tier.COMPUTED)
+    seconds = math.fsum(item.seconds for item in listed)
+    printed = rough_hours(seconds)
+    return Quantity(id, Kind.HOURS, seconds / 3600, aggregate=aggregate, tier=Tier.COMPUTED, quoted=printed)
 
 
 def environment(declared: Declaration, facts: Facts) -> Table:

@@ -15,8 +15,9 @@ def equality(claim: Claim, sources: Sources) -> Trial:
     """Our mean equals the quoted value within the margin: two one-sided tests."""
     rule = (
         f"REPRODUCED if two one-sided tests at {claim.alpha:g} place our mean within {margin_text(claim.margin)} of "
-        f"the quoted value; NOT REPRODUCED if the {percent_text(1 - claim.alpha)} interval lies wholly outside; at "
-        f"least {claim.min_seeds} runs"
+        f"the quoted value; NOT REPRODUCED if the {percent_text(1 - claim.alpha)} interval lies wholly outside and the "
+        f"quoted value, itself a single run, lies outside the {percent_text(1 - claim.alpha)} prediction interval for "
+        f"one more run; at least {claim.min_seeds} runs"
     )
     trial, target = _against_quoted(claim, sources, rule)
     if trial.shortage:
@@ -33,13 +34,20 @@ def equality(claim: Claim, sources: Sources) -> Trial:
 def _judge_equality(
     claim: Claim, cell: CellEvidence, comparison: Comparison, target: float, margin: float
 ) -> Judgement:
+    """The quoted value is one run of unknown spread: what one more run of ours might give is not refuted by it."""
     p, bounds = comparison.p_equivalent(margin), comparison.interval(1 - claim.alpha)
     if p < claim.alpha:
         return Outcome.REPRODUCED, (f"our mean is within {margin_text(margin)} ({p_text(p)})",)
+    inside = target in statistics.prediction_interval(cell.values(), 1 - claim.alpha)
+    compatible = (
+        f"the quoted value lies {'inside' if inside else 'outside'} the {percent_text(1 - claim.alpha)} prediction "
+        "interval for one more run"
+    )
     if bounds.low > margin or bounds.high < -margin:
-        return Outcome.NOT_REPRODUCED, (f"the interval of the difference lies wholly outside {margin_text(margin)}",)
-    inside = target in statistics.prediction_interval(cell.values())
-    compatible = f"the quoted value lies {'inside' if inside else 'outside'} the 95 % prediction interval of one run"
+        wholly = f"the interval of the difference lies wholly outside {margin_text(margin)}"
+        if inside:
+            return Outcome.INCONCLUSIVE, (f"{wholly}, but {compatible}",)
+        return Outcome.NOT_REPRODUCED, (f"{wholly}, and {compatible}",)
     return Outcome.INCONCLUSIVE, (f"the runs do not settle it ({p_text(p)}); {compatible}",)
 
 

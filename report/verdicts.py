@@ -30,6 +30,11 @@ _RULES: Mapping[ClaimKind, Callable[[Claim, Sources], Trial]] = {
     ClaimKind.THRESHOLD: value_rules.threshold,
     ClaimKind.COUNT: value_rules.counts,
 }
+_BEYOND = {
+    Outcome.REPRODUCED: "shown",
+    Outcome.PARTIAL: "shown in part",
+    Outcome.NOT_REPRODUCED: "shown not to hold",
+}
 _SENSITIVITY = ((0.5, "half the margin"), (2.0, "twice the margin"))
 
 
@@ -65,6 +70,16 @@ class Verdict:
     probability: Quantity | None = None
     deviations: tuple[Deviation, ...] = ()
     sensitivity: tuple[tuple[str, Outcome], ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The outcome of a claim beyond the paper in words: `shown`, `inconclusive`; nothing of it is reproduced."""
+        return _BEYOND.get(self.outcome, self.outcome.value.lower())
+
+    @property
+    def printed(self) -> Outcome | str:
+        """What a table prints: the outcome, or `shown` in its place where the claim goes beyond the paper."""
+        return self.shown if self.claim.is_beyond else self.outcome
 
     @property
     def is_tested(self) -> bool:
@@ -103,7 +118,8 @@ def title_prefix(verdicts: Mapping[str, Verdict]) -> str:
 
     Empty while no main claim is decided.
     """
-    decided = [verdict.outcome for verdict in verdicts.values() if verdict.claim.main and verdict.is_decided]
+    main = [verdict for verdict in verdicts.values() if verdict.claim.main and not verdict.claim.is_beyond]
+    decided = [verdict.outcome for verdict in main if verdict.is_decided]
     if not decided:
         return ""
     failed = decided.count(Outcome.NOT_REPRODUCED)

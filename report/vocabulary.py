@@ -107,13 +107,18 @@ class Vocabulary:
         }
 
     def _claim_counts(self) -> dict[str, int]:
-        verdicts = self._facts.verdicts.values()
+        """Of the originals' claims; those beyond the paper are counted apart."""
+        every = self._facts.verdicts.values()
+        verdicts = [verdict for verdict in every if not verdict.claim.is_beyond]
+        beyond = [verdict for verdict in every if verdict.claim.is_beyond]
         outcomes = [verdict.outcome for verdict in verdicts]
         return {
             "claims": len(outcomes),
             "claims tested": sum(verdict.is_tested for verdict in verdicts),
             "claims decided": sum(verdict.is_decided for verdict in verdicts),
             **{f"claims {outcome.value.lower()}": outcomes.count(outcome) for outcome in Outcome},
+            "claims beyond the paper": len(beyond),
+            "claims beyond the paper shown": sum(verdict.outcome is Outcome.REPRODUCED for verdict in beyond),
         }
 
     def cost(self, what: str, group: str | None = None) -> Quantity:

@@ -126,9 +126,34 @@ local function flatten(div)
   return blocks
 end
 
+-- The prose may not bring what a page would run or fetch: attributes, images, links with other schemes.
+local function refuse_attributes(element)
+  for name in pairs(element.attributes) do
+    fail("the prose gives the attribute " .. name .. " to a " .. element.t .. "; expected only {#identifier .class}")
+  end
+end
+
+local function refuse_scheme(link)
+  local scheme = link.target:match("^%s*([^/?#]-):")
+  if scheme and not ({ http = true, https = true, mailto = true })[scheme:lower()] then
+    fail("the prose links to " .. link.target .. "; expected https://, mailto: or #identifier")
+  end
+  refuse_attributes(link)
+end
+
+local function refuse_image(image)
+  fail("the prose has the image " .. image.src .. "; declare a figure in figures.yaml and place it by figure(...)")
+end
+
 local doc = pandoc.read(read(source), READER)
+doc:walk {
+  Link = refuse_scheme, Image = refuse_image, Header = refuse_attributes, Div = refuse_attributes,
+  Span = refuse_attributes, Code = refuse_attributes, CodeBlock = refuse_attributes, Table = refuse_attributes,
+}
 doc.meta.bibliography, doc.meta.csl, doc.meta["link-citations"] = bibliography, style, true
-doc = pandoc.utils.citeproc(with_references(doc))
+local cited, result = pcall(pandoc.utils.citeproc, with_references(doc))
+if not cited then fail("references.bib or numeric.csl cannot be used: " .. tostring(result):match("^[^\n]*")) end
+doc = result
 local numbers, toc = number_sections(doc)
 doc = resolve(doc, numbers)
 for name, format in pairs(FORMATS) do

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from experiments import doctor
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.spec import Incomplete
+from experiments.workspace import Workspace
 from report.render import OUTPUTS
 from tests.small_repository import PLAN, edit, make_record, make_repository
 
@@ -99,10 +101,10 @@ def test_status_shows_each_run_and_the_price_of_the_rest(command: Command) -> No
         ["run", "state", "result or price", "why"],
         ["tiny-z2-s0", "measured", "75.00%"],
         ["tiny-z2-s1", "pending", "about 4 s on cpu", "planned, not run"],
-        ["tiny-z3-s0", "pending", "about 6 s on cpu", "planned, not run"],
-        ["tiny-z3-s1", "pending", "about 6 s on cpu", "planned, not run"],
-        ["tiny-z4-s0", "pending", "about 8 s on cpu", "planned, not run"],
-        ["5 runs: 1 measured, 4 pending; about 24 s on cpu"],
+        ["tiny-z3-s0", "pending", "about 6 s on cpu (extrapolated)", "planned, not run"],
+        ["tiny-z3-s1", "pending", "about 6 s on cpu (extrapolated)", "planned, not run"],
+        ["tiny-z4-s0", "pending", "about 8 s on cpu (extrapolated)", "planned, not run"],
+        ["5 runs: 1 measured, 4 pending; about 24 s on cpu (extrapolated)"],
     ]
 
 
@@ -137,9 +139,9 @@ def test_a_dry_run_lists_runs_and_prices_and_runs_nothing(root: Path, command: C
     assert (code, out.splitlines()) == (
         0,
         [
-            "tiny-z3-s0: pending, about 6 s on cpu",
-            "tiny-z4-s0: pending, about 8 s on cpu",
-            "2 runs to do: about 14 s on cpu",
+            "tiny-z3-s0: pending, about 6 s on cpu (extrapolated)",
+            "tiny-z4-s0: pending, about 8 s on cpu (extrapolated)",
+            "2 runs to do: about 14 s on cpu (extrapolated)",
         ],
     )
     assert len(list((root / "experiments" / "records").iterdir())) == 1
@@ -292,16 +294,71 @@ def test_an_interruption_ends_with_130(command: Command, monkeypatch) -> None:
     assert command("report", "--format", "html") == (130, "", "interrupted\n")
 
 
+def test_a_closed_pipe_ends_a_verb_without_a_traceback(root: Path) -> None:
+    code = f"import build, pathlib, sys; sys.exit(build.main(['run', '-n'], pathlib.Path({str(root)!r})))"
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, cwd=REPOSITORY, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (build.CLOSED_PIPE, b"")
+
+
+def test_a_polite_kill_of_a_build_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+    out = tmp_path / "place" / "out"
+    command = [sys.executable, "build.py", "report", "--out", str(out)]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(lambda: list(out.parent.glob(".out-*")))
+    process.terminate()
+    output = process.communicate(timeout=30)  # ends only when no child holds the pipes
+    assert (process.returncode, output) == (build.INTERRUPTED, (b"", b"interrupted\n"))
+    assert list(out.parent.iterdir()) == []
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def test_the_up_to_date_check_imports_nothing_heavy() -> None:
     code = (
-        "import sys, build, report.freshness as f; f.is_current = lambda root: True; "
+        "import sys, build, report.freshness as f; f.missing_if_current = lambda root: ['sizes: 4 runs']; "
         "assert build.main([]) == 0; "
         "print(sorted(set(sys.modules) & {'argparse', 'yaml', 'pandas', 'rich', 'jinja2', 'experiments.spec'}))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert done.stdout == "the report is up to date: report/out\n[]\n"
+    assert done.stdout == "the report is up to date: report/out; still to run:\n  sizes: 4 runs\n[]\n"
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90.0), ("30m", 1800.0), ("1h30m", 5400.0), ("2d", 172_800.0)])
 def test_durations_are_read(text: str, seconds: float) -> None:
     assert build._read_duration(text) == seconds
+
+
+def test_nothing_is_cleaned_away_under_a_run(root: Path, command: Command) -> None:
+    workspace = Workspace(root / ".cache", "tiny-z3-s0", "0" * 64)
+    with workspace.lock():
+        workspace.begin()
+        assert command("clean") == (2, "", "error: clean: tiny-z3-s0 is running; wait for it or stop it\n")
+        assert workspace.attempts.is_file()
+    assert command("clean")[0] == 0
+
+
+def test_a_broken_record_blocks_no_other_run_and_is_replaced_by_force(root: Path, command: Command) -> None:
+    path = Ledger(root / "experiments").record_path("tiny-z2-s0")
+    path.write_text("{")
+    assert command("run", "tiny-z3-s0")[0] == 0
+    code, _, errors = command("run", "tiny-z2-s0")
+    assert code == 2
+    assert "the record of 'tiny-z2-s0' is broken; restore it, or replace it by --force" in errors
+    assert command("run", "tiny-z2-s0", "--force")[0] == 0
+    assert json.loads(path.read_text())["run"] == "tiny-z2-s0"
+
+
+def test_a_data_root_that_is_no_folder_is_refused_before_a_kernel_starts(command: Command, monkeypatch) -> None:
+    monkeypatch.setenv("REPRODUCTION_DATA", "/no/such/folder")
+    code, _, errors = command("run", "tiny-z3-s0")
+    assert code == 2
+    assert "$REPRODUCTION_DATA is '/no/such/folder', which is no folder; name the folder of the data sets" in errors

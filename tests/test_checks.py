@@ -1,13 +1,17 @@
 """A check finds one changed digit wherever it is, and says where, what was expected and what to do."""
 
 import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from report.checks import check, compare
-from report.findings import Finding
+from experiments.ledger import Ledger
+from report.checks import check, compare, inspect_ledger
+from report.findings import RULES, Finding
 from report.render import build_report
+from tests.small_repository import make_record, make_repository
 
 TRACKED = ("build.py", "convmixer", "experiments", "report", "templates")
 
@@ -38,8 +42,10 @@ def errors(root: Path) -> list[Finding]:
     return [finding for finding in check(root) if finding.severity == "error"]
 
 
-def test_a_fresh_report_holds(checked: Path) -> None:
+def test_a_fresh_report_holds_and_the_check_writes_nothing(checked: Path) -> None:
+    shutil.rmtree(checked / ".cache")
     assert errors(checked) == []
+    assert not (checked / ".cache").exists()
 
 
 def change(path: Path, old: str, new: str) -> int:
@@ -64,6 +70,53 @@ def test_one_changed_digit_is_found_in_a_table_and_in_every_format(restored: Pat
         assert finding.rule == "output-differs"
         assert "114" in finding.expected
         assert "115" in finding.found
+
+
+def test_a_changed_or_missing_pdf_is_found(restored: Path) -> None:
+    out = restored / "report/out"
+    content = bytearray((out / "report.pdf").read_bytes())
+    content[1000] ^= 1
+    (out / "report.pdf").write_bytes(content)
+    (out / "figures/architecture.pdf").unlink()
+    assert [(finding.rule, finding.place, finding.message) for finding in errors(restored)] == [
+        ("output-differs", "report/out/report.pdf", "byte 1001 differs from a fresh build"),
+        ("output-missing", "report/out/figures/architecture.pdf", "a build makes this file"),
+    ]
+
+
+def test_a_pdf_of_another_typesetter_is_not_compared(tmp_path: Path) -> None:
+    for name, content in (("a", b"%PDF Typst 0.15.1"), ("b", b"%PDF xelatex")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.pdf").write_bytes(content)
+    (finding,) = compare(tmp_path / "b", tmp_path / "a", "out")
+    assert (finding.rule, finding.severity, finding.place) == ("pdf-unchecked", "warning", "out/report.pdf")
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
+
+
+def test_a_record_that_git_holds_otherwise_is_a_warning_with_its_fields(tmp_path: Path) -> None:
+    root = make_repository(tmp_path / "root")
+    record = make_record(root, "tiny-z2-s0")
+    Ledger(root / "experiments").save(record)
+    git(root, "init")
+    git(root, "add", ".")
+    git(root, "commit", "-m", "a run")
+    assert list(inspect_ledger(root)) == []
+    changed = replace(record, cost={**record.cost, "seconds": 5.0})
+    (root / "experiments/records/tiny-z2-s0.json").write_text(changed.to_text(), encoding="utf-8")  # digest too
+    (finding,) = inspect_ledger(root)
+    assert (finding.rule, finding.severity) == ("record-changed", "warning")
+    assert finding.place == "experiments/records/tiny-z2-s0.json"
+    assert finding.message == "it is not what git's HEAD holds: cost.seconds"
+    assert (finding.expected, finding.found) == ("4.0", "5.0")
+
+
+def test_causes_stand_before_what_follows_from_them() -> None:
+    rules = list(RULES)
+    assert rules.index("ledger-fault") < rules.index("stale-record") < rules.index("output-differs")
 
 
 def test_files_missing_and_too_many_are_found(restored: Path) -> None:

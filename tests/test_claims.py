@@ -37,6 +37,13 @@ HEADER = ",".join(CSV_COLUMNS)
 ROW = "a,paper,,93.61,559,cifar10,width=256 depth=8,200,paper,50000,Table 1,seen,"
 
 
+def test_a_claim_of_our_own_cannot_decide_on_the_original(tmp_path: Path) -> None:
+    assert refusal_of_claims(tmp_path, CLAIMS.replace("certainty: seen", "certainty: ours")) == (
+        "claims.yaml: claims.kernel.main: found True; expected false: a claim of certainty 'ours' cannot decide on the "
+        "original"
+    )
+
+
 def refusal_of_claims(folder: Path, text: str) -> str:
     path = folder / "claims.yaml"
     path.write_text(text)

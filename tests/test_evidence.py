@@ -38,13 +38,13 @@ def test_one_run_of_three_has_no_spread_and_says_what_is_to_come() -> None:
     first, *others = (make_run(seed) for seed in range(3))
     (cell,) = make_evidence(measured(first, 0.7), *map(waiting, others)).cells()
     assert parts(cell.quantity()).text == "70.00 % (n = 1 of 3)"
-    assert cell.quantity().why == "2 runs to come, about 1.00 h (a guess)"
+    assert cell.quantity().why == "2 runs to come, about 1 h (a guess)"
 
 
 @pytest.mark.parametrize(
     ("states", "state", "why"),
     [
-        ([State.PENDING, State.PENDING], State.PENDING, "2 runs to come, about 1.00 h (a guess)"),
+        ([State.PENDING, State.PENDING], State.PENDING, "2 runs to come, about 1 h (a guess)"),
         ([State.PENDING, State.STALE], State.STALE, "1 stale, 1 pending: reason 1"),
         ([State.FAILED, State.GATED], State.FAILED, "1 failed, 1 gated: reason 0"),
         ([State.GATED, State.GATED], State.GATED, "2 gated: reason 0"),
@@ -154,7 +154,7 @@ def test_a_difference_of_single_runs_has_no_interval() -> None:
 def test_a_difference_to_a_pending_cell_is_pending() -> None:
     low, high = make_evidence(*make_cell([0.70]), waiting(make_run(0, kernel_size=5))).cells()
     assert difference(high, low).state is State.PENDING
-    assert difference(high, low).why == "1 run to come, about 0.50 h (a guess)"
+    assert difference(high, low).why == "1 run to come, about 0.5 h (a guess)"
 
 
 def test_cells_of_different_epochs_have_no_difference() -> None:

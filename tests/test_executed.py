@@ -90,3 +90,13 @@ def test_the_notebook_given_is_not_changed() -> None:
     before = json.dumps(notebook)
     executed.shrink(notebook, {})
     assert json.dumps(notebook) == before
+
+
+def test_a_path_is_replaced_in_text_and_not_in_a_picture_that_spells_it_by_chance() -> None:
+    output = {
+        "output_type": "display_data",
+        "metadata": {},
+        "data": {"image/png": "AA/app+A", "text/plain": "/app/x.py"},
+    }
+    kept = json.loads(executed.shrink(make_notebook(output), {"/app": "."}))
+    assert kept["cells"][0]["outputs"][0]["data"] == {"image/png": "AA/app+A", "text/plain": "./x.py"}

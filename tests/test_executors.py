@@ -10,7 +10,7 @@ import pytest
 
 from experiments.executors import LocalExecutor, Outcome, count_cores
 from experiments.ledger import Ledger
-from experiments.spec import ConfigurationError, MissingTool, Record, Run, RunFailed
+from experiments.spec import AlreadyRecorded, ConfigurationError, MissingTool, Record, Run, RunFailed
 from experiments.status import RunStatus, statuses
 from experiments.workspace import Workspace
 from tests.small_repository import make_record, make_repository, open_repository
@@ -152,3 +152,17 @@ def test_less_than_one_job_is_refused(root: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         go(root, (), jobs=0)
     assert str(caught.value) == "--jobs is 0; expected at least 1"
+
+
+def test_a_run_that_another_process_has_recorded_meanwhile_is_left_and_the_others_go_on(
+    root: Path, tasks: tuple[RunStatus, ...]
+) -> None:
+    def execute(run: Run, root: Path, ledger: Ledger, **options: Any) -> Record:
+        if run.name == tasks[0].run.name:
+            raise AlreadyRecorded(f"{run.name} is recorded")
+        return make_record(root, run.name)
+
+    outcome, _ = go(root, tasks, execute, jobs=2)
+    assert outcome.skipped == (tasks[0].run,)
+    assert not outcome.failed
+    assert len(outcome.recorded) == len(tasks) - 1

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from experiments.spec import ConfigurationError
+from report import charts
 from report.drawing import Studio, draw
 from report.evidence import Evidence
 from report.figures import Figure, build_figures, read_figures
@@ -31,7 +32,7 @@ def declare(folder: Path, kind: str, **fields: Any) -> Path:
 
 
 def quoted(who: str, epochs: int, accuracy: str) -> Quoted:
-    cell = {"patch_size": 8, "kernel_size": 3}
+    cell = {"width": 256, "depth": 8, "patch_size": 8, "kernel_size": 3}
     return Quoted(f"{who}-{epochs}", who, "", accuracy, "", "CIFAR-10", cell, epochs, "", None, "source", "seen", "")
 
 
@@ -57,7 +58,7 @@ def effect(folder: Path, evidence: Evidence, *originals: Quoted) -> Figure:
 
 
 def test_an_effect_shows_every_run_the_mean_and_what_others_report(tmp_path: Path) -> None:
-    made = effect(tmp_path, sweep(), quoted("the paper", 200, "95.0"), quoted("earlier report", 5, "60.0"))
+    made = effect(tmp_path, sweep(), quoted("paper", 200, "95.0"), quoted("earlier report", 5, "60.0"))
     at_three = [row for row in made.rows if row["level"] == 3]
     assert [(row["who"], row["test_accuracy"]) for row in at_three] == [
         ("run", 0.5),
@@ -68,6 +69,21 @@ def test_an_effect_shows_every_run_the_mean_and_what_others_report(tmp_path: Pat
         ("earlier report", 0.6),
     ]
     assert [(row["who"], row["test_accuracy"]) for row in made.rows if row["level"] == 7] == [("pending", None)]
+
+
+def test_a_third_partys_run_and_a_row_without_all_sizes_are_not_drawn_as_the_original(tmp_path: Path) -> None:
+    unsized = replace(quoted("paper", 200, "96.03"), cell={"patch_size": 8, "kernel_size": 3})
+    made = effect(tmp_path, sweep(), quoted("another reproduction", 200, "95.89"), unsized)
+    assert {row["who"] for row in made.rows} == {"run", "mean", "pending"}
+
+
+def test_the_caption_says_how_many_runs_under_which_recipe(tmp_path: Path) -> None:
+    words = "1 to 3 runs a setting (cifar10, keras, fp32)"
+    assert words in effect(tmp_path, sweep()).note
+    path = declare(tmp_path, "rows", groups=["sweep"])
+    assert words in build_figures(path, sweep(), {})["demo"].note
+    path = declare(tmp_path, "curves", groups=["sweep"], column="test_accuracy")
+    assert f"{words}." in build_figures(path, sweep(), {})["demo"].note
 
 
 def test_alternative_text_tells_the_data(tmp_path: Path) -> None:
@@ -94,7 +110,7 @@ def test_without_any_run_a_figure_says_so_and_names_the_price(tmp_path: Path) ->
     made = effect(tmp_path, make_evidence(waiting(make_run(0)), waiting(make_run(1))))
     assert made.message == (
         "Nothing to draw yet: none of the 2 runs that this figure shows is recorded "
-        "(2 runs to come, about 1.00 h (a guess))."
+        "(2 runs to come, about 1 h (a guess))."
     )
     assert made.rows == ()
 
@@ -139,10 +155,22 @@ def every_kind(folder: Path, root: Path) -> list[Figure]:
         "effect": {"panels": [{"group": "sweep", "parameter": "kernel_size"}]},
         "rows": {"groups": ["sweep"]},
     }
-    original = {"a": quoted("the paper", 200, "95.0")}
+    original = {"a": quoted("paper", 200, "95.0")}
     made = [build_figures(declare(folder, kind, **item), evidence, original)["demo"] for kind, item in kinds.items()]
     blocks = read_figures(root / "report/paper/figures.yaml")["architecture"]["blocks"]
     return [*made, Figure("demo", "blocks", "A title.", "", "", options={"blocks": blocks})]
+
+
+def test_a_legend_that_is_too_long_for_one_line_takes_two(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure as Canvas
+
+    long = [*range(1, 40)]
+    rows = [{"who": "original", "epochs": epochs} for epochs in long] + [{"who": "run", "epochs": 5}]
+    for found, lines in ((rows[-2:], 1), (rows, 2)):
+        canvas = Canvas()
+        charts._legend(canvas, found)
+        (legend,) = canvas.legends
+        assert -(-len(legend.get_texts()) // legend._ncols) == lines
 
 
 def test_every_kind_is_drawn_to_the_same_bytes_each_time(tmp_path: Path, root: Path) -> None:

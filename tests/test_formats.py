@@ -51,7 +51,7 @@ def test_a_raw_number_is_refused_in_every_format(root: Path, format: Format, val
     with pytest.raises(ConfigurationError) as caught:
         made.from_string(f"{start} value {end}").render(value=value)
     assert str(caught.value) == (
-        f"templates/{format.name} prints {value!r}, a raw {type(value).__name__}: a number reaches a page only as a "
+        f"the template prints {value!r}, a raw {type(value).__name__}: a number reaches a page only as a "
         "quantity, which knows its n, its state and its origin; print accuracy(...), count(...), parameters(...) or "
         "their like"
     )

@@ -33,6 +33,10 @@ def write(path: Path, text: str, when: int | None = LONG_AGO) -> None:
         os.utime(path, ns=(when, when))
 
 
+def is_current(root: Path) -> bool:
+    return freshness.missing_if_current(root) is not None
+
+
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
     """A tree that was built just now; every file is old."""
@@ -46,45 +50,58 @@ def built(tmp_path: Path) -> Path:
 
 
 def test_it_is_current_as_long_as_nothing_changes(built: Path) -> None:
-    assert freshness.is_current(built)
-    assert freshness.is_current(built)
+    assert is_current(built)
+    assert is_current(built)
+
+
+def test_it_tells_what_the_last_build_said_is_still_to_run(built: Path) -> None:
+    assert freshness.missing_if_current(built) == []
+    freshness.remember(built, freshness.begin(built), ("sizes: 4 runs to come",))
+    assert freshness.missing_if_current(built) == ["sizes: 4 runs to come"]
+
+
+def test_a_link_to_nothing_is_an_input_as_others_are(built: Path) -> None:
+    (built / "experiments/records/b.json").symlink_to("nowhere.json")
+    assert not is_current(built)
+    freshness.remember(built, freshness.begin(built))
+    assert is_current(built)
 
 
 def test_it_is_not_current_before_the_first_build(tmp_path: Path) -> None:
-    assert not freshness.is_current(tmp_path)
+    assert not is_current(tmp_path)
 
 
 @pytest.mark.parametrize("name", [*INPUTS, "report/out/report.md"])
 def test_a_changed_file_is_noticed_whether_its_size_changes_or_only_its_content(built: Path, name: str) -> None:
     text = (built / name).read_text(encoding="utf-8")
     write(built / name, text + "x", when=None)
-    assert not freshness.is_current(built)
+    assert not is_current(built)
     if text:
         write(built / name, text[:-1] + "#", when=None)
-        assert not freshness.is_current(built)
+        assert not is_current(built)
 
 
 @pytest.mark.parametrize("name", [*INPUTS, "report/out/report.md"])
 def test_a_file_that_is_gone_is_noticed(built: Path, name: str) -> None:
     (built / name).unlink()
-    assert not freshness.is_current(built)
+    assert not is_current(built)
 
 
 @pytest.mark.parametrize("name", ["experiments/records/b.json", "report/paper/new.yaml", "report/out/stray.md"])
 def test_a_file_too_many_is_noticed(built: Path, name: str) -> None:
     write(built / name, "new")
-    assert not freshness.is_current(built)
+    assert not is_current(built)
 
 
 @pytest.mark.parametrize("name", ["tests/test_a.py", "README.md", "experiments/executed/a.ipynb", "report/.out-x/a.md"])
 def test_what_cannot_change_the_report_is_ignored(built: Path, name: str) -> None:
     write(built / name, "new")
-    assert freshness.is_current(built)
+    assert is_current(built)
 
 
 def test_a_touched_file_with_its_old_content_is_current_and_its_new_time_is_kept(built: Path) -> None:
     write(built / "experiments/plan.yaml", INPUTS["experiments/plan.yaml"], when=LONG_AGO + 5)
-    assert freshness.is_current(built)
+    assert is_current(built)
     manifest = json.loads((built / freshness.MANIFEST).read_text(encoding="utf-8"))
     assert manifest["inputs"]["experiments/plan.yaml"][1] == LONG_AGO + 5
 
@@ -96,25 +113,25 @@ def test_a_change_in_the_moment_of_the_build_is_noticed_though_size_and_time_are
     manifest["inputs"]["experiments/plan.yaml"][1] = racy
     (built / freshness.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     write(path, "version: 2", when=racy)
-    assert not freshness.is_current(built)
+    assert not is_current(built)
 
 
 def test_a_change_while_a_build_runs_is_noticed(built: Path) -> None:
     snapshot = freshness.begin(built)
     write(built / "experiments/plan.yaml", "version: 2", when=None)
     freshness.remember(built, snapshot)
-    assert not freshness.is_current(built)
+    assert not is_current(built)
 
 
 def test_another_python_or_package_is_noticed(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(freshness, "_environment", lambda: "3.99.0 jinja2-99")
-    assert not freshness.is_current(built)
+    assert not is_current(built)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 0}'])
 def test_a_manifest_that_cannot_be_read_means_not_current(built: Path, text: str) -> None:
     (built / freshness.MANIFEST).write_text(text, encoding="utf-8")
-    assert not freshness.is_current(built)
+    assert not is_current(built)
 
 
 def test_it_imports_only_what_starts_quickly(root: Path) -> None:

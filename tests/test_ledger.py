@@ -147,6 +147,31 @@ def test_parameters_that_belong_to_another_run_are_refused(root: Path, ledger: L
 
 
 @pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"settings": {"size": 3}}, "settings.size: found 3; expected 2, as in parameters.size"),
+        (
+            {"metrics": {"train_accuracy": 1.5}, "history": {}, "correct": None},
+            "metrics.train_accuracy: found 1.5; expected an accuracy between 0 and 1",
+        ),
+        (
+            {"history": {"train_accuracy": [0.5, -0.1]}},
+            "history.train_accuracy[1]: found -0.1; expected an accuracy between 0 and 1",
+        ),
+        (
+            {"breakdown": {"class": ["a"], "test_accuracy": [71.0]}},
+            "breakdown.test_accuracy[0]: found 71.0; expected an accuracy between 0 and 1, or null",
+        ),
+    ],
+)
+def test_a_record_that_contradicts_itself_or_what_is_possible_is_refused(
+    root: Path, ledger: Ledger, plan: Plan, changes: dict[str, object], message: str
+) -> None:
+    ledger.record_path(NAME).write_text(make_record(root, NAME, **changes).to_text())
+    assert str(refuse(ledger, plan)) == f"experiments/records/tiny-z2-s0.json: {message}"
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "file: no record can be read: Expecting value: line 1 column 1 (char 0)"),
@@ -181,9 +206,13 @@ def test_the_last_failure_of_a_run_counts_and_a_cut_line_is_passed_over(ledger: 
     ledger.log_failure(NAME, "a" * 64, "ValueError: one", "one.ipynb")
     ledger.log_failure(NAME, "a" * 64, "ValueError: two", "two.ipynb")
     with ledger.failures_path.open("a") as file:
-        file.write('{"run": "tiny-z3')
+        file.write('{"run": "tiny-z3"}\n{"run": "tiny-z4')
+    with ledger.failures_path.open("ab") as binary:
+        binary.write(b"\xc3")
     assert {name: entry["error"] for name, entry in ledger.failures().items()} == {NAME: "ValueError: two"}
-    assert [json.loads(line)["notebook"] for line in ledger.failures_path.read_text().splitlines()[:2]] == [
+    assert [
+        json.loads(line)["notebook"] for line in ledger.failures_path.read_text(errors="replace").splitlines()[:2]
+    ] == [
         "one.ipynb",
         "two.ipynb",
     ]

@@ -39,6 +39,15 @@ CITED = "A sentence [@known2020].\n"
         ("We reach 71.23 % here", "typed-result", 2, "'71.23 %' is typed by hand"),
         ("\n\na gain of 3 pp", "typed-result", 4, "'3 pp' is typed by hand"),
         ("an accuracy of 0.7123", "typed-result", 2, "'0.7123' is typed by hand"),
+        ("We reach 82&nbsp;% here", "typed-result", 2, "'82&nbsp;%' is typed by hand"),
+        (r"We reach 82 \% here", "typed-result", 2, r"'82 \\%' is typed by hand"),
+        ("We reach **71** % here", "typed-result", 2, "'71** %' is typed by hand"),
+        (r"We reach $71.2\,\%$ here", "typed-result", 2, r"'$71.2\\,\\%$' is typed by hand"),
+        ('\n<< "99.9 %" >>', "typed-result", 3, "the text '99.9 %' is typed by hand"),
+        ("```{=html}\n<script>\n```", "raw-format", 2, "'{=html' passes text to one format unescaped"),
+        ("`<b>`{ =html}", "raw-format", 2, "'{ =html' passes text to one format unescaped"),
+        ("`<b>`{<# x #>=html}", "raw-format", 2, "'{       =html' passes text to one format unescaped"),
+        ("![x](a.png)", "image", 2, "an image in the prose has no number, caption or source"),
         ("See [@unknown2021].", "citation-unknown", 2, "'@unknown2021' has no entry in references.bib"),
         ("See << ref('tab:none') >>.", "reference-unknown", 2, "ref('tab:none') has no target; there are "),
         ("<< table('lonely') >>", "float-unreferenced", 2, "'tab:lonely' is placed and never mentioned"),
@@ -62,6 +71,16 @@ def test_a_fault_in_the_prose_is_found(
 )
 def test_sound_prose_is_left_alone(tmp_path: Path, root: Path, text: str) -> None:
     assert inspect(tmp_path, root, CITED + text) == []
+
+
+@pytest.mark.parametrize("name", ["sections/10-body.md", "references.bib", "metadata.yaml"])
+def test_a_file_in_another_encoding_is_told_with_its_line(tmp_path: Path, root: Path, name: str) -> None:
+    inspect(tmp_path, root, CITED)
+    path = tmp_path / "report/paper" / name
+    path.write_bytes(b"one\ncaf\xe9\n")
+    with pytest.raises(ConfigurationError) as caught:
+        inspect_manuscript(tmp_path)
+    assert str(caught.value) == f"{path.name}:2: found the byte 0xE9; expected UTF-8: save the file so"
 
 
 def test_an_entry_that_nobody_cites_is_a_warning_at_its_line(tmp_path: Path, root: Path) -> None:
@@ -95,6 +114,8 @@ def test_the_build_refuses_what_no_report_may_have_in_one_message(tmp_path: Path
     assert str(caught.value) == (
         "error placeholder: report/paper/sections/10-body.md:2: 'TODO' is no sentence of the report\n"
         "  to do: write the sentence, or delete it\n"
+        "error typed-result: report/paper/sections/10-body.md:3: '71.23 %' is typed by hand\n"
+        "  to do: print it as a quantity, such as << accuracy(…) >> or << original(…) >>\n"
         "error citation-unknown: report/paper/sections/10-body.md:2: '@nobody' has no entry in references.bib\n"
         "  to do: correct the key, or add the entry to references.bib"
     )

@@ -94,7 +94,7 @@ def test_an_unknown_group_or_run_is_refused_with_the_nearest(small: Plan) -> Non
         (
             "version: 1",
             "version: 1\nseeds: []",
-            "plan.yaml: unknown field 'seeds'; the fields are version, name, work, speed, data, defaults, groups, smoke",
+            "plan.yaml: unknown field 'seeds'; the fields are version, name, work, speed, data, values, defaults, groups, smoke",
         ),
         ("-s{seed}", "", "plan.yaml: name: found '{name}-z{size}'; expected a template that holds {seed}"),
         (
@@ -109,6 +109,31 @@ def test_an_unknown_group_or_run_is_refused_with_the_nearest(small: Plan) -> Non
             "{name: tiny}",
             "{name: a/b}",
             "plan.yaml: groups: sizes: name: 'a/b-z2-s0'; expected letters, digits, dots, hyphens and underscores",
+        ),
+        (
+            "version: 1",
+            "version: 1\nvalues: {name: [smoke, tidy]}",
+            "plan.yaml: groups: sizes: name: found 'tiny'; expected smoke or tidy; did you mean 'tidy'?",
+        ),
+        (
+            "version: 1",
+            "version: 1\nvalues: {size: {least: 3}}",
+            "plan.yaml: groups: sizes: size: found 2; expected 3 or more",
+        ),
+        (
+            "version: 1",
+            "version: 1\nvalues: {sizes: {least: 3}}",
+            "plan.yaml: values: no notebook has a parameter 'sizes'; did you mean 'size'?",
+        ),
+        (
+            "version: 1",
+            "version: 1\nvalues: {size: 3}",
+            "plan.yaml: values: size: found 3; expected a list of the values that it may have, or {least: a number}",
+        ),
+        (
+            "  sizes:\n",
+            "  5:\n",
+            "plan.yaml: groups: 5: name: found 5; expected letters, digits, dots, hyphens and underscores",
         ),
         ("cpu: 5", "cpu: 0", "plan.yaml: speed: cpu: found 0; expected GFLOP/s above 0"),
         ("cpu: 5", "tpu: 5", "plan.yaml: speed: tpu: found 5; expected a device class: cpu or cuda"),

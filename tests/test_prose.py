@@ -54,7 +54,7 @@ def test_a_condition_decides_what_is_numbered(tmp_path: Path) -> None:
     assert "table a" not in text
 
 
-NAMES = "the prose may use figure, number, ours, ref, table"
+NAMES = "it may use figure, number, ours, ref, table"
 ONCE = "place it once and refer to it with ref('tab:a')"
 NOWHERE = "ref('tab:b') refers to what the prose does not place; it places tab:a"
 RAW_FLOAT = (
@@ -71,6 +71,10 @@ RAW_FLOAT = (
         ("\n<< ours.valu >>", f":2: 'report.quantities.Quantity object' has no attribute 'valu'; {NAMES}"),
         ("<< table('a') >>\n<< table('a') >>", f":2: 'tab:a' is placed twice; {ONCE}"),
         ("<< table('a') >>\n<< ref('tab:b') >>", f":2: {NOWHERE}"),
+        ("\n<< 1 / 0 >>", ":2: division by zero"),
+        ("\n<% include 'x' %>", ":2: includes 'x', which is not there"),
+        ("<% include '10-body.md' %>", ":1: it includes itself"),
+        ("\n<< 'a' | nonsense >>", ":2: No filter named 'nonsense'."),
         ("<< ref('a') >>", ":1: ref('a'): a reference begins with tab:, fig: or sec:"),
         ("text\n<% if %>", ":2: Expected an expression, got 'end of statement block'"),
     ],
@@ -128,6 +132,35 @@ def test_a_reference_to_no_section_is_told(root: Path) -> None:
     with converted(root, "[](#sec:none)") as conversion, pytest.raises(ConfigurationError) as caught:
         conversion.finish()
     assert str(caught.value) == ("pandoc: the prose refers to section #sec:none, and no heading has this identifier")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# H {onclick=x}", "the prose gives the attribute onclick to a Header; expected only {#identifier .class}"),
+        ("[x]{onclick=x}", "the prose gives the attribute onclick to a Span; expected only {#identifier .class}"),
+        ("[x](javascript:a)", "the prose links to javascript:a; expected https://, mailto: or #identifier"),
+        ("[x](DATA:a/b)", "the prose links to DATA:a/b; expected https://, mailto: or #identifier"),
+        (
+            "![x](a.png)",
+            "the prose has the image a.png; declare a figure in figures.yaml and place it by figure(...)",
+        ),
+    ],
+)
+def test_what_a_page_would_run_or_fetch_is_refused(root: Path, text: str, message: str) -> None:
+    with converted(root, text) as conversion, pytest.raises(ConfigurationError) as caught:
+        conversion.finish()
+    assert str(caught.value) == f"pandoc: {message}"
+
+
+def test_an_empty_style_is_told_in_a_line(tmp_path: Path, root: Path) -> None:
+    (tmp_path / "numeric.csl").write_text("", encoding="utf-8")
+    (tmp_path / "references.bib").write_text("", encoding="utf-8")
+    filter_path = root / "templates/prose.lua"
+    with Conversion("x", tmp_path, filter_path) as conversion, pytest.raises(ConfigurationError) as caught:
+        conversion.finish()
+    assert str(caught.value).startswith("pandoc: references.bib or numeric.csl cannot be used: ")
+    assert "\n" not in str(caught.value)
 
 
 def test_citations_are_numbered_and_linked_in_every_format(root: Path) -> None:

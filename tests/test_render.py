@@ -204,24 +204,78 @@ def test_an_unknown_output_is_refused(root: Path, arguments: dict[str, object], 
 
 def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path, root: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ConfigurationError, match="holds other files, which a build would replace; name a new"):
+    with pytest.raises(ConfigurationError) as caught:
         render.build_report(root, out=tmp_path)
+    assert str(caught.value) == (
+        f"the folder {os.path.relpath(tmp_path)!r} holds other files, which a build would replace: thesis.tex; "
+        "move them, or name a new or an empty folder by --out"
+    )
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
     with pytest.raises(ConfigurationError, match=r"thesis\.tex' is a file; name a folder"):
         render.build_report(root, out=tmp_path / "thesis.tex")
 
 
-def test_a_template_with_an_unknown_name_is_told_with_its_place(tmp_path: Path, root: Path) -> None:
+def test_a_file_beside_an_earlier_report_is_not_replaced_and_the_report_s_own_are(tmp_path: Path) -> None:
+    for name in ("provenance.json", "report.md", "tables/a.csv", "figures/a.svg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    render._refuse_foreign_folder(tmp_path)
+    (tmp_path / "notes.md").write_text("thoughts")
+    (tmp_path / "tables/a.ods").write_text("")
+    with pytest.raises(ConfigurationError, match=r"which a build would replace: notes\.md, tables/a\.ods; move them"):
+        render._refuse_foreign_folder(tmp_path)
+
+
+def test_an_interruption_between_the_two_renames_brings_the_old_report_back(tmp_path: Path, monkeypatch) -> None:
+    out, rename = tmp_path / "out", Path.rename
+    out.mkdir()
+    (out / "report.md").write_text("old", encoding="utf-8")
+
+    def interrupted(path: Path, target: Path) -> None:
+        if target == out and not path.name.endswith("-old"):
+            raise KeyboardInterrupt
+        rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), render._swapped_in(out):
+        pass
+    assert (out / "report.md").read_text(encoding="utf-8") == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("html/table.html", "\n{{ tabel.name }}", ":2: 'tabel' is undefined; it may use table"),
+        ("html/quantity.html", "{{ part }}", ":1: 'part' is undefined; it may use n, pad, pad_width, parts, quantity"),
+        ("latex/verdict.tex", "<% include 'x' %>", ":1: includes 'x', which is not there"),
+        ("latex/verdict.tex", None, ": cannot be read; expected the file beside the others"),
+    ],
+)
+def test_a_template_at_fault_is_told_with_its_place(
+    tmp_path: Path, root: Path, file: str, text: str | None, message: str
+) -> None:
     paper = make_paper(tmp_path, root)
     (paper / "templates").unlink()
     shutil.copytree(root / "templates", paper / "templates")
-    (paper / "templates/html/table.html").write_text("{{ tabel.name }}", encoding="utf-8")
+    template = paper / "templates" / file
+    template.unlink() if text is None else template.write_text(text, encoding="utf-8")
     composer = Composer(paper, context(), figures(), tmp_path)
     with pytest.raises(ConfigurationError) as caught:
         composer.write(render.OUTPUTS, "typst", {})
-    assert str(caught.value) == (
-        "report/paper/sections/10-body.md:9: templates/html/table.html: 'tabel' is undefined; it may use table"
-    )
+    assert f"templates/{file}{message}" in str(caught.value)
+
+
+def test_a_raw_number_in_the_report_s_template_is_told_with_file_and_line(tmp_path: Path, root: Path) -> None:
+    paper = make_paper(tmp_path, root)
+    (paper / "templates").unlink()
+    shutil.copytree(root / "templates", paper / "templates")
+    (paper / "templates/markdown/report.md").write_text("\n{{ 0.5 }}", encoding="utf-8")
+    out = tmp_path / "out"
+    (out / "tables").mkdir(parents=True)
+    (out / "figures").mkdir()
+    with pytest.raises(ConfigurationError, match=r"^templates/markdown/report\.md:2: the template prints 0\.5, a raw"):
+        Composer(paper, context(), figures(), out).write(render.OUTPUTS, "typst", {})
 
 
 def test_an_unknown_table_is_told_with_the_known_ones(tmp_path: Path, root: Path) -> None:

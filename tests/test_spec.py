@@ -138,12 +138,26 @@ def test_a_broken_field_is_named(record: Record, change: Callable[[dict[str, Any
     assert break_field(record, change) == f"r.json: {message}"
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[" * 200_000, "maximum recursion depth exceeded"),
+        ('{"schema": ' + "9" * 400 + "}", "a whole number of 400 digits; the longest that a run records has 20"),
+    ],
+)
+def test_json_that_no_run_writes_is_refused(text: str, why: str) -> None:
+    with pytest.raises(schema.RecordFault) as caught:
+        Record.from_text(text, "r.json")
+    assert str(caught.value).startswith(f"r.json: file: no record can be read: {why}")
+
+
 def test_a_changed_digit_that_nothing_else_contradicts_is_found_by_the_digest(record: Record) -> None:
     text = record.to_text().replace('"seconds": 4.0', '"seconds": 5.0')
     with pytest.raises(schema.RecordFault) as caught:
         Record.from_text(text, "r.json")
     fault = caught.value
-    assert (fault.place, fault.field, fault.expected) == ("r.json", "digest", schema.digest_of(text))
+    assert (fault.place, fault.field, fault.expected) == ("r.json", "digest", "the digest of the other lines")
+    assert schema.digest_of(text) not in str(fault)  # what would make the change pass
     assert str(fault).startswith("r.json: digest: found '")
     assert str(fault).endswith("restore it, or run it again by `python build.py run tiny-z2-s0 --force`")
 

@@ -6,7 +6,7 @@ import pytest
 
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
-from experiments.prices import Price, Prices
+from experiments.prices import Basis, Price, Prices, reservation, rough_hours
 from experiments.spec import State
 from experiments.status import RunStatus, statuses
 from tests.small_repository import COST, PLAN, PROVENANCE, edit, make_record, make_repository, open_repository
@@ -81,7 +81,7 @@ def test_a_failure_is_seen_on_this_machine_only_and_until_the_code_changes(root:
     ("name", "device_class", "price"),
     [
         ("tiny-z2-s1", None, Price(4.0, "recorded", "cpu")),  # the same cell's other seed
-        ("tiny-z3-s0", None, Price(6.0, "recorded", "cpu")),  # 30 GFLOP at the recorded 5 GFLOP/s
+        ("tiny-z3-s0", None, Price(6.0, "extrapolated", "cpu")),  # 30 GFLOP at the 5 GFLOP/s of the other
         ("tiny-z3-s0", "cuda", Price(0.6, "guess", "cuda")),  # at the plan's 50 GFLOP/s
         ("tiny-z4-s0", None, Price(0.8, "guess", "cuda")),  # the device that it needs
     ],
@@ -91,6 +91,23 @@ def test_a_price_comes_from_like_records_or_is_a_guess(
 ) -> None:
     plan, ledger = open_repository(root)
     assert Prices(plan, ledger.load(plan)).of(plan.run(name), device_class) == price
+
+
+@pytest.mark.parametrize(
+    ("bases", "words"),
+    [
+        (["recorded", "recorded"], ""),
+        (["recorded", "extrapolated"], " (extrapolated)"),
+        (["extrapolated", "guess"], " (a guess)"),
+    ],
+)
+def test_a_price_is_told_with_its_weakest_basis(bases: list[Basis], words: str) -> None:
+    assert reservation(Price(1.0, basis, "cpu") for basis in bases) == words
+
+
+@pytest.mark.parametrize(("hours", "text"), [(277.3, "280"), (2.54, "2.5"), (0.521, "0.52"), (0, "0"), (1234, "1,200")])
+def test_a_price_has_two_digits(hours: float, text: str) -> None:
+    assert rough_hours(3600 * hours) == text
 
 
 def test_prices_are_of_the_device_class_with_most_recorded_work(root: Path) -> None:

@@ -133,7 +133,7 @@ def test_the_parameter_counts_are_checked_against_formula_and_quotation(complete
 
 
 def test_an_effect_is_the_step_from_the_level_before(complete: dict[str, Table]) -> None:
-    rows = [row for row in lines(complete["effects"]) if row[0] == "Patch size p (Kernel size k 9)"]
+    rows = [row for row in lines(complete["effects"]) if row[0] == "Patch size p, kernel size 9"]
     assert [row[1] for row in rows] == ["1", "2", "4", "8"]
     assert [row[2] for row in rows] == ["95.88 %", "95 %", "92.61 %", DASH]
     assert rows[0][4] == DASH
@@ -145,13 +145,49 @@ def test_settings_that_differ_from_the_original_are_marked(complete: dict[str, T
     assert rows["epochs"] == ["epochs", "200", "5", "5", "25", "25", "100", "100"]
     assert rows["train images"][4:6] == ["50000", "45000 (differs)"]
     assert rows["learning rate"][2:4] == ["0.001", "not recorded (differs)"]
+    assert " of the settings listed differ from the original's." in complete["hyperparameters"].title
 
 
 def test_verdicts_are_words_and_counted_in_the_title(complete: dict[str, Table]) -> None:
     table = complete["verdicts"]
     kernel = next(row for row in table.rows if row[0] == "kernel-size")
     assert kernel[5] is Outcome.REPRODUCED
-    assert "NOT COMPARABLE" in table.title and table.title.endswith("1 NOT TESTED.")
+    assert table.title.endswith("NOT COMPARABLE, 1 NOT TESTED; beyond the paper 1 shown.")
+
+
+def test_a_claim_beyond_the_paper_is_told_and_counted_in_other_words(complete: dict[str, Table]) -> None:
+    ours = next(row for row in complete["verdicts"].rows if row[0] == "kernel-size-p8")
+    assert ours[5] == "shown"
+    reasons = next(row for row in complete["reasons"].rows if row[0] == "kernel-size-p8")
+    assert "reduced protocol" not in str(reasons[2])
+
+
+def test_the_reasons_are_sentences_joined_once_and_end_with_what_other_margins_give(complete: dict[str, Table]) -> None:
+    assert [column.key for column in complete["reasons"].columns] == ["id", "verdict", "reasons"]
+    assert not any(".;" in str(row[2]) for row in complete["reasons"].rows)
+    kernel = next(str(row[2]) for row in complete["reasons"].rows if row[0] == "kernel-size")
+    assert kernel.endswith("; the same with half the margin or twice the margin")
+
+
+def test_each_rule_is_printed_once_with_the_claims_it_judges(complete: dict[str, Table]) -> None:
+    table = complete["rules"]
+    listed = [str(row[2]) for row in table.rows]
+    assert len(set(listed)) == len(listed)
+    claims = {str(row[2]): row[1] for row in table.rows if row[0] == "equality"}
+    assert "earlier-p1-k3, earlier-p2-k9, earlier-p1-k5, earlier-p1-k9, earlier-p4-k9" in claims.values()
+
+
+def test_the_runs_name_their_commit_and_whether_the_code_was_committed() -> None:
+    root = Path(__file__).resolve().parent.parent
+    facts = make_facts(root, runs=2)
+    (first, second) = facts.evidence.recorded()[:2]
+    first.__dict__["provenance"] = {**first.provenance, "commit": "47648" + "0" * 35, "dirty": True}
+    second.__dict__["provenance"] = {**second.provenance, "commit": None, "dirty": None}
+    table = build_table(read_tables(root)["runs"], facts)
+    assert [row[5] for row in table.rows[:3]] == ["4764800 (changed)", "unknown", DASH]
+    assert table.title == (
+        f"Every planned run. 2 measured, {len(table.rows) - 2} pending; 1 recorded from code that was not committed."
+    )
 
 
 def test_the_missing_are_listed_with_their_price() -> None:
@@ -159,7 +195,7 @@ def test_the_missing_are_listed_with_their_price() -> None:
     table = build_table(read_tables(root)["missing"], make_facts(root, runs=9))
     rows = {row[0]: row for row in lines(table)}
     assert "earlier-5" not in rows
-    assert rows["authors-25"][2:] == ["5 pending", "2.50 h"]
+    assert rows["authors-25"][2:] == ["5 pending", "2.5 h", "an assumed speed, a guess"]
 
 
 def test_nothing_is_missing_when_all_is_recorded(complete: dict[str, Table]) -> None:

@@ -1,6 +1,7 @@
 """Verdicts by a table of cases: clearly there, clearly not, straddling, one seed, none, other settings, wrong names."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,22 @@ def test_a_trend(evidence: Evidence, outcome: Outcome, reason: str) -> None:
     assert (verdict.outcome, verdict.reasons) == (outcome, (reason,))
 
 
+def test_a_trend_is_printed_between_the_levels_that_are_quoted_and_judged_over_all() -> None:
+    rows = {f"k{size}": replace(quoted(f"k{size}"), cell={"kernel_size": size}) for size in (3, 5, 9)}
+    one = claim(**{**vars(TREND), "quoted": ("k5", "k3")})
+    verdict = judge(Claims(0.05, 3, {"it": one}, {}, {}), sweep(LOW, HIGH, TOP), rows)["it"]
+    assert verdict.ours is not None and parts(verdict.ours).value == "+4.90"
+    assert verdict.rule.endswith(
+        "; reported and ours are the difference between kernel size 5 and 3, the end-to-end difference is between 7 and 3"
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        judge(Claims(0.05, 3, {"it": replace(one, quoted=("k9", "k3"))}, {}, {}), sweep(LOW, HIGH, TOP), rows)
+    assert str(caught.value) == (
+        "claims.yaml: claims.it.quoted: 'k9' is for kernel size 9, which is no level of group 'sweep'; its levels are "
+        "3, 5, 7: quote an effect between two"
+    )
+
+
 def test_a_falling_trend_is_judged_in_its_own_order() -> None:
     falling = claim(ClaimKind.TREND, along="kernel_size", order="decreasing", margin=0.005, family="effects")
     verdict = judged(sweep(TOP, HIGH, LOW), falling)
@@ -164,14 +181,25 @@ def test_a_falling_trend_is_judged_in_its_own_order() -> None:
         (
             (0.750, 0.752, 0.751),
             Outcome.NOT_REPRODUCED,
-            "the interval of the difference lies wholly outside ± 1.00 pp",
+            (
+                "the interval of the difference lies wholly outside ± 1.00 pp, and the quoted value lies outside the "
+                "95 % prediction interval for one more run"
+            ),
+        ),
+        (
+            (0.738, 0.750, 0.762),
+            Outcome.INCONCLUSIVE,
+            (
+                "the interval of the difference lies wholly outside ± 1.00 pp, but the quoted value lies inside the "
+                "95 % prediction interval for one more run"
+            ),
         ),
         (
             (0.70, 0.72, 0.74),
             Outcome.INCONCLUSIVE,
             (
-                "the runs do not settle it (p = 0.500); the quoted value lies inside the 95 % prediction interval of one "
-                "run"
+                "the runs do not settle it (p = 0.500); the quoted value lies inside the 95 % prediction interval for "
+                "one more run"
             ),
         ),
         (
@@ -180,7 +208,7 @@ def test_a_falling_trend_is_judged_in_its_own_order() -> None:
             "too few runs: e5-p8-k3 has 1 of 3 runs; a single run shows no more than its own accuracy",
         ),
     ],
-    ids=["within", "outside", "straddling", "one seed"],
+    ids=["within", "outside", "outside but as one more run might be", "straddling", "one seed"],
 )
 def test_an_equality(accuracies: Sequence[float], outcome: Outcome, reason: str) -> None:
     verdict = judged(sweep(accuracies), EQUALITY)
@@ -234,7 +262,7 @@ def test_a_count_of_models_that_are_recorded_in_part_is_partial() -> None:
 def test_without_a_run_a_claim_is_not_tested(one: Claim) -> None:
     planned = [waiting(make_run(seed, kernel_size=kernel)) for kernel in (3, 5) for seed in range(3)]
     verdict = judged(make_evidence(*planned), one)
-    runs, hours = (6, "3.00") if one is DIRECTION else (3, "1.50")
+    runs, hours = (6, "3") if one is DIRECTION else (3, "1.5")
     assert verdict.outcome is Outcome.NOT_TESTED
     assert verdict.reasons == (f"{runs} runs to come, about {hours} h (a guess)",)
     assert not verdict.is_tested and not verdict.is_decided
@@ -300,8 +328,6 @@ def test_a_cell_whose_runs_differ_in_a_setting_is_not_comparable() -> None:
 
 
 def _as_seed(status: Any, seed: int) -> Any:
-    from dataclasses import replace
-
     run = make_run(seed)
     return replace(status, run=run, record=replace(status.record, run=run.name, parameters=run.parameters))
 
