@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _SHOWN_LINES = 8  # Of a traceback: the last lines name the error and its place.
+# Python 3.11 counts the depth of all threads' syntax trees in one place: two at once can end in a SystemError.
+_PARSING = threading.Lock()
 _START_SECONDS = 120  # A kernel on a busy machine may take this long to answer.
 
 
@@ -64,10 +67,12 @@ def execute(
     """
     _require_tools()
     notebook = root / "experiments" / run.notebook
-    parameters = resolve_parameters(notebook_parameters(notebook), run.parameters, run.notebook, run.name)
+    with _PARSING:
+        parameters = resolve_parameters(notebook_parameters(notebook), run.parameters, run.notebook, run.name)
     # The kernel imports the modules at its start, so the key and the commit of now are the run's, even if a file is
     # edited while it trains.
-    today = fingerprint(run, root)
+    with _PARSING:
+        today = fingerprint(run, root)
     commit, dirty = provenance.read_commit(root)
     workspace = Workspace(cache or root / ".cache", run.name, today.key)
     environment = _list_variables(workspace, threads, executor)
