@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
-
 from experiments.spec import ConfigurationError
+from experiments.strict_yaml import read_yaml
 
 VERSION = 1
 DEVICE_CLASSES = ("cpu", "cuda")
@@ -48,7 +47,7 @@ def read_plan_file(path: Path) -> dict[str, Any]:
     Raises:
         ConfigurationError: with file, section and field.
     """
-    content, place = _load_yaml(path), path.name
+    content, place = read_yaml(path), path.name
     _check_fields(content, _TOP, place, required=("version", "name", "work", "speed", "groups"))
     if content["version"] != VERSION:
         refuse(place, "version", content["version"], f"{VERSION}")
@@ -168,34 +167,3 @@ def _spread_grid(grid: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
         if not isinstance(values, list) or not values:
             refuse(place, name, values, "a list of values")
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """YAML without objects, in which a key may not stand twice."""
-
-
-def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    mapping: dict[Any, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in mapping:
-            line = key_node.start_mark.line + 1
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice, again in line {line}")
-        mapping[key] = loader.construct_object(value_node, deep=True)
-    return mapping
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
-
-
-def _load_yaml(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            content = yaml.load(file, Loader=_Loader)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: the plan cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path.name}: this is no YAML: {error}") from error
-    if not isinstance(content, dict):
-        refuse(path.name, "file", content, "a mapping")
-    return content

@@ -70,12 +70,6 @@ def checkpoint_path() -> Path | None:
     return Path(value) if value else None
 
 
-def data_root() -> Path | None:
-    """The folder of the data sets, from the environment variable REPRODUCTION_DATA; None: the data module decides."""
-    value = os.environ.get(DATA_VARIABLE)
-    return Path(value).expanduser() if value else None
-
-
 def report_progress(text: str, fraction: float) -> None:
     """Tells `build.py run` how far the run is (fraction in 0..1); does nothing when a person runs the notebook."""
     value = os.environ.get(PROGRESS_VARIABLE)

@@ -10,7 +10,8 @@ from typing import Any
 
 from experiments import arithmetic
 from experiments.spec import FrozenMapping
-from report.fields import check_names, line, lines, mapping, read_yaml, refuse
+from experiments.strict_yaml import read_yaml
+from report.fields import check_names, line, lines, mapping, refuse
 
 OURS = "ours"  # the certainty of a claim that no original makes
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.status import RunStatus, statuses
+from experiments.strict_yaml import read_yaml
 from report import result_tables, run_tables
 from report.claims import Claim
 from report.evidence import Evidence
 from report.facts import Facts, gather
-from report.fields import check_names, line, mapping, read_yaml, refuse
+from report.fields import check_names, line, mapping, refuse
 from report.quantities import Quantity, Registry
 from report.result_tables import Declaration
 from report.tables import Table

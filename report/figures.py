@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from experiments.strict_yaml import read_yaml
 from report.evidence import ACCURACY, CellEvidence, Evidence, price_text, varying_parameters
-from report.fields import check_names, line, mapping, read_yaml, refuse
+from report.fields import check_names, line, mapping, refuse
 from report.original import EARLIER, PAPER, Quoted
 from report.quantities import Kind, spell
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.spec import ConfigurationError
-from report.fields import read_text, read_yaml
+from experiments.strict_yaml import read_text, read_yaml
 from report.findings import Finding
 from report.front import flat
 from report.typed import typed_results

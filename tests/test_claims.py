@@ -112,7 +112,7 @@ def test_an_unknown_field_of_a_claim_is_refused_with_the_known_ones(tmp_path: Pa
 
 def test_a_claim_given_twice_is_refused(tmp_path: Path) -> None:
     message = refusal_of_claims(tmp_path, CLAIMS + CLAIMS[CLAIMS.index("  kernel:") :])
-    assert "the name 'kernel' stands twice" in message
+    assert "the key 'kernel' stands twice" in message
 
 
 def test_a_formula_with_an_unknown_name_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy
 import pytest
 
 from experiments import provenance, recording
-from experiments.recording import checkpoint_path, data_root, record, report_progress
+from experiments.recording import checkpoint_path, record, report_progress
 from experiments.spec import MIME, ConfigurationError
 
 
@@ -95,21 +95,19 @@ def test_outside_jupyter_the_table_is_printed(capsys: pytest.CaptureFixture[str]
 
 
 def test_by_hand_there_is_no_checkpoint_and_no_progress_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (recording.CHECKPOINT_VARIABLE, recording.PROGRESS_VARIABLE, recording.DATA_VARIABLE):
+    for name in (recording.CHECKPOINT_VARIABLE, recording.PROGRESS_VARIABLE):
         monkeypatch.delenv(name, raising=False)
-    assert (checkpoint_path(), data_root()) == (None, None)
+    assert checkpoint_path() is None
     report_progress("half", 0.5)
 
 
-def test_a_run_knows_its_checkpoint_its_data_and_where_to_tell_its_progress(
+def test_a_run_knows_its_checkpoint_and_where_to_tell_its_progress(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(recording.CHECKPOINT_VARIABLE, str(tmp_path / "c.pt"))
-    monkeypatch.setenv(recording.DATA_VARIABLE, "~/data")
     monkeypatch.setenv(recording.PROGRESS_VARIABLE, str(tmp_path / "p.json"))
     report_progress("nearly", 1.5)
     assert checkpoint_path() == tmp_path / "c.pt"
-    assert data_root() == Path.home() / "data"
     assert json.loads((tmp_path / "p.json").read_text()) == {"text": "nearly", "fraction": 1.0}
 
 
