@@ -1,8 +1,9 @@
 """Batched augmentation on the device that holds the images; each image is changed in its own random way.
 
-The order is that of the authors' train.py: resized crop, flip, RandAugment, colour jitter, normalise, erase. Drawing
-and applying are apart: ``draw`` decides on the CPU, from a generator and nothing else, so that a seed gives the same
-augmentation on every device; ``apply`` is a pure function of images and decisions.
+The order is that of the authors' train.py: resized crop, flip, RandAugment, colour jitter, normalise, erase; mixing, as
+in timm's train.py, comes between bytes and numbers, before normalising. Drawing and applying are apart: ``draw``
+decides on the CPU, from a generator and nothing else, so that a seed gives the same augmentation on every device;
+``apply`` is a pure function of images and decisions, and never makes the CPU wait for a GPU.
 """
 
 import math
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from convmixer import timm_randaugment
+from convmixer.erasing import Noise, draw_noise, draw_rectangles, erase, fill_with_noise
+from convmixer.mixing import Mixture, mix_images
 from convmixer.randaugment import (
     OPERATIONS,
     adjust_brightness,
@@ -18,14 +22,11 @@ from convmixer.randaugment import (
     adjust_contrast,
     rand_augment,
 )
-from convmixer.recipe import Recipe
+from convmixer.resample import resize_crops
+from convmixer.settings import Recipe
+from convmixer.transfer import change_members, constant, members_of, send
 
-# Defaults of torchvision.transforms.RandomErasing: share of the area, aspect ratio, and attempts to find a rectangle.
-ERASED_SHARE = (0.02, 0.33)
-ERASED_RATIO = (0.3, 3.3)
-ERASING_ATTEMPTS = 10
-
-_WEIGHT_BITS = 22  # of the fixed-point weights in PIL's Resample.c: 32 less 8 for the pixel and 2 to spare
+CROP_ATTEMPTS = 10  # to find a crop that fits, in torchvision and in timm
 
 _JITTERS = (adjust_brightness, adjust_contrast, adjust_color)
 
@@ -34,81 +35,98 @@ _JITTERS = (adjust_brightness, adjust_contrast, adjust_color)
 class Choices:
     """What happens to each of n images; ``None`` where a recipe has no such step. All tensors lie on the CPU."""
 
-    crops: Tensor | None  # (n, 3) int64: top, left, side
+    crops: Tensor | None  # (n, 4) int64: top, left, height, width
+    cubic_crops: Tensor | None  # (n,) bool: bicubic instead of bilinear
     flips: Tensor | None  # (n,) bool
     operations: tuple[tuple[Tensor, Tensor], ...]  # a pair for each RandAugment step: operations (n,), signs (n,)
     magnitude_bin: int
+    timm_steps: tuple[timm_randaugment.Step, ...]  # timm's RandAugment in place of torchvision's
     jitter_order: Tensor | None  # (n, 3): which of brightness, contrast, colour comes first, second, third
     jitter_factors: Tensor | None  # (n, 3) float64: the factors of brightness, contrast, colour
     erased: Tensor | None  # (n, 4) int64: top, bottom, left, right, the latter of each pair outside; all 0 for none
+    noise: Noise | None  # what fills the erased rectangles; zeros if None
 
 
 def augment(
-    images: Tensor, recipe: Recipe, generator: torch.Generator, mean: tuple[float, ...], std: tuple[float, ...]
+    images: Tensor,
+    recipe: Recipe,
+    generator: torch.Generator,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    mixture: Mixture | None = None,
 ) -> Tensor:
-    """Augment and normalise a uint8 batch (n, c, h, w); returns float32 on the same device."""
-    return apply(images, draw(recipe, len(images), (images.shape[2], images.shape[3]), generator), mean, std)
+    """Augment, mix and normalise a uint8 batch (n, c, h, w); returns float32 on the same device."""
+    count, channels, height, width = images.shape
+    return apply(images, draw(recipe, count, (height, width), generator, channels), mean, std, mixture)
 
 
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """uint8 (n, c, h, w) -> float32 as torchvision's ToTensor and Normalize give it."""
-    mean_, std_ = (torch.tensor(values, device=images.device).view(1, -1, 1, 1) for values in (mean, std))
+    mean_, std_ = constant(tuple(mean), images.device), constant(tuple(std), images.device)
     return images.float().div_(255).sub_(mean_).div_(std_)
 
 
-def apply(images: Tensor, choices: Choices, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Carry ``choices`` out on uint8 images (n, c, h, w) and normalise them; returns float32 on the same device."""
-    device = images.device
+def apply(
+    images: Tensor,
+    choices: Choices,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    mixture: Mixture | None = None,
+) -> Tensor:
+    """Carry ``choices`` out on uint8 images (n, c, h, w), mix and normalise them; float32 on the same device."""
     if choices.crops is not None:
-        images = resize_crops(images, choices.crops.to(device))
+        images = _crop(images, choices.crops, choices.cubic_crops)
     if choices.flips is not None:
-        images = torch.where(choices.flips.to(device).view(-1, 1, 1, 1), images.flip(3), images)
+        images = torch.where(send(choices.flips, images.device).view(-1, 1, 1, 1), images.flip(3), images)
     for operations, signs in choices.operations:
         images = rand_augment(images, operations, signs, choices.magnitude_bin)
+    fill = tuple(float(min(255, round(255 * value))) for value in mean)  # timm's choice for what comes in from outside
+    for step in choices.timm_steps:
+        images = timm_randaugment.rand_augment(images, step, fill)
     if choices.jitter_order is not None and choices.jitter_factors is not None:
         images = jitter_colors(images, choices.jitter_order, choices.jitter_factors)
-    result = normalise(images, mean, std)
-    return result if choices.erased is None else erase(result, choices.erased.to(device))
+    result = normalise(images if mixture is None else mix_images(images, mixture), mean, std)
+    if choices.noise is not None:
+        return fill_with_noise(result, choices.noise)
+    return result if choices.erased is None else erase(result, choices.erased)
 
 
-def draw(recipe: Recipe, count: int, image_size: tuple[int, int], generator: torch.Generator) -> Choices:
-    """Decide for ``count`` images of (height, width), with torchvision's distributions, from a generator on the CPU."""
-    jitter = recipe.color_jitter
+def draw(
+    recipe: Recipe, count: int, image_size: tuple[int, int], generator: torch.Generator, channels: int = 3
+) -> Choices:
+    """Decide for ``count`` images of (height, width), with the distributions of the recipe's libraries, on the CPU."""
+    jitter, steps, by_timm = recipe.color_jitter, range(recipe.randaugment_ops), recipe.randaugment_kind == "timm"
+    crops, cubic_crops = _draw_crops(recipe, count, image_size, generator)
+    flips = _uniform(generator, count) < recipe.flip_probability if recipe.flip_probability else None
+    operations = () if by_timm else tuple(_draw_operations(count, generator) for _ in steps)
+    timm_steps = tuple(_draw_timm_step(recipe, count, generator) for _ in steps) if by_timm else ()
+    order = _uniform(generator, count, 3).argsort(1) if jitter else None
+    factors = 1 - jitter + 2 * jitter * _uniform(generator, count, 3) if jitter else None
+    erased, noise = _draw_erased(recipe, count, image_size, channels, generator)
     return Choices(
-        crops=_draw_crops(recipe.crop_scale, count, image_size, generator) if recipe.crop_scale < 1 else None,
-        flips=_uniform(generator, count) < recipe.flip_probability if recipe.flip_probability else None,
-        operations=tuple(_draw_operations(count, generator) for _ in range(recipe.randaugment_ops)),
-        magnitude_bin=recipe.randaugment_magnitude,
-        jitter_order=_uniform(generator, count, 3).argsort(1) if jitter else None,
-        jitter_factors=1 - jitter + 2 * jitter * _uniform(generator, count, 3) if jitter else None,
-        erased=_draw_erased(recipe.erasing_probability, count, image_size, generator)
-        if recipe.erasing_probability
-        else None,
+        crops=crops,
+        cubic_crops=cubic_crops,
+        flips=flips,
+        operations=operations,
+        magnitude_bin=0 if by_timm else int(recipe.randaugment_magnitude),
+        timm_steps=timm_steps,
+        jitter_order=order,
+        jitter_factors=factors,
+        erased=erased,
+        noise=noise,
     )
 
 
-def resize_crops(images: Tensor, crops: Tensor) -> Tensor:
-    """Cut the square ``crops`` (n, 3: top, left, side) out of uint8 images and stretch each to the full size, bilinear.
-
-    As PIL does it (Resample.c): first along rows, then along columns, each time rounded to whole numbers.
-    """
-    top, left, side = crops.unbind(1)
-    return _stretch(_stretch(images, 3, left, side), 2, top, side)
-
-
-def _stretch(images: Tensor, axis: int, start: Tensor, length: Tensor) -> Tensor:
-    """Linear interpolation along ``axis`` of the part that begins at ``start`` (n,) and is ``length`` (n,) long."""
-    size = images.shape[axis]
-    place = (torch.arange(size, device=images.device).double() + 0.5) * (length[:, None] / size) - 0.5
-    place = place.clamp(min=0)  # (n, size), counted from the start of the part
-    before = place.long()
-    after = torch.minimum(before + 1, length[:, None] - 1)
-    shape = (-1, 1, size, 1) if axis == 2 else (-1, 1, 1, size)
-    result = torch.full_like(images, 1 << (_WEIGHT_BITS - 1), dtype=torch.int32)  # a half, to round
-    for index, weight in ((before, 1 - (place - before)), (after, place - before)):
-        taken = images.gather(axis, (start[:, None] + index).view(shape).expand_as(images))
-        result += taken * (weight * (1 << _WEIGHT_BITS) + 0.5).int().view(shape)
-    return (result >> _WEIGHT_BITS).to(torch.uint8)
+def _crop(images: Tensor, crops: Tensor, cubic: Tensor | None) -> Tensor:
+    """Each crop stretched to the full size, bicubic where ``cubic`` (n,) is true."""
+    if cubic is None:
+        return resize_crops(images, crops)
+    result = images.clone()
+    for is_cubic in (False, True):
+        members = members_of(cubic == is_cubic)
+        theirs = crops[members]
+        change_members(result, members, lambda some, t=theirs, c=is_cubic: resize_crops(some, t, cubic=c))
+    return result
 
 
 def jitter_colors(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
@@ -116,22 +134,11 @@ def jitter_colors(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
     for turn in order.unbind(1):
         result = images.clone()
         for number, adjust in enumerate(_JITTERS):
-            members = (turn == number).nonzero().squeeze(1)
-            theirs = factors[members, number].to(images.device)
-            members = members.to(images.device)
-            result[members] = adjust(images[members], theirs)
+            members = members_of(turn == number)
+            theirs = send(factors[members, number], images.device)
+            change_members(result, members, lambda some, a=adjust, t=theirs: a(some, t))
         images = result
     return images
-
-
-def erase(images: Tensor, rectangles: Tensor) -> Tensor:
-    """Set the ``rectangles`` (n, 4: top, bottom, left, right) of normalised images to 0, torchvision's default."""
-    rows = torch.arange(images.shape[2], device=images.device)
-    columns = torch.arange(images.shape[3], device=images.device)
-    top, bottom, left, right = (edge[:, None] for edge in rectangles.unbind(1))
-    inside_rows = (rows >= top) & (rows < bottom)  # (n, height)
-    inside_columns = (columns >= left) & (columns < right)  # (n, width)
-    return images.masked_fill((inside_rows[:, :, None] & inside_columns[:, None, :])[:, None], 0)
 
 
 def _uniform(generator: torch.Generator, *shape: int) -> Tensor:
@@ -143,12 +150,48 @@ def _draw_start(room: Tensor, generator: torch.Generator) -> Tensor:
     return (_uniform(generator, len(room)) * (room + 1)).long()
 
 
-def _draw_crops(least: float, count: int, image_size: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """torchvision's RandomResizedCrop.get_params for ratio 1: the area is uniform, the place too. (count, 3)."""
+def _draw_crops(
+    recipe: Recipe, count: int, image_size: tuple[int, int], generator: torch.Generator
+) -> tuple[Tensor | None, Tensor | None]:
+    """Crops (count, 4), and which are bicubic (count,) where the recipe lets chance decide."""
+    if recipe.crop_scale == 1:
+        return None, None
+    squares = recipe.crop_ratio == 1
+    height, width = (_draw_squares if squares else _draw_rectangles)(recipe, count, image_size, generator)
+    top, left = (_draw_start(size - part, generator) for size, part in zip(image_size, (height, width), strict=True))
+    cubic = _uniform(generator, count) < 0.5 if recipe.crop_interpolation == "random" else None
+    return torch.stack([top, left, height, width], 1), cubic
+
+
+def _draw_squares(
+    recipe: Recipe, count: int, image_size: tuple[int, int], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Height and width as RandomResizedCrop.get_params draws them for ratio 1: the area is uniform."""
     height, width = image_size
-    share = least + (1 - least) * _uniform(generator, count)
+    share = recipe.crop_scale + (1 - recipe.crop_scale) * _uniform(generator, count)
     side = (height * width * share).sqrt().round().long().clamp(1, min(height, width))
-    return torch.stack([_draw_start(height - side, generator), _draw_start(width - side, generator), side], 1)
+    return side, side
+
+
+def _draw_rectangles(
+    recipe: Recipe, count: int, image_size: tuple[int, int], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Height and width of the first of ten random rectangles that fits, else of the whole image.
+
+    As get_params of RandomResizedCrop and of timm's RandomResizedCropAndInterpolation, for square images.
+    """
+    height, width = image_size
+    shape = (count, CROP_ATTEMPTS)
+    area = height * width * (recipe.crop_scale + (1 - recipe.crop_scale) * _uniform(generator, *shape))
+    ratio = (math.log(recipe.crop_ratio) * (2 * _uniform(generator, *shape) - 1)).exp()
+    wide, tall = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
+    fits = (tall <= height) & (wide <= width) & (tall > 0) & (wide > 0)
+    first = fits.int().argmax(1, keepdim=True)
+    found = fits.any(1)
+    return (
+        torch.where(found, tall.gather(1, first)[:, 0], height),
+        torch.where(found, wide.gather(1, first)[:, 0], width),
+    )
 
 
 def _draw_operations(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -157,17 +200,21 @@ def _draw_operations(count: int, generator: torch.Generator) -> tuple[Tensor, Te
     return operations, signs
 
 
-def _draw_erased(probability: float, count: int, image_size: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """torchvision's RandomErasing.get_params: the first of ten random rectangles that is smaller than the image."""
-    height, width = image_size
-    shape = (count, ERASING_ATTEMPTS)
-    area = height * width * (ERASED_SHARE[0] + (ERASED_SHARE[1] - ERASED_SHARE[0]) * _uniform(generator, *shape))
-    low, high = (math.log(ratio) for ratio in ERASED_RATIO)
-    ratio = (low + (high - low) * _uniform(generator, *shape)).exp()
-    tall, wide = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
-    fits = (tall < height) & (wide < width)
-    first = fits.int().argmax(1, keepdim=True)
-    tall, wide = tall.gather(1, first)[:, 0], wide.gather(1, first)[:, 0]
-    top, left = _draw_start(height - tall, generator), _draw_start(width - wide, generator)
-    happens = (_uniform(generator, count) < probability) & fits.any(1)
-    return torch.stack([top, top + tall, left, left + wide], 1) * happens[:, None]
+def _draw_timm_step(recipe: Recipe, count: int, generator: torch.Generator) -> timm_randaugment.Step:
+    return timm_randaugment.draw_step(
+        count,
+        recipe.randaugment_probability,
+        recipe.randaugment_magnitude,
+        recipe.randaugment_deviation,
+        generator,
+    )
+
+
+def _draw_erased(
+    recipe: Recipe, count: int, image_size: tuple[int, int], channels: int, generator: torch.Generator
+) -> tuple[Tensor | None, Noise | None]:
+    if not recipe.erasing_probability:
+        return None, None
+    rectangles = draw_rectangles(recipe.erasing_probability, recipe.erasing_fill, count, image_size, generator)
+    with_noise = recipe.erasing_fill == "noise"
+    return rectangles, draw_noise(rectangles, channels, image_size, generator) if with_noise else None

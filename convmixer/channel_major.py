@@ -1,47 +1,38 @@
-"""The same ConvMixer computed channel-major, which is up to 3.7 times faster on a CPU with a small grid of patches.
+"""The same ConvMixer laid out so that nearly everything is a matrix product: the fastest way on a CPU in pure torch.
 
-A whole batch is laid out as one tall image (1, width, batch, positions). Then a pointwise convolution is a single
-matrix product, batch normalisation reads memory in order, and the depthwise convolution, whose kernel covers most of a
-small grid anyway, is for each channel a product with its Toeplitz matrix (positions, positions). No weight is copied
-and no approximation made: the modules of the model are called on another layout of the same numbers.
+A whole batch is (width, batch, positions). Then a pointwise convolution is a single product, batch normalisation reads
+memory in order, and the depthwise convolution is, for each channel, a product with a band of its Toeplitz matrix: more
+multiplications than the direct way, at many times the speed, because its kernel covers much of a small grid anyway. No
+approximation is made: the modules of the model are called on another layout of the same numbers.
 """
 
-from collections.abc import Callable
-from functools import lru_cache, partial
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from convmixer import ConvMixerError
 from convmixer.model import ConvMixer
 
-ForwardPath = Literal["plain", "channel-major"]
-
-# Multiplications of the product over those of the direct convolution, grid**2 / kernel**2, up to which the product is
-# taken: it runs at many times the speed. Training ConvMixer-256/8 in fp32 on two cores of an AMD EPYC (Zen 3), images
-# a second by product / directly: patch 4 kernel 9 (0.8) 294 / 79, kernel 7 (1.3) 313 / 235, kernel 5 (2.6) 331 / 262;
-# patch 2 kernel 9 (3.2) 31 / 47. The machine was shared: best of a few steps, and still a quarter up or down.
-LARGEST_RATIO_OF_WORK = 3.0
+# A product has the outputs of so many places of the grid, in whole rows of it: few enough to multiply by few zeros, enough
+# for the matrix library to reach its speed.
+OUTPUTS_AT_A_TIME = 64
 
 
-def choose_path(model: nn.Module, image_size: int, device: torch.device | str) -> ForwardPath:
-    """Which forward pass is the faster: "channel-major" for a ConvMixer on a CPU with few patches, else "plain".
+@dataclass(frozen=True)
+class _Band:
+    """Which positions go in and come out, and which rows and columns of the matrix join them."""
 
-    The product costs ``grid**2`` multiplications a position where the direct convolution costs ``kernel_size**2``.
-    """
-    if not isinstance(model, ConvMixer) or torch.device(device).type != "cpu":
-        return "plain"
-    grid = image_size // model.patch_size
-    return "channel-major" if grid**2 <= LARGEST_RATIO_OF_WORK * model.kernel_size**2 else "plain"
-
-
-def choose_forward(model: nn.Module, image_size: int, device: torch.device | str) -> Callable[[Tensor], Tensor]:
-    """The forward pass that ``choose_path`` names, as a function of normalised images alone."""
-    if isinstance(model, ConvMixer) and choose_path(model, image_size, device) == "channel-major":
-        return partial(forward_channel_major, model)
-    return model
+    inputs: slice
+    outputs: slice
+    rows: slice
+    columns: slice
 
 
 def forward_channel_major(model: ConvMixer, images: Tensor) -> Tensor:
@@ -53,38 +44,90 @@ def forward_channel_major(model: ConvMixer, images: Tensor) -> Tensor:
         raise ConvMixerError(f"forward_channel_major: images of shape {tuple(images.shape)}; expected square ones")
     grid = images.shape[2] // model.patch_size
     patchify, activate, normalise = model.stem
-    x = normalise(activate(_embed_patches(patchify, images)))  # (1, width, batch, grid * grid)
-    for residual, pointwise, activate, normalise in model.blocks:
-        depthwise, activate_spatial, normalise_spatial = residual.fn
-        x = x + normalise_spatial(activate_spatial(_convolve_by_product(depthwise, x, grid)))
-        x = normalise(activate(pointwise(x)))
-    return model.head(x[0].mean(2).T)
-
-
-def _embed_patches(patchify: nn.Conv2d, images: Tensor) -> Tensor:
-    """The stem's strided convolution: (batch, c, size, size) -> (1, width, batch, positions)."""
     patches = F.unfold(images, patchify.kernel_size, stride=patchify.stride)  # (batch, c * p * p, positions)
-    weight = patchify.weight.flatten(1)[:, :, None, None]  # (width, c * p * p, 1, 1)
-    return F.conv2d(patches.transpose(0, 1)[None], weight, patchify.bias)
+    x = _normalise(normalise, activate(_mix_channels(patchify, patches.transpose(0, 1))))  # (width, batch, positions)
+    for residual, pointwise, activate, normalise in model.blocks:
+        depthwise, activate_places, normalise_places = residual.fn
+        x = x + _normalise(normalise_places, activate_places(_convolve_by_product(depthwise, x, grid)))
+        x = _normalise(normalise, activate(_mix_channels(pointwise, x)))
+    return model.head(x.mean(2).T)
+
+
+def _mix_channels(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    """(inner, batch, positions) -> (width, batch, positions): one matrix product."""
+    product = convolution.weight.flatten(1) @ x.flatten(1)
+    return (product + convolution.bias[:, None]).view(-1, *x.shape[1:])
+
+
+def _normalise(layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    return layer(x[None])[0]
 
 
 def _convolve_by_product(depthwise: nn.Conv2d, x: Tensor, grid: int) -> Tensor:
-    """The depthwise convolution of (1, width, batch, positions) as one product with a matrix for each channel."""
-    width, kernel_size = depthwise.out_channels, depthwise.kernel_size[0]
+    """The depthwise convolution of (width, batch, positions) as products with matrices of taps."""
+    kernel_size = depthwise.kernel_size[0]
+    rows = min(grid, -(-OUTPUTS_AT_A_TIME // grid))
     taps = F.pad(depthwise.weight.flatten(1), (0, 1))  # (width, k * k + 1), the last tap is zero
-    matrix = taps.index_select(1, _taps_of_pairs(grid, kernel_size)).view(width, grid**2, grid**2)
-    return torch.baddbmm(depthwise.bias.view(width, 1, 1), x[0], matrix)[None]
+    matrix = taps.index_select(1, _taps_of_pairs(grid, kernel_size, rows)).view(len(taps), -1, rows * grid)
+    return _BandedProduct.apply(x, matrix, depthwise.bias, _bands(grid, kernel_size, rows))
+
+
+class _BandedProduct(Function):
+    """For each channel, some rows of the grid at a time: the rows that the kernel reaches, times a matrix.
+
+    All share the matrix (width, inputs, outputs), of which less is used at the borders. Written out because autograd
+    would fill a whole gradient with zeros for each slice.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, matrix: Tensor, bias: Tensor, bands: Sequence[_Band]) -> Tensor:
+        ctx.save_for_backward(x, matrix)
+        ctx.bands = bands
+        parts = [
+            torch.baddbmm(bias[:, None, None], x[:, :, band.inputs], matrix[:, band.rows, band.columns])
+            for band in bands
+        ]
+        return torch.cat(parts, dim=2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        x, matrix = ctx.saved_tensors
+        dx, matrix_gradient = torch.zeros_like(x), torch.zeros_like(matrix)
+        for band in ctx.bands:
+            some, used = dy[:, :, band.outputs], (slice(None), band.rows, band.columns)
+            dx[:, :, band.inputs].baddbmm_(some, matrix[used].mT)
+            matrix_gradient[used].baddbmm_(x[:, :, band.inputs].mT, some)
+        return dx, matrix_gradient, dy.sum((1, 2)), None
 
 
 @lru_cache(maxsize=16)
-def _taps_of_pairs(grid: int, kernel_size: int) -> Tensor:
-    """For each pair (input position, output position) the tap that joins them, ``kernel_size**2`` where none does.
+def _bands(grid: int, kernel_size: int, rows: int) -> tuple[_Band, ...]:
+    """The parts of a product: ``rows`` rows of the grid each, the last perhaps fewer."""
+    before, bands = (kernel_size - 1) // 2, []
+    for top in range(0, grid, rows):
+        bottom, begin = min(top + rows, grid), top - before  # begin: the row of the grid that the matrix begins with
+        first, last = max(begin, 0), min(bottom + kernel_size - 1 - before, grid)
+        bands.append(
+            _Band(
+                inputs=slice(first * grid, last * grid),
+                outputs=slice(top * grid, bottom * grid),
+                rows=slice((first - begin) * grid, (last - begin) * grid),
+                columns=slice(0, (bottom - top) * grid),
+            )
+        )
+    return tuple(bands)
 
-    Returns (grid**4,) int64. "same" padding puts tap 0 at ``(kernel_size - 1) // 2`` before the output position.
+
+@lru_cache(maxsize=16)
+def _taps_of_pairs(grid: int, kernel_size: int, rows: int) -> Tensor:
+    """For each pair (input, output) the tap that joins them, ``kernel_size**2`` where none does.
+
+    The outputs are ``rows`` rows of the grid, the inputs the ``rows + kernel_size - 1`` that they reach. "same" padding
+    puts tap 0 at ``(kernel_size - 1) // 2`` before the output position. Returns int64, (inputs * outputs,).
     """
-    positions = torch.arange(grid)
-    tap = positions[:, None] - positions[None, :] + (kernel_size - 1) // 2  # (input, output) along one axis
-    reached = (tap >= 0) & (tap < kernel_size)
-    rows, columns = tap[:, None, :, None], tap[None, :, None, :]
-    both = reached[:, None, :, None] & reached[None, :, None, :]
-    return torch.where(both, rows * kernel_size + columns, kernel_size**2).flatten()
+    row = torch.arange(rows + kernel_size - 1)[:, None] - torch.arange(rows)[None, :]  # (input, output)
+    column = torch.arange(grid)[:, None] - torch.arange(grid)[None, :] + (kernel_size - 1) // 2
+    reached = [(tap >= 0) & (tap < kernel_size) for tap in (row, column)]
+    both = reached[0][:, None, :, None] & reached[1][None, :, None, :]
+    return torch.where(both, row[:, None, :, None] * kernel_size + column[None, :, None, :], kernel_size**2).flatten()

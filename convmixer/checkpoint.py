@@ -5,16 +5,36 @@ import io
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from convmixer import ConvMixerError
+from convmixer.data import Dataset
+from convmixer.model import count_parameters
+from convmixer.recipe import Recipe
 
 # What a training is; a checkpoint of another identity is refused.
 Identity = Mapping[str, str | int | float | bool | None]
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def describe_training(
+    model: nn.Module, data: Dataset, recipe: Recipe, **circumstances: str | float | bool | None
+) -> Identity:
+    """The identity of a training: its model, its images, every value of its recipe, and ``circumstances`` by name."""
+    structure = hashlib.sha256(str(model).encode()).hexdigest()[:16]
+    return {
+        "model": f"{type(model).__name__}, {count_parameters(model)} parameters, structure {structure}",
+        "data": f"{data.name}, sha256 {data.checksum}",
+        "train images": len(data.train_labels),
+        **{f"recipe.{field}": value for field, value in asdict(recipe).items()},
+        **circumstances,
+        "torch": str(torch.__version__),
+    }
 
 
 def save_checkpoint(path: Path, identity: Identity, state: dict[str, object]) -> None:

@@ -4,8 +4,10 @@ CIFAR-10's files are compared with their published md5 before they are read, and
 sha256 pinned here, so that a result belongs to known bytes.
 """
 
+import contextlib
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,13 +159,31 @@ def _read_cifar10(root: Path, download: bool) -> Arrays:
     from torchvision.datasets import CIFAR10  # costs a second, which the digits need not pay
 
     files = DATASETS["cifar10"].files
-    if download and not any((root / path).exists() for path, _ in files):
-        _download_cifar10(root)
+    if download and not all((root / path).exists() for path, _ in files):
+        with _one_at_a_time(root):  # Files that are not there may be on their way by another process.
+            if not any((root / path).exists() for path, _ in files):
+                _download_cifar10(root)
     for path, md5 in files:
         _refuse_damaged(root / path, md5, root)
     parts = [CIFAR10(root, train=is_train) for is_train in (True, False)]
     train, test = ((part.data.transpose(0, 3, 1, 2), np.array(part.targets, np.int64)) for part in parts)
     return np.ascontiguousarray(train[0]), train[1], np.ascontiguousarray(test[0]), test[1]
+
+
+@contextlib.contextmanager
+def _one_at_a_time(root: Path) -> Iterator[None]:
+    """Makes a second process wait: two downloads into one folder would write one archive."""
+    try:
+        import fcntl
+
+        root.mkdir(parents=True, exist_ok=True)
+        lock = (root / ".download.lock").open("a")
+    except (ImportError, OSError):  # Windows, or a folder that nobody can download into either
+        yield
+        return
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _download_cifar10(root: Path) -> None:

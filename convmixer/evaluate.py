@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convmixer.augment import normalise
-from convmixer.channel_major import choose_forward
-from convmixer.device import autocast, choose_precision
+from convmixer.device import autocast
+from convmixer.paths import choose_forward
 
 # Images at a time by type of device: enough to keep it busy, little enough for ConvMixer-256/8 with patches of 1,
 # whose activation of one image is 1 MiB in fp32.
-BATCH_SIZES = {"cpu": 250, "cuda": 1000}
+BATCH_SIZES = {"cpu": 256, "cuda": 1000}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,22 +35,23 @@ def evaluate(
     mean: tuple[float, ...],
     std: tuple[float, ...],
     precision: str = "auto",
+    path: str = "auto",
     batch_size: int | None = None,
 ) -> Evaluation:
     """Evaluate ``model``, where its parameters are, on uint8 images (n, c, h, w) and int64 labels (n,); n is 1 or more.
 
-    The model is put into evaluation mode and left as it was found.
+    The model is put into evaluation mode and left as it was found. ``precision`` and ``path`` are as in
+    ``paths.choose_forward``.
     """
     device = next(model.parameters()).device
-    chosen = choose_precision(precision, device)
-    forward = choose_forward(model, images.shape[2], device)
+    forward = choose_forward(model, images.shape[2], device, path=path, precision=precision)
     size = batch_size or BATCH_SIZES.get(device.type, 1000)
     losses, predictions = [], []
     was_training = model.training
     model.eval()
     for some_images, some_labels in zip(images.split(size), labels.split(size), strict=True):
-        with autocast(device, chosen):
-            logits = forward(normalise(some_images.to(device), mean, std)).float()
+        with autocast(device, forward.precision):
+            logits = forward.compute(normalise(some_images.to(device), mean, std)).float()
         losses.append(F.cross_entropy(logits, some_labels.to(device), reduction="sum").double())
         predictions.append(logits.argmax(1))
     model.train(was_training)

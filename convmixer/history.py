@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields
 class Epoch:
     """One epoch: losses in nats, accuracies as fractions; ``None`` where there are no validation images.
 
-    The train columns are means over the epoch's augmented batches as they were trained on (with the recipe's label
-    smoothing); the others are taken after it. ``learning_rate`` is that of its last step, ``seconds`` covers it all.
+    The train columns are means over the epoch's augmented batches as they were trained on, with the recipe's label
+    smoothing and mixing; in a mixed image the class with the greatest share counts as the right one. The others are
+    taken after it. ``learning_rate`` is that of its last step, ``seconds`` covers it all.
     """
 
     epoch: int  # from 1
@@ -29,7 +30,9 @@ class History:
     epochs: tuple[Epoch, ...]
     device: str
     precision: str
-    path: str  # of the forward pass: "plain" or "channel-major"
+    path: str  # of the forward pass, one of paths.PATHS
+    note: str  # why a faster path was not taken; empty if none was passed over
+    deterministic: bool  # whether it was to give the same bits each time on one device
 
     def as_columns(self) -> dict[str, list]:
         """One list for each column of ``Epoch``."""

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convmixer import ConvMixerError
+from convmixer.transfer import change_members, members_of, send
 
 BINS = 31
 
@@ -63,14 +64,13 @@ def rand_augment(images: Tensor, operations: Tensor, signs: Tensor, bin_: int) -
     """
     result = images.clone()
     for number, operation in enumerate(OPERATIONS):
-        members = (operations == number).nonzero().squeeze(1)
-        if operation == "Identity" or not len(members):
+        members = members_of(operations == number)
+        if operation == "Identity":
             continue
         amounts = strength(operation, bin_, (images.shape[2], images.shape[3])) * torch.ones(len(members)).double()
         if operation in SIGNED:
             amounts = amounts * signs[members]
-        members, amounts = members.to(images.device), amounts.to(images.device)
-        result[members] = apply_operation(operation, images[members], amounts)
+        change_members(result, members, lambda some, o=operation, a=amounts: apply_operation(o, some, a))
     return result
 
 
@@ -78,6 +78,7 @@ def apply_operation(operation: str, images: Tensor, amounts: Tensor) -> Tensor:
     """``operation`` on uint8 images (n, c, h, w) with the signed strength ``amounts`` (n,) float64, one an image."""
     if operation in _INVERSE_MATRICES:
         return _transform(images, _INVERSE_MATRICES[operation](amounts, *images.shape[2:]))
+    amounts = send(amounts, images.device)
     if operation in ENHANCEMENTS:
         return ENHANCEMENTS[operation](images, 1 + amounts)
     if operation == "Posterize":
@@ -116,13 +117,14 @@ def _matrices(like: Tensor, *entries: Tensor | float) -> Tensor:
 
 
 def _transform(images: Tensor, matrices: Tensor) -> Tensor:
-    """Each image seen through its matrix, nearest neighbour, 0 outside.
+    """Each image seen through its matrix (n, 2, 3; on the CPU), nearest neighbour, 0 outside.
 
     PIL walks through the input in steps of 1/65536 of a pixel (affine_fixed in its Geometry.c), hence the integers.
     """
     count, channels, height, width = images.shape
-    fixed = (matrices * 65536 + 0.5).floor().long()
-    start = ((matrices @ matrices.new_tensor([0.5, 0.5, 1])) * 65536 + 0.5).floor().long()  # the first pixel's middle
+    fixed = send((matrices * 65536 + 0.5).floor().long(), images.device)
+    first = matrices @ torch.tensor([0.5, 0.5, 1], dtype=matrices.dtype)  # the first pixel's middle
+    start = send((first * 65536 + 0.5).floor().long(), images.device)
     ys, xs = (torch.arange(size, device=images.device) for size in (height, width))
     x, y = (
         (start[:, i, None, None] + fixed[:, i, 0, None, None] * xs + fixed[:, i, 1, None, None] * ys[:, None]) >> 16

@@ -1,11 +1,11 @@
 """Train a model on a data set by a recipe: ``train(model, data, recipe, seed=0) -> History``.
 
-Data and augmentation live on the device. Every random choice comes from a stream named by (seed, purpose, epoch, step),
-so nothing random has to be saved, and a run that was killed goes on from its checkpoint and ends, on the same device
-with as many threads, with the very numbers of a run that was not.
+Data and augmentation live on the device, and between two looks at the loss nothing waits for a GPU. Every random choice
+comes from a stream named by (seed, purpose, epoch, step), so nothing random has to be saved, and a run that was killed
+goes on from its checkpoint and ends, on the same device with as many threads, with the very numbers of a run that was
+not.
 """
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,22 +17,26 @@ from torch import Tensor, nn
 
 from convmixer import ConvMixerError
 from convmixer.augment import augment
-from convmixer.channel_major import choose_forward, choose_path
-from convmixer.checkpoint import Identity, load_checkpoint, save_checkpoint
+from convmixer.checkpoint import Identity, describe_training, load_checkpoint, save_checkpoint
 from convmixer.data import Dataset
+from convmixer.determinism import prepare_determinism, use_algorithms
 from convmixer.device import (
     autocast,
     choose_device,
     choose_memory_format,
     choose_precision,
-    deterministic_convolutions,
     raise_allocator_thresholds,
 )
 from convmixer.evaluate import Evaluation, evaluate
+from convmixer.failures import explain_failures
 from convmixer.history import Epoch, History, Progress
-from convmixer.model import count_parameters
-from convmixer.recipe import Recipe, learning_rate
+from convmixer.mixing import draw_mixture, mix_labels
+from convmixer.model import refuse_cut_images
+from convmixer.optimiser import make_optimiser
+from convmixer.paths import choose_forward
+from convmixer.recipe import Recipe, find_batch_sizes, learning_rate
 from convmixer.streams import derive_seed, seed_everything, stream
+from convmixer.transfer import send
 
 __all__ = [
     "Epoch",
@@ -58,26 +62,43 @@ def train(
     seed: int,
     device: str | torch.device | None = None,
     precision: str = "auto",
+    path: str = "auto",
+    deterministic: bool = True,
     checkpoint: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> History:
     """Train ``model`` in place, leave it on the device in evaluation mode, and return its learning curve.
 
-    ``checkpoint`` is written after each epoch and once a minute; if it exists, training goes on from it. Raises
-    ``ConvMixerError`` if it belongs to another training, and when the loss is no longer finite.
+    ``path`` is the way in which the model is computed, one of ``paths.PATHS``, by default the fastest.
+    ``deterministic`` gives the same bits each time on one device; without it a GPU may be faster, and a CPU does the
+    same. ``checkpoint`` is written after each epoch and once a minute; if it exists, training goes on from it. Raises
+    ``ConvMixerError`` if it belongs to another training, if the images do not fit the model or a batch the memory, and
+    when the loss is no longer finite; the checkpoint stays as it was last written.
     """
-    training = _Training(model, data, recipe, seed, choose_device(device), precision)
-    if checkpoint is not None:
-        training.resume(checkpoint)
-    if training.device.type == "cpu":
-        raise_allocator_thresholds()
-    devices = [training.device] if training.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), deterministic_convolutions():
+    chosen = choose_device(device)
+    if deterministic:
+        prepare_determinism(chosen)
+    devices = [chosen] if chosen.type == "cuda" else []
+    with (
+        explain_failures(recipe.batch_size, chosen, checkpoint),
+        torch.random.fork_rng(devices),
+        use_algorithms(chosen, deterministic=deterministic),
+    ):
+        training = _Training(model, data, recipe, seed, chosen, precision, path, deterministic)
+        if checkpoint is not None:
+            training.resume(checkpoint)
+        if chosen.type == "cpu":
+            raise_allocator_thresholds()
         while len(training.epochs) < recipe.epochs:
             training.run_epoch(checkpoint, progress or (lambda _: None))
     model.eval()
     return History(
-        epochs=tuple(training.epochs), device=str(training.device), precision=training.precision, path=training.path
+        epochs=tuple(training.epochs),
+        device=str(training.device),
+        precision=training.forward.precision,
+        path=training.forward.path,
+        note=training.forward.note,
+        deterministic=deterministic,
     )
 
 
@@ -85,27 +106,29 @@ class _Training:
     """The state of one training between two steps, all of which a checkpoint holds."""
 
     def __init__(
-        self, model: nn.Module, data: Dataset, recipe: Recipe, seed: int, device: torch.device, precision: str
+        self,
+        model: nn.Module,
+        data: Dataset,
+        recipe: Recipe,
+        seed: int,
+        device: torch.device,
+        precision: str,
+        path: str,
+        deterministic: bool,
     ) -> None:
         self.model, self.data, self.recipe, self.seed, self.device = model, data, recipe, seed, device
-        self.precision = choose_precision(precision, device)
+        self.deterministic = deterministic
+        self.batch_sizes = find_batch_sizes(recipe, len(data.train_labels))
+        self.steps_per_epoch = len(self.batch_sizes)
         image_size = data.train_images.shape[2]
-        self.path = choose_path(model, image_size, device)
+        refuse_cut_images(model, (image_size, data.train_images.shape[3]))
+        self.forward = choose_forward(model, image_size, device, path=path, precision=precision)
         model.to(device)
-        if self.path == "plain":
+        if self.forward.path == "plain":
             model.to(memory_format=choose_memory_format(model, device))
-        self.forward = choose_forward(model, image_size, device)
         self.images, self.labels = data.train_images.to(device), data.train_labels.to(device)
-        self.steps_per_epoch = -(-len(self.labels) // recipe.batch_size)  # the last, smaller batch is kept
-        self.optimiser = torch.optim.AdamW(
-            model.parameters(),
-            lr=recipe.learning_rate,
-            betas=(recipe.beta1, recipe.beta2),
-            eps=recipe.eps,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
-        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
+        self.optimiser = make_optimiser(model, recipe)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.forward.precision == "fp16")
         self.epochs: list[Epoch] = []
         self._begin_epoch()
 
@@ -120,7 +143,7 @@ class _Training:
         told = saved = time.monotonic()
         number = len(self.epochs)
         order = torch.randperm(len(self.labels), generator=stream(self.seed, "order", number))
-        batches = order.to(self.device).split(self.recipe.batch_size)
+        batches = send(order, self.device).split(self.recipe.batch_size)
         self.model.train()
         while self.step < self.steps_per_epoch:
             self._train_on(batches[self.step], number)
@@ -142,17 +165,25 @@ class _Training:
             self.save(checkpoint)
 
     def _train_on(self, batch: Tensor, epoch: int) -> None:
-        """One step of the optimiser on the images with the indices ``batch``."""
+        """One step of the optimiser on the images with the indices ``batch``.
+
+        Where images are mixed, a prediction is right if it is the class that has the greatest share in its image.
+        """
         recipe, place = self.recipe, (epoch, self.step)
         torch.manual_seed(derive_seed(self.seed, "model", *place))  # for models that drop something at random
         self._set_learning_rate(epoch)
-        generator = stream(self.seed, "augment", *place)
-        images = augment(self.images[batch], recipe, generator, self.data.mean, self.data.std)
-        labels = self.labels[batch]
-        with autocast(self.device, self.precision):
-            logits = self.forward(images)
+        images, labels = self.images[batch], self.labels[batch]
+        targets = labels
+        mixture = draw_mixture(recipe, (images.shape[2], images.shape[3]), stream(self.seed, "mix", *place))
+        images = augment(images, recipe, stream(self.seed, "augment", *place), self.data.mean, self.data.std, mixture)
+        if mixture is not None:
+            targets = mix_labels(labels, mixture, len(self.data.classes), recipe.label_smoothing)
+            labels = targets.argmax(1)
+        with autocast(self.device, self.forward.precision):
+            logits = self.forward.compute(images)
         logits = logits.float()
-        loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+        smoothing = recipe.label_smoothing if mixture is None else 0.0  # mixed labels are smooth already
+        loss = F.cross_entropy(logits, targets, label_smoothing=smoothing)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         if recipe.clip_norm is not None:
@@ -178,7 +209,7 @@ class _Training:
                 f"{self.steps_per_epoch} is {float(losses[diverged[0]])!r}; try a lower learning_rate than "
                 f"{self.recipe.learning_rate!r}, a clip_norm, or precision 'fp32'"
             )
-        return losses.sum().item() / min(self.step * self.recipe.batch_size, len(self.labels))
+        return losses.sum().item() / sum(self.batch_sizes[: self.step])
 
     def _describe_progress(self, finished: Epoch | None) -> Progress:
         return Progress(
@@ -202,7 +233,7 @@ class _Training:
             epoch=number + 1,
             learning_rate=learning_rate(self.recipe, last_step, self.steps_per_epoch),
             train_loss=train_loss,
-            train_accuracy=self.correct.sum().item() / len(self.labels),
+            train_accuracy=self.correct.sum().item() / sum(self.batch_sizes),
             validation_loss=validation.loss if validation else None,
             validation_accuracy=validation.accuracy if validation else None,
             test_loss=test.loss,
@@ -213,22 +244,22 @@ class _Training:
     def _evaluate(self, images: Tensor, labels: Tensor) -> Evaluation | None:
         if not len(labels):
             return None
-        return evaluate(self.model, images, labels, mean=self.data.mean, std=self.data.std, precision=self.precision)
+        facts = {"mean": self.data.mean, "std": self.data.std}
+        way = {"precision": self.forward.precision, "path": self.forward.path}
+        return evaluate(self.model, images, labels, **facts, **way)
 
     def identity(self) -> Identity:
         """What has to be equal for a checkpoint to be this training's."""
-        structure = hashlib.sha256(str(self.model).encode()).hexdigest()[:16]
-        return {
-            "model": f"{type(self.model).__name__}, {count_parameters(self.model)} parameters, structure {structure}",
-            "data": f"{self.data.name}, sha256 {self.data.checksum}",
-            "train images": len(self.labels),
-            **{f"recipe.{field}": value for field, value in asdict(self.recipe).items()},
-            "seed": self.seed,
-            "device": self.device.type,
-            "precision": self.precision,
-            "path": self.path,
-            "torch": str(torch.__version__),
-        }
+        return describe_training(
+            self.model,
+            self.data,
+            self.recipe,
+            seed=self.seed,
+            device=self.device.type,
+            precision=self.forward.precision,
+            path=self.forward.path,
+            deterministic=self.deterministic,
+        )
 
     def save(self, path: Path) -> None:
         """Write everything that the next step depends on."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from convmixer import ConvMixerError
-from convmixer.channel_major import choose_forward, choose_path, forward_channel_major
+from convmixer.channel_major import forward_channel_major
 from convmixer.model import ConvMixer
 
 # torch tells, once, that an even kernel may need a padded copy of its input.
@@ -73,26 +73,3 @@ def test_images_that_are_not_square_are_refused() -> None:
     with pytest.raises(ConvMixerError) as caught:
         forward_channel_major(make_model(), torch.zeros(1, 2, 8, 4).double())
     assert str(caught.value) == "forward_channel_major: images of shape (1, 2, 8, 4); expected square ones"
-
-
-@pytest.mark.parametrize(
-    ("patch_size", "kernel_size", "device", "expected"),
-    [
-        (4, 9, "cpu", "channel-major"),
-        (4, 5, "cpu", "channel-major"),
-        (4, 3, "cpu", "plain"),
-        (2, 9, "cpu", "plain"),
-        (1, 9, "cpu", "plain"),
-        (4, 9, "cuda", "plain"),
-    ],
-)
-def test_the_product_is_chosen_on_a_cpu_where_the_grid_is_small(
-    patch_size: int, kernel_size: int, device: str, expected: str
-) -> None:
-    assert choose_path(make_model(patch_size, kernel_size), 32, device) == expected
-
-
-def test_other_models_go_the_plain_way() -> None:
-    model = torch.nn.Flatten()
-    assert choose_path(model, 32, "cpu") == "plain"
-    assert choose_forward(model, 32, "cpu") is model

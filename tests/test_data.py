@@ -1,5 +1,7 @@
 """The data sets: what is loaded, how it is split, and what is refused."""
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,37 @@ def test_one_missing_file_among_good_ones_is_named(tmp_path: Path, cifar10_root:
     (folder / "test_batch").unlink()
     with pytest.raises(ConvMixerError, match="test_batch' is missing; expected all files of CIFAR-10 below"):
         load("cifar10", tmp_path)
+
+
+def test_a_second_process_waits_for_the_download_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.datasets import CIFAR10
+
+    begun, files, downloads = threading.Event(), DATASETS["cifar10"].files, []
+
+    def download(self: CIFAR10) -> None:
+        downloads.append(threading.current_thread().name)
+        begun.set()
+        time.sleep(0.2)
+        for path, _ in files:
+            (tmp_path / path).parent.mkdir(exist_ok=True)
+            (tmp_path / path).write_bytes(b"half")
+        raise RuntimeError("enough")
+
+    def attempt() -> None:
+        with pytest.raises(ConvMixerError) as caught:
+            load("cifar10", tmp_path)
+        messages[threading.current_thread().name] = str(caught.value)
+
+    messages: dict[str, str] = {}
+    monkeypatch.setattr(CIFAR10, "download", download)
+    first, second = threading.Thread(target=attempt, name="first"), threading.Thread(target=attempt, name="second")
+    first.start()
+    assert begun.wait(30)
+    second.start()
+    first.join(30)
+    second.join(30)
+    assert downloads == ["first"]
+    assert "download failed (enough)" in messages["first"] and "has md5" in messages["second"]
 
 
 def test_a_failed_download_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,17 @@ from timm.models.convmixer import ConvMixer as TimmConvMixer
 from torch import nn
 
 from convmixer import ConvMixerError
-from convmixer.model import ConvMixer, count_parameters, count_parameters_by_formula, multiply_accumulates
+from convmixer.model import (
+    ACTIVATIONS,
+    NORMS,
+    RESIDUALS,
+    ChannelNorm,
+    ConvMixer,
+    count_parameters,
+    count_parameters_by_formula,
+    multiply_accumulates,
+    refuse_cut_images,
+)
 
 # ConvMixer-256/8 on CIFAR-10 by (patch_size, kernel_size): trained values, and multiply-accumulates in millions.
 CIFAR10_SIZES = {
@@ -78,6 +88,57 @@ def test_every_parameter_gets_a_gradient() -> None:
     assert [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()] == []
 
 
+@pytest.mark.parametrize("residual", RESIDUALS)
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_ablation_has_as_many_parameters_and_trains_them_all(activation: str, norm: str, residual: str) -> None:
+    torch.manual_seed(0)
+    model = ConvMixer(**TINY, activation=activation, norm=norm, residual=residual)
+    assert (model.activation, model.norm, model.residual) == (activation, norm, residual)
+    assert count_parameters(model) == count_parameters_by_formula(**TINY)
+    model(torch.randn(4, 3, 8, 8)).square().sum().backward()
+    assert [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()] == []
+
+
+@pytest.mark.parametrize("residual", RESIDUALS)
+def test_the_residuals_go_around_what_they_say(residual: str) -> None:
+    x, block = torch.randn(2, 8, 4, 4), ConvMixer(**TINY, residual=residual).blocks[0].eval()
+    depthwise, pointwise = (layer for layer in block.modules() if isinstance(layer, nn.Conv2d))
+    first_norm, second_norm = (layer for layer in block.modules() if isinstance(layer, nn.BatchNorm2d))
+    places = first_norm(nn.functional.gelu(depthwise(x))) + (0 if residual == "none" else x)
+    expected = second_norm(nn.functional.gelu(pointwise(places))) + (places if residual == "both" else 0)
+    torch.testing.assert_close(block(x), expected)
+
+
+def test_layer_norm_is_over_the_channels_of_each_place() -> None:
+    x, norm = torch.randn(2, 8, 3, 5), ChannelNorm(8)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    mean, variance = x.mean(1, keepdim=True), x.var(1, correction=0, keepdim=True)
+    expected = (x - mean) / (variance + norm.eps).sqrt() * norm.weight.view(1, 8, 1, 1) + norm.bias.view(1, 8, 1, 1)
+    torch.testing.assert_close(norm(x), expected)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_layer_norm_has_the_names_of_a_batch_norm_less_its_statistics(norm: str) -> None:
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    named = [name for name in ConvMixer(**TINY).state_dict() if not (norm == "layer" and name.endswith(statistics))]
+    assert list(ConvMixer(**TINY, norm=norm).state_dict()) == named
+
+
+def test_images_that_patches_do_not_tile_are_refused() -> None:
+    model = ConvMixer(**{**TINY, "patch_size": 5})
+    refuse_cut_images(model, (10, 25))
+    refuse_cut_images(nn.Linear(2, 2), (7, 7))
+    for size in ((32, 32), (4, 4), (10, 12)):
+        with pytest.raises(ConvMixerError) as caught:
+            refuse_cut_images(model, size)
+        assert str(caught.value) == (
+            f"ConvMixer: patch_size is 5, which does not divide images of {size[0]}x{size[1]} pixels, so that some "
+            "would never be seen; expected a divisor of both"
+        )
+
+
 def test_images_of_one_channel_are_taken() -> None:
     assert ConvMixer(**TINY, in_channels=1)(torch.randn(4, 1, 8, 8)).shape == (4, 5)
 
@@ -99,6 +160,13 @@ def test_sizes_that_are_no_positive_integers_are_refused(name: str, value: objec
     with pytest.raises(ConvMixerError) as caught:
         ConvMixer(**{**TINY, name: value})
     assert str(caught.value) == f"ConvMixer: {name} is {value!r}; expected an integer of 1 or more"
+
+
+@pytest.mark.parametrize(("kind", "known"), [("norm", "batch, layer"), ("residual", "depthwise, both, none")])
+def test_unknown_switches_are_refused(kind: str, known: str) -> None:
+    with pytest.raises(ConvMixerError) as caught:
+        ConvMixer(**TINY, **{kind: "group"})
+    assert str(caught.value) == f"ConvMixer: unknown {kind} 'group'; known are {known}"
 
 
 def test_unknown_activations_are_refused() -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from torch import nn
 from convmixer import ConvMixerError, checkpoint
 from convmixer import train as training
 from convmixer.data import Dataset, load
+from convmixer.mixing import Mixture, mix_labels
 from convmixer.model import ConvMixer
-from convmixer.recipe import Recipe, choose_recipe
+from convmixer.paths import PATHS
+from convmixer.recipe import Recipe, ablate, choose_recipe
 from convmixer.train import History, Progress, evaluate, seed_everything, train
 
 # Every kind of random choice, a last batch smaller than the others, and a clipped gradient.
@@ -99,7 +102,8 @@ def test_history_has_a_row_for_each_epoch(digits: Dataset) -> None:
     ]
     assert columns["epoch"] == [1, 2, 3]
     assert columns["learning_rate"] == pytest.approx([0.01, 0.0005, 0])  # knots after 1, 2 and 3 of 3 epochs
-    assert (history.device, history.precision, history.path) == ("cpu", "fp32", "channel-major")
+    assert (history.device, history.precision, history.path in PATHS) == ("cpu", "fp32", True)
+    assert history.deterministic
 
 
 def test_without_validation_images_their_columns_are_empty(digits: Dataset) -> None:
@@ -129,6 +133,38 @@ def test_every_image_is_trained_on_once_an_epoch(digits: Dataset, monkeypatch: p
     assert sorted(torch.cat(seen).flatten(1).tolist()) == sorted(digits.train_images.flatten(1).tolist())
 
 
+def test_an_epoch_of_the_paper_leaves_out_the_last_batch(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(training, "augment", lambda images, *_: seen.append(images) or images.float())
+    (epoch,) = train(make_model(), digits, make_recipe(1, drop_last_batch=True), seed=0).epochs
+    assert [len(images) for images in seen] == [32, 32, 32, 32]
+    assert epoch.train_accuracy * 128 == round(epoch.train_accuracy * 128)
+
+
+def test_the_paper_recipe_trains_and_repeats_itself(digits: Dataset) -> None:
+    recipe = choose_recipe("paper", 2, batch_size=32)
+    first, again = (numbers(train(make_model(), digits, recipe, seed=0)) for _ in range(2))
+    assert first == again
+    unmixed = numbers(train(make_model(), digits, ablate(recipe, "mixup-cutmix"), seed=0))
+    assert first["train_loss"] != unmixed["train_loss"]
+
+
+def test_mixed_images_are_trained_on_mixed_labels(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a model that cannot learn, loss and accuracy are those of its one prediction against the mixed labels."""
+    mixture, batches = Mixture(kept=0.3, box=None), []
+    monkeypatch.setattr(training, "draw_mixture", lambda *_: mixture)
+    monkeypatch.setattr(
+        training, "mix_labels", lambda labels, *rest: batches.append(labels) or mix_labels(labels, *rest)
+    )
+    recipe = make_recipe(1, mixup_alpha=0.5, learning_rate=0.0, weight_decay=0.0)
+    (epoch,) = train(Constant(), digits, recipe, seed=0, device="cpu", precision="fp32").epochs
+    partners = torch.cat([labels.flip(0) for labels in batches])  # they have 0.7 of each image
+    assert epoch.train_accuracy == pytest.approx((partners == 3).double().mean().item())
+    shares = torch.cat([mix_labels(labels, mixture, 10, 0.1) for labels in batches])
+    logits = Constant()(torch.zeros(len(shares), 1, 8, 8))
+    assert epoch.train_loss == pytest.approx(nn.functional.cross_entropy(logits, shares).item(), rel=1e-5)
+
+
 def test_progress_is_told_in_the_middle_and_at_the_end(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "PROGRESS_SECONDS", 0)
     told: list[Progress] = []
@@ -138,12 +174,21 @@ def test_progress_is_told_in_the_middle_and_at_the_end(digits: Dataset, monkeypa
     assert {(p.epochs, p.steps_per_epoch) for p in told} == {(2, 5)}
 
 
-def test_both_paths_learn_the_same(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    major = train(make_model(), digits, make_recipe(1), seed=0)
-    monkeypatch.setattr("convmixer.channel_major.LARGEST_RATIO_OF_WORK", 0)
-    plain = train(make_model(), digits, make_recipe(1), seed=0)
-    assert (major.path, plain.path) == ("channel-major", "plain")
+def test_all_paths_learn_the_same(digits: Dataset) -> None:
+    paths = ("auto", "channel-major", "plain")
+    auto, major, plain = (
+        train(make_model(), digits, make_recipe(1), seed=0, device="cpu", precision="fp32", path=path) for path in paths
+    )
+    assert (major.path, plain.path) == paths[1:]
     assert major.epochs[0].train_loss == pytest.approx(plain.epochs[0].train_loss, rel=1e-3)
+    assert auto.epochs[0].train_loss == pytest.approx(plain.epochs[0].train_loss, rel=1e-3)
+
+
+@pytest.mark.parametrize("switch", [{"norm": "layer"}, {"residual": "both"}, {"residual": "none"}])
+def test_ablated_models_train_by_the_plain_path(digits: Dataset, switch: dict[str, str]) -> None:
+    sizes = {"width": 8, "depth": 1, "patch_size": 2, "kernel_size": 3, "num_classes": 10, "in_channels": 1}
+    history = train(ConvMixer(**sizes, **switch), digits, make_recipe(1), seed=0, device="cpu", precision="fp32")
+    assert (history.path, len(history.epochs)) == ("plain", 1)
 
 
 def test_bf16_trains_on_a_cpu_too(digits: Dataset) -> None:
@@ -163,6 +208,57 @@ def test_a_diverged_training_says_where(digits: Dataset, tmp_path: Path) -> None
         "or precision 'fp32'"
     )
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("error", [None, torch.OutOfMemoryError("CUDA"), MemoryError()])
+def test_a_batch_too_large_for_memory_is_named_and_the_checkpoint_kept(
+    digits: Dataset, tmp_path: Path, error: Exception | None
+) -> None:
+    path, recipe = tmp_path / "c", make_recipe(3)
+    with pytest.raises(ConvMixerError) as caught:
+        train(Greedy(7, error), digits, recipe, seed=0, device="cpu", checkpoint=path)
+    assert str(caught.value) == (
+        "train: 'cpu' has too little memory for a batch_size of 32; take a smaller one (another recipe than the "
+        f"source's, hence to be named as a deviation) or another device; the checkpoint {str(path)!r} is kept"
+    )
+    assert path.exists()
+    with pytest.raises(ConvMixerError) as caught:
+        train(Greedy(0, error), digits, recipe, seed=0, device="cpu")
+    assert str(caught.value).endswith("or another device")
+
+
+def test_other_errors_of_torch_pass_as_they_are(digits: Dataset) -> None:
+    with pytest.raises(RuntimeError, match="^something else$"):
+        train(Greedy(0, RuntimeError("something else")), digits, make_recipe(1), seed=0)
+
+
+def test_an_operation_that_cannot_repeat_itself_is_named(digits: Dataset) -> None:
+    error = RuntimeError("avg_pool3d_backward_cuda does not have a deterministic implementation, but you set ...")
+    with pytest.raises(ConvMixerError) as caught:
+        train(Greedy(0, error), digits, make_recipe(1), seed=0, device="cpu")
+    assert str(caught.value) == (
+        "train: deterministic is True, but avg_pool3d_backward_cuda on 'cpu' cannot give the same bits each time; give "
+        "deterministic=False"
+    )
+
+
+def test_images_that_patches_do_not_tile_are_refused_before_training(digits: Dataset, tmp_path: Path) -> None:
+    for patch_size in (3, 16):
+        with pytest.raises(ConvMixerError, match=f"patch_size is {patch_size}, which does not divide images of 8x8"):
+            train(make_model(patch_size=patch_size), digits, make_recipe(1), seed=0, checkpoint=tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_missing_device_is_refused_before_training(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(ConvMixerError, match="device is 'cuda', but torch sees 0 GPUs"):
+        train(make_model(), digits, make_recipe(1), seed=0, device="cuda")
+
+
+def test_on_a_cpu_the_bits_are_the_same_without_being_asked_for(digits: Dataset) -> None:
+    asked, free = (train(make_model(), digits, make_recipe(1), seed=0, deterministic=d) for d in (True, False))
+    assert (asked.deterministic, free.deterministic) == (True, False)
+    assert numbers(asked) == numbers(free)
 
 
 # Run in a process of its own, which the parent kills: saves after every step, and says so.
@@ -205,6 +301,34 @@ def test_a_killed_training_ends_with_the_numbers_of_one_that_was_not(digits: Dat
     torch.testing.assert_close(resumed_model.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
+class Constant(nn.Module):
+    """A model that always takes an image for a three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.eye(10)[3])
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.logits.expand(len(images), 10)
+
+
+class Greedy(nn.Module):
+    """A model that learns for some steps and then asks for more memory than any machine has."""
+
+    def __init__(self, steps: int, error: Exception | None = None) -> None:
+        super().__init__()
+        self.logits, self.left, self.error = nn.Parameter(torch.zeros(10)), steps, error
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.left -= 1
+        if self.left < 0:
+            if self.error:
+                raise self.error
+            torch.empty(1 << 50)
+        return self.logits.expand(len(images), 10)
+
+
 class Dropping(nn.Module):
     """A model that drops at random, from torch's global generator."""
 
@@ -220,8 +344,9 @@ class Interrupted(Exception):
     """Raised by a progress function to stop a training."""
 
 
+@pytest.mark.parametrize("recipe", [make_recipe(2), choose_recipe("paper", 2, batch_size=32)], ids=["busy", "paper"])
 def test_a_model_that_drops_at_random_resumes_exactly(
-    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
     monkeypatch.setattr(training, "PROGRESS_SECONDS", 0)
@@ -231,12 +356,12 @@ def test_a_model_that_drops_at_random_resumes_exactly(
             raise Interrupted
 
     seed_everything(0)
-    unbroken = train(Dropping(), digits, make_recipe(2), seed=0)
+    unbroken = train(Dropping(), digits, recipe, seed=0)
     seed_everything(0)
     with pytest.raises(Interrupted):
-        train(Dropping(), digits, make_recipe(2), seed=0, checkpoint=tmp_path / "c", progress=interrupt)
+        train(Dropping(), digits, recipe, seed=0, checkpoint=tmp_path / "c", progress=interrupt)
     torch.rand(7)  # whatever else the process drew
-    assert numbers(train(Dropping(), digits, make_recipe(2), seed=0, checkpoint=tmp_path / "c")) == numbers(unbroken)
+    assert numbers(train(Dropping(), digits, recipe, seed=0, checkpoint=tmp_path / "c")) == numbers(unbroken)
 
 
 def test_a_finished_training_is_not_repeated(digits: Dataset, tmp_path: Path) -> None:
@@ -309,3 +434,17 @@ def test_evaluation_leaves_the_model_as_it_was(digits: Dataset) -> None:
     evaluate(model, digits.test_images, digits.test_labels, mean=digits.mean, std=digits.std)
     assert model.training
     torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("recipe", [make_recipe(1), choose_recipe("paper", batch_size=32)], ids=["authors", "paper"])
+def test_a_step_looks_at_no_value_on_the_device(
+    recipe: Recipe, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the device "meta" there are no values: whatever would make the CPU wait for a GPU raises an error there."""
+    monkeypatch.setattr(training, "autocast", lambda *_: nullcontext())  # torch knows none for it, and no fused AdamW
+    monkeypatch.setattr(training, "make_optimiser", lambda model, _: torch.optim.SGD(model.parameters(), foreach=False))
+    step = training._Training(make_model(), digits, recipe, 0, torch.device("meta"), "fp32", "plain", True)
+    step._train_on(torch.arange(32, device="meta"), 0)
+    assert (step.forward.path, step.losses.device.type) == ("plain", "meta")
+    with pytest.raises((NotImplementedError, RuntimeError)):
+        step._mean_loss()
