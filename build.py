@@ -158,7 +158,7 @@ def _add_run(verbs: "argparse._SubParsersAction") -> None:
     run.add_argument("-j", "--jobs", type=_read_jobs, default=1, metavar="N", help="as many runs at once (default: 1)")
     run.add_argument("--executor", choices=("local",), default="local", help="where runs are run (default: local)")
     run.add_argument("-n", "--dry-run", action="store_true", help="only show what would be run, and its price")
-    run.add_argument("--force", action="store_true", help="run also what is recorded; a new record replaces the old")
+    run.add_argument("--force", action="store_true", help="run also what is recorded, and from the beginning")
     run.add_argument("--budget", type=_read_duration, metavar="TIME", help="begin no run that does not fit: 30m, 2h")
     run.add_argument("-k", "--keep-going", action="store_true", help="go on after a run has failed")
 
@@ -209,13 +209,16 @@ def _read_duration(text: str) -> float:
 
 
 def _interrupt_on_termination() -> None:
-    """A polite kill ends a verb as Ctrl-C does: kernels stopped, checkpoint kept, temporary folders removed."""
+    """A polite kill, or a closed terminal, ends a verb as Ctrl-C does: kernels stopped, checkpoint kept, temporary folders removed."""
     import signal
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP; under nohup it is ignored and stays so.
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
 
 
 if __name__ == "__main__":

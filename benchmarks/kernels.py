@@ -184,7 +184,7 @@ def main() -> None:
     scale = REHEARSAL if arguments.rehearse else Scale(batch=arguments.batch)
     obstacle = None if scale.rehearsed else find_obstacle_of_device(torch.device(scale.device))
     if obstacle:
-        raise SystemExit(f"the kernels cannot be measured here: {obstacle}; --rehearse tries the code on a CPU")
+        raise SystemExit(f"path 'triton' cannot be measured here: {obstacle}; --rehearse tries the code on a CPU")
     ceilings = measure_ceilings(scale)
     results = {
         "kernels": [row for model in arguments.models for row in measure_kernels(scale, model, ceilings)],

@@ -19,7 +19,7 @@ WARM_UP_STEPS = 3  # torch's documentation of CUDA graphs takes as many
 
 
 def find_obstacle(model: nn.Module, image_size: int, device: torch.device | str) -> str | None:
-    """Why ``fused.forward_fused`` cannot serve this model, size and device, as a sentence's end; ``None`` if it can."""
+    """Why ``fused.forward_fused`` cannot serve here, as the end of a sentence about that path; ``None`` if it can."""
     device = torch.device(device)
     return find_obstacle_of_model(model, image_size) or find_obstacle_of_device(device)
 
@@ -27,29 +27,29 @@ def find_obstacle(model: nn.Module, image_size: int, device: torch.device | str)
 def find_obstacle_of_device(device: torch.device) -> str | None:
     """Why Triton's kernels cannot run on ``device``; ``None`` if they can."""
     if device.type != "cuda" or not torch.cuda.is_available():
-        return "they need an NVIDIA GPU"
+        return "it needs an NVIDIA GPU"
     if importlib.util.find_spec("triton") is None:
         return "Triton is not installed"
     capability = torch.cuda.get_device_capability(device)
     if capability < LEAST_CAPABILITY:
-        return f"they need a GPU of compute capability 8.0 or newer, and this is {capability[0]}.{capability[1]}"
+        return f"it needs a GPU of compute capability 8.0 or newer, and this is {capability[0]}.{capability[1]}"
     return None
 
 
 def find_obstacle_of_model(model: nn.Module, image_size: int) -> str | None:
     """Why the kernels do not compute ``model``; ``None`` if they do."""
     if not isinstance(model, ConvMixer):
-        return f"they compute a ConvMixer, and this is a {type(model).__name__}"
+        return f"it computes a ConvMixer, and this is a {type(model).__name__}"
     if model.norm != "batch":
-        return f"they compute norm 'batch', and the model has {model.norm!r}"
+        return f"it computes norm 'batch', and the model has {model.norm!r}"
     if model.residual != "depthwise":
-        return f"they compute residual 'depthwise', and the model has {model.residual!r}"
+        return f"it computes residual 'depthwise', and the model has {model.residual!r}"
     if any(layer.momentum is None for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)):
-        return "they need a number as momentum of batch normalisation, and the model has None"
+        return "it needs a number as momentum of batch normalisation, and the model has None"
     if image_size % model.patch_size:
-        return f"they need images that patches tile, and {image_size} is no multiple of {model.patch_size}"
+        return f"it needs images that patches tile, and {image_size} is no multiple of {model.patch_size}"
     if image_size // model.patch_size > GREATEST_GRID:
-        return f"they compute up to {GREATEST_GRID} patches a side, and these are {image_size // model.patch_size}"
+        return f"it computes up to {GREATEST_GRID} patches a side, and these are {image_size // model.patch_size}"
     return None
 
 

@@ -64,7 +64,7 @@ def choose_forward(
             )
         return _prepare(path, model, device, precision, "")
     passed_over = []
-    for candidate in MEASURED.get(device.type, ("plain",)):
+    for candidate in MEASURED.get(device.type, ("plain",)) if isinstance(model, ConvMixer) else ("plain",):
         obstacle = find_obstacle(candidate, model, image_size, device, precision)
         if obstacle is None:
             return _prepare(candidate, model, device, precision, "; ".join(passed_over))

@@ -5,6 +5,8 @@
 ``authors``  the README commands of locuslab/convmixer-cifar10 at 2d3d9b7, one for 25 epochs and one for 100.
 ``paper``    what is known of the training behind the paper's CIFAR-10 accuracies: the authors' ImageNet recipe in their
              fork of timm, with the settings of a command that outsiders use to reach those accuracies.
+``short``    ours, to compare ways of computing on CIFAR-10: few epochs, and a learning rate that ends at zero, so that
+             seeds differ little.
 ``smoke``    ours, for the embedded digits: it shows in seconds that everything works and measures nothing.
 """
 
@@ -94,6 +96,17 @@ _PAPER = Recipe(
     cutmix_alpha=0.5,
 )
 
+# short: the optimiser is smoke's; the keras recipe's batch, split and flip.
+_SHORT = Recipe(
+    name="short",
+    epochs=4,
+    batch_size=128,
+    learning_rate=0.01,
+    schedule="triangular",
+    weight_decay=0.005,
+    validation_size=5000,
+)
+
 # smoke: digits are 8x8 and not symmetric, so nothing is flipped; the rest is what trains them in seconds.
 _SMOKE = Recipe(
     name="smoke",
@@ -110,6 +123,7 @@ RECIPES: dict[str, tuple[Recipe, ...]] = {
     "keras": (_KERAS,),
     "authors": (_AUTHORS_25, _AUTHORS_100),
     "paper": (_PAPER,),
+    "short": (_SHORT,),
     "smoke": (_SMOKE,),
 }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import executed, provenance, recording, schema
+from experiments.confirmation import CODE_VARIABLE, describe_code
 from experiments.files import write_atomically
 from experiments.fingerprint import Fingerprint, fingerprint
 from experiments.ledger import Ledger
@@ -46,6 +47,8 @@ def execute(
     threads: int | None = None,
     executor: str = "local",
     force: bool = False,
+    anew: bool = False,
+    shares_device: bool = False,
     kernels: "Kernels | None" = None,
 ) -> Record:
     """Runs a run and saves its record.
@@ -56,6 +59,8 @@ def execute(
         cache: the folder for unfinished work, `.cache` below the root by default.
         threads: how many the kernel may compute with; None leaves that to the libraries, as when a person runs it.
         force: replace the record that there is.
+        anew: begin at the beginning, whatever checkpoint there is, such as another device's.
+        shares_device: other runs compute beside this one, so that the device's energy cannot be told apart.
         kernels: by which a caller in another thread can stop the run.
 
     Raises:
@@ -69,26 +74,31 @@ def execute(
     notebook = root / "experiments" / run.notebook
     with _PARSING:
         parameters = resolve_parameters(notebook_parameters(notebook), run.parameters, run.notebook, run.name)
-    # The kernel imports the modules at its start, so the key and the commit of now are the run's, even if a file is
-    # edited while it trains.
+    # The kernel imports the modules at its start, and looks then whether the key of now is still theirs. So it is the
+    # run's, even if a file is edited while it trains.
     with _PARSING:
         today = fingerprint(run, root)
     commit, dirty = provenance.read_commit(root)
     workspace = Workspace(cache or root / ".cache", run.name, today.key)
     environment = _list_variables(workspace, threads, executor)
+    environment[CODE_VARIABLE] = describe_code(root, run.notebook, today)
     with workspace.lock():
         if not force:  # Inside the lock: another process may have recorded it a moment ago.
             ledger.refuse_recorded(run.name)
+        if anew:
+            workspace.discard()
         attempt, earlier_seconds = workspace.begin()
         started, joules = time.monotonic(), provenance.read_energy_joules()
         try:
             output = _run_notebook(run, root, parameters, workspace.notebook, environment, kernels)
             payload = take_payload(output, run.name)
             payload["provenance"] |= {"commit": commit, "dirty": dirty}
+            # The meter counts the whole device, and what an earlier attempt has used is not known any more.
+            is_part = payload["provenance"]["device_class"] != "cuda" or shares_device or earlier_seconds > 0
             payload["cost"] |= {
                 "seconds": round(earlier_seconds + time.monotonic() - started, 3),
                 "work": run.work,
-                "energy_joules": _spent_joules(joules) if payload["provenance"]["device_class"] == "cuda" else None,
+                "energy_joules": None if is_part else _spent_joules(joules),
                 "attempts": attempt,
             }
             record = make_record(run, parameters, today, payload)

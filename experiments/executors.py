@@ -45,8 +45,8 @@ class LocalExecutor:
     """Runs on this machine, one kernel process a run, `jobs` at once, the cores shared out among them.
 
     `budget_seconds`: no run is begun whose price does not fit into what is left. `keep_going`: a failure does not
-    keep other runs from being begun. `warm`: kernels are forked from one that has imported already. `force`: a run's
-    record is replaced, sound or not. `execute` is `experiments.execute.execute`, unless a test gives another.
+    keep other runs from being begun. `warm`: kernels are forked from one that has imported already. `force`: a run
+    begins anew, and its record is replaced, sound or not. `execute` is `experiments.execute.execute`, unless a test gives another.
     """
 
     root: Path
@@ -136,6 +136,8 @@ class LocalExecutor:
                 # One job alone computes as when a person runs the notebook: with the libraries' own number of threads.
                 threads=None if self.jobs == 1 else max(1, count_cores() // self.jobs),
                 force=self.force or task.record is not None,
+                anew=self.force,
+                shares_device=self.jobs > 1,
                 kernels=kernels,
             )
         except ReproductionError:

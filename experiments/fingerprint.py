@@ -26,13 +26,15 @@ _SHORT = 8  # Hexadecimal digits of the digests that only explain a change; the 
 class Fingerprint:
     """The key, and short digests of its parts by which a change is explained.
 
-    `notebook` is by cell (its id), `modules` by module and top-level definition.
+    `notebook` is by cell (its id), `modules` by module and top-level definition; `code` is the digest of both, without
+    the parameters.
     """
 
     key: str
     notebook: Mapping[str, str]
     parameters: Mapping[str, Any]
     modules: Mapping[str, Mapping[str, str]]
+    code: str
 
     def to_json(self) -> dict[str, Any]:
         """What a record holds beside the key and the parameters, which have fields of their own.
@@ -64,12 +66,16 @@ class Fingerprinter:
 
     def of(self, run: Run) -> Fingerprint:
         """The fingerprint of a run; see `fingerprint`."""
-        if run.notebook not in self._codes:
-            self._codes[run.notebook] = self._read_code(run.notebook)
-        code, notebook, modules = self._codes[run.notebook]
-        parameters = dict(run.parameters)
-        key = syntax.sha256(code + json.dumps(parameters, sort_keys=True))
-        return Fingerprint(key, notebook, parameters, modules)
+        return self.of_notebook(run.notebook, run.parameters)
+
+    def of_notebook(self, name: str, parameters: Mapping[str, Any] | None = None) -> Fingerprint:
+        """The fingerprint of a notebook with these parameters."""
+        if name not in self._codes:
+            self._codes[name] = self._read_code(name)
+        code, notebook, modules = self._codes[name]
+        given = dict(parameters or {})
+        key = syntax.sha256(code + json.dumps(given, sort_keys=True))
+        return Fingerprint(key, notebook, given, modules, code)
 
     def _read_code(self, name: str) -> tuple[str, Mapping[str, str], Mapping[str, Mapping[str, str]]]:
         """The digest of a notebook with its modules, and the short digests of the parts."""

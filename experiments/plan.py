@@ -2,15 +2,15 @@
 
 import ast
 import fnmatch
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from experiments import arithmetic
+from experiments.naming import Naming
 from experiments.notebooks import Parameter, notebook_parameters, resolve_parameters
-from experiments.plan_file import NAME, check_value, read_cells, read_plan_file, refuse, suggest
+from experiments.plan_file import check_value, read_cells, read_plan_file, suggest
 from experiments.spec import ConfigurationError, Group, Run, Scalar
 
 
@@ -21,7 +21,7 @@ class Plan:
     path: Path
     groups: Mapping[str, Group]
     runs: Mapping[str, Run]
-    template: str
+    naming: Naming
     speed: Mapping[str, float]  # GFLOP/s assumed of a device class
     data: Mapping[str, str] = field(default_factory=dict)  # data set -> its folder below the data root
     smoke: bool = False
@@ -40,7 +40,7 @@ class Plan:
 
     def name_of(self, parameters: Mapping[str, Scalar]) -> str:
         """The name of the run with these parameters."""
-        return fill_template(self.template, parameters, self.path.name)
+        return self.naming.name_run(parameters)
 
 
 def load_plan(path: Path, smoke: bool = False) -> Plan:
@@ -78,34 +78,12 @@ def select(plan: Plan, patterns: Sequence[str] = (), group: str | None = None) -
     return tuple(run for run in runs if run.name in chosen)
 
 
-def fill_template(template: str, parameters: Mapping[str, Scalar], place: str) -> str:
-    """A run's name; refused where the template names an unknown parameter or the name would not suit a file."""
-    try:
-        name = template.format_map(parameters)
-    except (KeyError, ValueError, IndexError, AttributeError) as error:
-        raise ConfigurationError(
-            f"{place}: name: {template!r} cannot be filled ({error}); the parameters are {', '.join(sorted(parameters))}"
-        ) from error
-    if not NAME.fullmatch(name):
-        raise ConfigurationError(f"{place}: name: {name!r}; expected letters, digits, dots, hyphens and underscores")
-    return name
-
-
-def drop_seed(template: str) -> str:
-    """The template of a cell's name: the run's without `{seed}` and the text before it, as in `-s{seed}`."""
-    parts = [(text, name) for text, name, _, _ in string.Formatter().parse(template) if name != "seed"]
-    return "".join(text + (f"{{{name}}}" if name is not None else "") for text, name in parts)
-
-
 class _Builder:
     """Collects groups and the runs that they share while a plan is read."""
 
     def __init__(self, path: Path, content: Mapping[str, Any], rehearsal: Mapping[str, Any] | None) -> None:
         self.path, self.content, self.rehearsal = path, content, rehearsal
-        self.template: str = content["name"]
-        self.cell_template = drop_seed(self.template)
-        if self.cell_template == self.template:
-            refuse(path.name, "name", self.template, "a template that holds {seed}")
+        self.naming = Naming(content["name"], content["variant"], path.name)
         self.work = self._parse_work()
         self.known: dict[str, Mapping[str, Parameter]] = {}
         self.runs: dict[str, Run] = {}
@@ -139,17 +117,17 @@ class _Builder:
         for parameter, allowed in self.content["values"].items():
             if parameter in parameters:
                 check_value(parameter, parameters[parameter], allowed, place)
-        name = fill_template(self.template, parameters, place)
+        name = self.naming.name_run(parameters)
         known = self.runs.get(name)
         if known is None:
-            cell = fill_template(self.cell_template, parameters, place)
+            cell = self.naming.name_cell(parameters)
             self.runs[name] = Run(
                 name=name,
                 notebook=group.notebook,
                 parameters=parameters,
                 groups=(group.name,),
                 cell=cell,
-                work=arithmetic.evaluate(self.work, parameters, f"{self.path.name}: work"),
+                work=self._compute_work(parameters, place),
                 needs=group.needs,
                 smoke=self.rehearsal is not None,
                 first=self.first_seeds.setdefault(cell, parameters["seed"]) == parameters["seed"],
@@ -191,12 +169,24 @@ class _Builder:
         }
         speed = {name: float(value) for name, value in self.content["speed"].items()}
         smoke = self.rehearsal is not None
-        return Plan(self.path, groups, self.runs, self.template, speed, self.content["data"], smoke)
+        return Plan(self.path, groups, self.runs, self.naming, speed, self.content["data"], smoke)
 
-    def _parse_work(self) -> ast.expr:
+    def _parse_work(self) -> dict[Scalar | None, ast.expr]:
+        """The expression of `work` for each value of the parameter that it depends on; under None where on none."""
+        work, place = self.content["work"], f"{self.path.name}: work"
         if self.rehearsal is not None and "work" in self.rehearsal:
-            return arithmetic.parse(self.rehearsal["work"], f"{self.path.name}: smoke: work")
-        return arithmetic.parse(self.content["work"], f"{self.path.name}: work")
+            work, place = self.rehearsal["work"], f"{self.path.name}: smoke: work"
+        if isinstance(work, str):
+            return {None: arithmetic.parse(work, place)}
+        return {value: arithmetic.parse(text, f"{place}: {value}") for value, text in work["of"].items()}
+
+    def _compute_work(self, parameters: Mapping[str, Scalar], place: str) -> float:
+        """The GFLOP of a run with these parameters."""
+        value = None if None in self.work else parameters.get(self.content["work"]["by"])
+        if value not in self.work:
+            known = ", ".join(map(str, self.work))
+            raise ConfigurationError(f"{place}: the section 'work' has nothing for {value!r}; it has {known}")
+        return arithmetic.evaluate(self.work[value], parameters, f"{self.path.name}: work")
 
 
 def _matches(run: Run, pattern: str) -> bool:

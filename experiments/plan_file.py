@@ -17,7 +17,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _TOP = {
     "version": int,
     "name": str,
-    "work": str,
+    "variant": dict,
+    "work": (str, dict),
     "speed": dict,
     "data": dict,
     "values": dict,
@@ -37,8 +38,10 @@ _GROUP = {
     "grid": dict,
     "seeds": list,
 }
+_VARIANT = {"usual": (str, int, float, bool), "text": str}
+_WORK = {"by": str, "of": dict}
 _DEFAULTS = {"notebook": str, "parameters": dict}
-_SMOKE = {"parameters": dict, "seeds": list, "groups": list, "work": str}
+_SMOKE = {"parameters": dict, "seeds": list, "groups": list, "work": (str, dict)}
 
 
 def read_plan_file(path: Path) -> dict[str, Any]:
@@ -57,6 +60,9 @@ def read_plan_file(path: Path) -> dict[str, Any]:
     for name, folder in content.setdefault("data", {}).items():
         if not isinstance(folder, str) or not folder:
             refuse(f"{place}: data", str(name), folder, "the folder of this data set")
+    for name, variant in content.setdefault("variant", {}).items():
+        _check_fields(variant, _VARIANT, f"{place}: variant: {name}", required=_VARIANT)
+    _check_work(content["work"], f"{place}: work")
     _check_speed(content["speed"], f"{place}: speed")
     for name, allowed in content.setdefault("values", {}).items():
         _check_allowed(allowed, f"{place}: values", str(name))
@@ -119,6 +125,7 @@ def _check_group(group: Any, name: Any, place: str, defaults: Mapping[str, Any])
 def _check_smoke(smoke: Any, groups: Mapping[str, Any], place: str) -> None:
     _check_fields(smoke, _SMOKE, place, required=("parameters", "seeds", "groups"))
     _check_seeds(smoke["seeds"], place)
+    _check_work(smoke.get("work", ""), f"{place}: work")
     for name in smoke["groups"]:
         if name not in groups:
             raise ConfigurationError(f"{place}: groups: no group {name!r}{suggest(str(name), groups)}")
@@ -129,6 +136,15 @@ def _check_seeds(seeds: Sequence[Any], place: str) -> None:
         refuse(place, "seeds", seeds, "integers from 0, at least one")
     if len(set(seeds)) < len(seeds):
         refuse(place, "seeds", seeds, "each seed once")
+
+
+def _check_work(work: Any, place: str) -> None:
+    """One expression, or one for each value of a parameter: `{by: architecture, of: {vit: ...}}`."""
+    if isinstance(work, dict):
+        _check_fields(work, _WORK, place, required=_WORK)
+        for value, text in work["of"].items():
+            if not isinstance(text, str):
+                refuse(f"{place}: of", str(value), text, "an arithmetic expression")
 
 
 def _check_speed(speed: Mapping[str, Any], place: str) -> None:
@@ -148,15 +164,18 @@ def _check_allowed(allowed: Any, place: str, name: str) -> None:
         refuse(place, name, allowed, "a list of the values that it may have, or {least: a number}")
 
 
-def _check_fields(content: Any, known: Mapping[str, type], place: str, required: Iterable[str] = ()) -> None:
+def _check_fields(
+    content: Any, known: Mapping[str, type | tuple[type, ...]], place: str, required: Iterable[str] = ()
+) -> None:
     """A mapping with known fields only, each of its type, the required ones there."""
     if not isinstance(content, dict):
         raise ConfigurationError(f"{place}: found {content!r}; expected a mapping")
     for name, value in content.items():
         if name not in known:
             raise ConfigurationError(f"{place}: unknown field {name!r}; the fields are {', '.join(known)}")
-        if type(value) is not known[name]:
-            refuse(place, name, value, known[name].__name__)
+        types = known[name] if isinstance(known[name], tuple) else (known[name],)
+        if type(value) not in types:
+            refuse(place, name, value, " or ".join(each.__name__ for each in types))
     for name in required:
         if name not in content:
             raise ConfigurationError(f"{place}: the field {name!r} is missing")

@@ -15,8 +15,9 @@ Basis = Literal["recorded", "extrapolated", "guess"]
 class Price:
     """Seconds on a device class, and what they rest on.
 
-    `recorded`: other seeds of the same cell; `extrapolated`: the mean speed of other cells' records, though speed
-    depends on patch size, kernel size and recipe; `guess`: the plan's assumed speed.
+    `recorded`: other seeds of the same cell; `extrapolated`: the mean speed of other cells' training, though speed
+    depends on patch size, kernel size and recipe, and the mean time of starting and of what else is no training;
+    `guess`: the plan's assumed speed.
     """
 
     seconds: float
@@ -43,7 +44,8 @@ class Prices:
         self._plan = plan
         spent: dict[tuple[str, str], list[float]] = {}
         self._work: dict[str, float] = {}
-        self._spent: dict[str, float] = {}
+        self._training: dict[str, float] = {}
+        self._starting: dict[str, list[float]] = {}
         cells: Mapping[str, str] = {name: run.cell for name, run in plan.runs.items()}
         for record in records:
             device, seconds = record.provenance["device_class"], record.cost["seconds"]
@@ -51,8 +53,9 @@ class Prices:
                 spent.setdefault((device, cells[record.run]), []).append(seconds)
             if record.cost["work"]:
                 self._work[device] = self._work.get(device, 0.0) + record.cost["work"]
-                self._spent[device] = self._spent.get(device, 0.0) + seconds
-
+                training = min(record.cost.get("train_seconds") or seconds, seconds)
+                self._training[device] = self._training.get(device, 0.0) + training
+                self._starting.setdefault(device, []).append(seconds - training)
         self._seconds = {cell: fmean(seconds) for cell, seconds in spent.items()}
 
     def usual_device(self) -> str:
@@ -65,14 +68,15 @@ class Prices:
         """The price of a run on a device class.
 
         That of the same cell's other seeds where there are any; else the run's work at the speed of all records of
-        the device class, which is extrapolated; else at the plan's assumed speed, which is a guess (and for a class of which the plan says
-        nothing, the speed of its first class).
+        the device class and the time that they took beside training, which is extrapolated; else at the plan's assumed
+        speed, which is a guess (and for a class of which the plan says nothing, the speed of its first class).
         """
         device = device_class or run.needs or self.usual_device()
         if seconds := self._seconds.get((device, run.cell)):
             return Price(seconds, "recorded", device)
         work = run.work or 0.0
-        if self._spent.get(device):
-            return Price(work * self._spent[device] / self._work[device], "extrapolated", device)
+        if self._training.get(device):
+            seconds = fmean(self._starting[device]) + work * self._training[device] / self._work[device]
+            return Price(seconds, "extrapolated", device)
         speed = self._plan.speed.get(device) or next(iter(self._plan.speed.values()))
         return Price(work / speed, "guess", device)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import provenance
+from experiments.confirmation import confirm_code
 from experiments.spec import MIME, SCHEMA, ConfigurationError, Correct
 
 CHECKPOINT_VARIABLE = "REPRODUCTION_CHECKPOINT"
@@ -45,6 +46,7 @@ def record(
         ConfigurationError: a value is not a plain finite number, or columns differ in length. NumPy's and torch's
             scalars are taken as the numbers that they are.
     """
+    confirm_code()
     machine = provenance.gather()
     payload = {
         "schema": SCHEMA,
@@ -65,13 +67,19 @@ def record(
 
 
 def checkpoint_path() -> Path | None:
-    """Where this run keeps what it needs to go on after being killed; None when a person runs the notebook."""
+    """Where this run keeps what it needs to go on after being killed; None when a person runs the notebook.
+
+    Raises:
+        ConfigurationError: the code was changed while the run began; see `experiments.confirmation`.
+    """
+    confirm_code()
     value = os.environ.get(CHECKPOINT_VARIABLE)
     return Path(value) if value else None
 
 
 def report_progress(text: str, fraction: float) -> None:
     """Tells `build.py run` how far the run is (fraction in 0..1); does nothing when a person runs the notebook."""
+    confirm_code()
     value = os.environ.get(PROGRESS_VARIABLE)
     if not value:
         return

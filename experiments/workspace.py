@@ -65,9 +65,13 @@ class Workspace:
         write_atomically(self.attempts, json.dumps(content) + "\n")
         return number + 1, seconds
 
+    def discard(self) -> None:
+        """Removes every checkpoint of the run, with the count of its attempts."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def finish(self) -> None:
         """Removes what only an unfinished run needs, other keys' checkpoints included."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.discard()
         for path in (self.notebook, self.progress, self.failed_notebook):
             path.unlink(missing_ok=True)
 

@@ -17,6 +17,23 @@ _LEGEND_ROOM = 80  # characters of the legend's size that a line of the canvas h
 _MARK_ROOM = 6  # of these, what an entry's mark and the space to the next take
 
 
+def _grid(canvas: "Canvas", panels: int, *, columns: int, row_inches: float, rest_inches: float) -> list["Axes"]:
+    """As many axes as PANELS on one scale, in even rows of at most COLUMNS; REST_INCHES are for what is below them."""
+    down = math.ceil(panels / columns)
+    across = math.ceil(panels / down)
+    canvas.set_size_inches(WIDTH, row_inches * down + rest_inches)
+    made = canvas.subplots(down, across, sharey=True, squeeze=False).flatten().tolist()
+    for axes in made[panels:]:
+        axes.remove()
+    return made[:panels]
+
+
+def _label_rows(grid: Iterable["Axes"], text: str) -> None:
+    for axes in grid:
+        if axes.get_subplotspec().is_first_col():
+            axes.set_ylabel(text)
+
+
 def _distinct(rows: Iterable[Row], key: str) -> list[Any]:
     return list(dict.fromkeys(row[key] for row in rows))
 
@@ -95,8 +112,7 @@ def _hollow(colour: str, marker: str) -> dict[str, Any]:
 def draw_effect(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:
     """A panel a parameter: accuracy against its levels."""
     panels = options["panels"]
-    canvas.set_size_inches(WIDTH, 2.75)
-    grid = canvas.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    grid = _grid(canvas, len(panels), columns=4, row_inches=2.35, rest_inches=0.4)
     for axes, panel in zip(grid, panels, strict=True):
         found = [row for row in rows if row["panel"] == panel["group"]]
         levels = sorted(_distinct(found, "level"))
@@ -120,7 +136,7 @@ def draw_effect(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
         axes.set_title(panel["title"], loc="left", color=QUIET)
         axes.grid(visible=False, axis="x")
     grid[0].set_ylim(_within_possible(grid[0].get_ylim()))
-    grid[0].set_ylabel("test accuracy (%)")
+    _label_rows(grid, "test accuracy (%)")
     _legend(canvas, rows)
 
 
@@ -195,8 +211,8 @@ def draw_curves(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
     """A panel a number of epochs: mean over seeds as a line, their range as a band."""
     column, panels = options["column"], _distinct(rows, "panel")
     settings = _distinct(rows, "setting")
-    canvas.set_size_inches(WIDTH, 2.5 + 0.16 * ((len(settings) + 1) // 2))
-    grid = canvas.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    legend_rows = (len(settings) + 1) // 2
+    grid = _grid(canvas, len(panels), columns=3, row_inches=2.1, rest_inches=0.4 + 0.16 * legend_rows)
     handles: dict[str, Any] = {}
     for axes, panel in zip(grid, panels, strict=True):
         for setting in _distinct([row for row in rows if row["panel"] == panel], "setting"):
@@ -206,7 +222,7 @@ def draw_curves(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
         axes.xaxis.get_major_locator().set_params(integer=True)
         if len(panels) > 1:
             axes.set_title(panel, loc="left", color=QUIET)
-    grid[0].set_ylabel(f"{column.replace('_', ' ')} (%)")
+    _label_rows(grid, f"{column.replace('_', ' ')} (%)")
     canvas.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, columnspacing=1.6)
 
 

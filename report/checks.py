@@ -54,8 +54,12 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
         message = f"it is not what git's HEAD holds: {fields}{more}"
         yield Finding("record-changed", f"experiments/records/{name}", message, *changes[0][1:])
     for status in statuses(plan, ledger, root):
+        place = f"experiments/records/{status.run.name}.json"
         if status.state is State.STALE:
-            yield Finding("stale-record", f"experiments/records/{status.run.name}.json", status.why)
+            yield Finding("stale-record", place, status.why)
+        if status.record is not None and status.record.provenance["dirty"]:
+            commit = str(status.record.provenance["commit"])[:7]
+            yield Finding("record-dirty", place, f"it was made from files that differed from commit {commit}")
 
 
 def inspect_outputs(root: Path) -> list[Finding]:

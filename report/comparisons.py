@@ -22,7 +22,7 @@ def difference(a: CellEvidence, b: CellEvidence) -> Quantity:
     if unknown:
         return unknown
     assert first.value is not None and second.value is not None
-    comparison = welch(a.values(), b.values()) if min(a.n, b.n) >= 2 else None
+    comparison = welch(a.summary(), b.summary()) if min(a.n, b.n) >= 2 else None
     precisions = differing_settings((a, b)).get("precision")
     return Quantity(
         id,
@@ -54,7 +54,7 @@ def gap(cell: CellEvidence, quoted: Quantity) -> Quantity:
     if there is not None and there != here:
         why = f"ours after {here} epochs, the quoted value after {there}"
         return Quantity(id, Kind.DIFFERENCE, None, State.NOT_COMPARABLE, aggregate=aggregate, why=why)
-    comparison = against(cell.values(), quoted.value) if cell.n >= 2 else None
+    comparison = against(cell.summary(), quoted.value) if cell.n >= 2 else None
     return replace(
         ours,
         id=id,

@@ -1,11 +1,17 @@
-"""Everything set in every format, and the files of one report written to one folder."""
+"""Everything set in every format, and the files of one report written to one folder.
+
+What takes time goes on side by side. Pandoc reads the prose, with a mark where a table or a drawing goes, while the
+tables are set; the typesetter makes the PDF, as soon as its parts are there, while the other formats are put together.
+"""
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import threading
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -18,7 +24,7 @@ from report.drawing import INK, PAPER, QUIET, RULE, Studio
 from report.figures import Figure
 from report.formats import FORMATS, Finalize, Format, Fragment, environment, render_template
 from report.front import Front, build_front
-from report.layout import set_table
+from report.layout import Layout, lay_out, set_table
 from report.pdf import pdf_by_latexmk, pdf_by_typst, pdf_of_svg, standins
 from report.prose import Conversion, Prose, Setters, fill_in
 from report.quantities import Quantity, parts
@@ -54,7 +60,10 @@ class Drawing:
         """The path, once the drawing is there."""
         if self.future is not None:
             self.future.result()
-            shutil.copyfile(self.path, self.kept)
+            if not self.kept.is_file():
+                partial = self.kept.with_name(f"{self.kept.name}.{os.getpid()}-{threading.get_ident()}")
+                shutil.copyfile(self.path, partial)
+                os.replace(partial, self.kept)  # whole or not at all: a build that is killed may not leave half of one
         return self.path
 
 
@@ -72,28 +81,50 @@ class Composer:
             name: environment(format, self._templates, self._compiled) for name, format in FORMATS.items()
         }
         self._finalizers: dict[str, Finalize] = {name: made.finalize for name, made in self._environments.items()}
+        self._numbers: dict[str, str] = {}  # of the tables that the prose places
+        self._layouts: dict[tuple[str, bool], Layout] = {}
 
     def write(self, wanted: Iterable[str], pdf: str, drawn: Mapping[str, Drawing]) -> None:
         """All files of the report; waits for the drawings where they are needed."""
-        with self._converted() as conversion:
-            self._write_data()
-            prose = conversion.finish()
-        figures = {name: item.wait().read_text(encoding="utf-8") for name, item in drawn.items()}
-        sources = {name: self._report(FORMATS[name], prose, figures) for name in FORMATS}
         kept = {"markdown", "latex", "html"} & set(wanted)
-        if "latex" in kept or pdf == "latexmk":
-            for name in figures:
+        with ThreadPoolExecutor(1) as beside, self._converted() as conversion:
+            first = {name: self._set_table(name, FORMATS["typst"]) for name in self._numbers}
+            prose = conversion.finish()
+            typeset = None
+            if "pdf" in wanted and pdf == "typst":
+                typeset = beside.submit(self._typeset, self._report(FORMATS["typst"], prose, first), drawn)
+            for name in ("latex", "markdown", "html"):
+                if name in kept or name == pdf.replace("latexmk", "latex"):
+                    self._write_page(FORMATS[name], prose, drawn)
+            self._write_data()
+            if typeset is not None:
+                typeset.result()
+        if "pdf" in wanted and pdf == "latexmk":
+            (self._folder / "report.pdf").write_bytes(pdf_by_latexmk(self._folder))
+        if "latex" not in kept:
+            (self._folder / FORMATS["latex"].report).unlink(missing_ok=True)
+
+    def _typeset(self, text: str, drawn: Mapping[str, Drawing]) -> None:
+        """The PDF of TEXT by the embedded typesetter; its own source is not kept."""
+        for drawing in drawn.values():
+            drawing.wait()
+        source = self._folder / FORMATS["typst"].report
+        source.write_text(text, encoding="utf-8")
+        (self._folder / "report.pdf").write_bytes(pdf_by_typst(source))
+        source.unlink()
+
+    def _write_page(self, format: Format, prose: Prose, drawn: Mapping[str, Drawing]) -> None:
+        """The report in FORMAT, for LaTeX with its figures beside it."""
+        text = self._report(format, prose, {name: self._set_table(name, format) for name in self._numbers})
+        if format.name == "html":
+            for name, drawing in drawn.items():
+                svg = drawing.wait().read_text(encoding="utf-8")
+                text = text.replace(_mark("figure", name), inline_svg(name, svg, self._figures[name].alt))
+        if format.name == "latex":
+            for name, drawing in drawn.items():
+                drawing.wait()
                 (self._folder / f"figures/{name}.pdf").write_bytes(pdf_of_svg(self._folder / "figures", name))
-        for name, text in sources.items():
-            (self._folder / FORMATS[name].report).write_text(text, encoding="utf-8")
-        if "pdf" in wanted:
-            engine = {
-                "typst": lambda: pdf_by_typst(self._folder / "report.typ"),
-                "latexmk": lambda: pdf_by_latexmk(self._folder),
-            }
-            (self._folder / "report.pdf").write_bytes(engine[pdf]())
-        for name in sources.keys() - kept:
-            (self._folder / FORMATS[name].report).unlink()
+        (self._folder / format.report).write_text(text, encoding="utf-8")
 
     @cached_property
     def front(self) -> Front:
@@ -113,18 +144,27 @@ class Composer:
         return {name: finalize.outcome(outcome) for name, finalize in self._finalizers.items()}
 
     def _table(self, name: str, number: str) -> dict[str, str]:
+        """Marks where the table goes."""
         table = _named(self._context.tables, name, "table")
         for quantity in table.quantities:
             self._context.registry.add(quantity)
-        return {
-            key: self._template("table", format, table=set_table(table, number, format, self._finalizers[key]))
-            for key, format in FORMATS.items()
-        }
+        self._numbers[name] = number
+        return dict.fromkeys(FORMATS, _mark("table", name))
+
+    def _set_table(self, name: str, format: Format) -> str:
+        """The table in the language of FORMAT; on paper the condensed one, where there is one."""
+        is_condensed = format.is_paged and self._context.tables[name].condensed is not None
+        if (name, is_condensed) not in self._layouts:
+            table = self._context.tables[name]
+            self._layouts[name, is_condensed] = lay_out(table.condensed if is_condensed else table)
+        layout = self._layouts[name, is_condensed]
+        made = set_table(layout, self._numbers[name], format, self._finalizers[format.name])
+        return self._template("table", format, table=made)
 
     def _figure(self, name: str, number: str) -> dict[str, str]:
         figure = _named(self._figures, name, "figure")
         values = {key: getattr(figure, key) for key in ("name", "title", "note", "alt", "message")}
-        values |= {"number": number, "has_data": bool(figure.rows), "inline": Fragment(_placeholder(name))}
+        values |= {"number": number, "has_data": bool(figure.rows), "inline": Fragment(_mark("figure", name))}
         return {key: self._template("figure", format, figure=values) for key, format in FORMATS.items()}
 
     def _template(self, name: str, format: Format, **values: Any) -> str:
@@ -133,11 +173,11 @@ class Composer:
         place = f"templates/{format.name}/{file}"
         return render_template(self._environments[format.name], file, place, values).strip("\n")
 
-    def _report(self, format: Format, prose: Prose, figures: Mapping[str, str]) -> str:
+    def _report(self, format: Format, prose: Prose, tables: Mapping[str, str]) -> str:
+        """The report in FORMAT with its TABLES; in HTML a drawing is still a mark."""
         body = prose.bodies[format.name]
-        if format.name == "html":
-            for name, svg in figures.items():
-                body = body.replace(_placeholder(name), inline_svg(name, svg, self._figures[name].alt))
+        for name, text in tables.items():
+            body = body.replace(_mark("table", name), text)
         values = {"front": self.front, "body": Fragment(body), "contents": prose.contents}
         if format.name == "latex":
             values["standins"] = [tuple(map(Fragment, entry)) for entry in standins(body + repr(self.front))]
@@ -146,7 +186,7 @@ class Composer:
     def _write_data(self) -> None:
         """The tables and figures as CSV, and where each printed number comes from."""
         for name, table in self._context.tables.items():
-            table.frame.to_csv(self._folder / f"tables/{name}.csv", index=False, lineterminator="\n")
+            (self._folder / f"tables/{name}.csv").write_text(table.csv, encoding="utf-8")
         for name, figure in self._figures.items():
             if figure.rows:
                 (self._folder / f"figures/{name}.csv").write_text(figure.csv, encoding="utf-8")
@@ -154,9 +194,9 @@ class Composer:
         (self._folder / "provenance.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _placeholder(name: str) -> str:
-    """Where a drawing goes, as long as it is not drawn."""
-    return f"<!--figure:{name}-->"
+def _mark(kind: str, name: str) -> str:
+    """Where a table or a drawing goes; no value can hold it, for every format escapes one of its characters."""
+    return f"<!--{kind}:{name}-->"
 
 
 def _named(known: Mapping[str, Any], name: str, what: str) -> Any:

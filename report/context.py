@@ -10,7 +10,7 @@ from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.status import RunStatus, statuses
 from experiments.strict_yaml import read_yaml
-from report import result_tables, run_tables
+from report import result_tables, run_list, run_tables
 from report.claims import Claim
 from report.evidence import Evidence
 from report.facts import Facts, gather
@@ -35,7 +35,7 @@ _KINDS: Mapping[str, tuple[result_tables.Builder, frozenset[str]]] = {
     "verdicts": (result_tables.verdicts, frozenset()),
     "reasons": (result_tables.reasons, frozenset()),
     "rules": (result_tables.rules, frozenset()),
-    "runs": (run_tables.runs, frozenset()),
+    "runs": (run_list.runs, frozenset()),
     "missing": (run_tables.missing, frozenset()),
     "environment": (run_tables.environment, frozenset()),
     "cost": (run_tables.cost, frozenset()),

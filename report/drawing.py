@@ -56,13 +56,20 @@ STYLE = {
 
 
 class Studio:
-    """A second process that draws while the first goes on; use as a context manager."""
+    """A second process that draws while the first goes on; use as a context manager.
+
+    With EXPECTANT it starts at once, so that it is ready when there is something to draw; else at the first drawing.
+    """
+
+    def __init__(self, *, expectant: bool = True) -> None:
+        self._expectant = expectant
 
     def __enter__(self) -> Self:
         method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
         context = multiprocessing.get_context(method)
         self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_live_with_parent)
-        self._pool.submit(_warm_up)
+        if self._expectant:
+            self._pool.submit(_warm_up)
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from experiments.spec import ConfigurationError
-from report import statistics
+from report import ordering, statistics
 from report.claims import Claim
 from report.comparisons import difference, quoted_difference
 from report.evidence import CellEvidence, in_words, varying_parameters
@@ -24,7 +24,7 @@ def direction(claim: Claim, sources: Sources) -> Trial:
     cells, reported, ours = (better, worse), _reported(claim, sources), difference(better, worse)
     if shortage := find_shortage(claim, cells):
         return Trial(cells, rule, reported, ours, shortage=shortage)
-    comparison = statistics.welch(better.values(), worse.values())
+    comparison = statistics.welch(better.summary(), worse.summary())
 
     def judge(p: float | None, margin: float | None) -> Judgement:
         if p is not None and p < claim.alpha:
@@ -35,15 +35,16 @@ def direction(claim: Claim, sources: Sources) -> Trial:
 
 
 def trend(claim: Claim, sources: Sources) -> Trial:
-    """Accuracy rises, or falls, along a parameter: an exact ordering test and the end-to-end difference.
+    """Accuracy rises, or falls, along a parameter: an ordering test and the end-to-end difference.
 
     What is printed as ours spans the levels of the quoted effect, so that the two can be set side by side; the rule
     itself looks at all levels.
     """
     cells, along = _levels(claim, sources), in_words(str(claim.along))
     best, worst = _quoted_ends(claim, cells, sources)
+    exact = "exact " if ordering.is_exact([cell.n for cell in cells]) else ""
     rule = (
-        f"REPRODUCED if Jonckheere and Terpstra's exact one-sided p over {along} ({claim.order}), after Holm over the "
+        f"REPRODUCED if Jonckheere and Terpstra's {exact}one-sided p over {along} ({claim.order}), after Holm over the "
         f"family {claim.family!r}, is below {claim.alpha:g} and the {percent_text(1 - claim.alpha)} interval "
         f"of the end-to-end difference lies above 0 (PARTIAL if a step is significantly reversed); {_failing(claim)}; "
         f"at least {claim.min_seeds} runs at every level{_span_text(claim, cells, (best, worst))}"
@@ -51,7 +52,7 @@ def trend(claim: Claim, sources: Sources) -> Trial:
     reported, ours = _reported(claim, sources), difference(best, worst)
     if shortage := find_shortage(claim, cells):
         return Trial(cells, rule, reported, ours, shortage=shortage)
-    found = statistics.trend([cell.values() for cell in cells])
+    found = ordering.trend([cell.values() for cell in cells])
 
     def judge(p: float | None, margin: float | None) -> Judgement:
         return _judge_trend(claim, cells, p, found.p_decreasing, margin)
@@ -106,7 +107,7 @@ def _judge_trend(
     claim: Claim, cells: tuple[CellEvidence, ...], p: float | None, p_opposite: float, margin: float | None
 ) -> Judgement:
     """P is of the claimed order after Holm, P_OPPOSITE of the opposite one."""
-    end_to_end = statistics.welch(cells[-1].values(), cells[0].values())
+    end_to_end = statistics.welch(cells[-1].summary(), cells[0].summary())
     along = in_words(str(claim.along))
     if p is not None and p < claim.alpha and end_to_end.interval(1 - claim.alpha).low > 0:
         if steps := _reversed_steps(claim, cells):
@@ -120,7 +121,7 @@ def _judge_trend(
 def _reversed_steps(claim: Claim, cells: tuple[CellEvidence, ...]) -> list[str]:
     """The steps between neighbouring levels that go significantly against the claimed order, after Holm over them."""
     pairs = list(pairwise(cells))
-    adjusted = statistics.holm([statistics.welch(high.values(), low.values()).p_less() for low, high in pairs])
+    adjusted = statistics.holm([statistics.welch(high.summary(), low.summary()).p_less() for low, high in pairs])
     return [
         f"{low.parameters[claim.along]} to {high.parameters[claim.along]}"
         for (low, high), p in zip(pairs, adjusted, strict=True)

@@ -15,10 +15,11 @@ from experiments.prices import reservation, rough_hours
 from experiments.spec import FrozenMapping, Group, Record, ReproductionError, State
 from experiments.status import RunStatus
 from report.quantities import Fidelity, Kind, Quantity, Spread, Tier
-from report.statistics import Interval, summarise
+from report.statistics import Interval, Summary, of_equal_shares, summarise
 
 ACCURACY = "test_accuracy"
 NOT_MEASURED = "not measured on the machine used"
+EQUAL_RUNS = "95 % t interval of the mean, from the binomial error of the test images: the runs are exactly equal"
 FIDELITY = ("dataset", "epochs", "recipe", "precision", "train_images")
 _WORST_FIRST = (State.STALE, State.FAILED, State.NOT_COMPARABLE, State.GATED, State.PENDING)
 _AGGREGATES = {
@@ -143,6 +144,24 @@ class CellEvidence:
             found.append(record.metrics.get(metric, record.cost.get(metric)))
         return () if None in found else tuple(float(value) for value in found)
 
+    @cached_property
+    def test_images(self) -> int | None:
+        """How many test images each measured run classified; None where a record does not say, or they differ."""
+        counts = {record.correct.count if record.correct is not None else None for record in self.records}
+        return counts.pop() if len(counts) == 1 else None
+
+    @cached_property
+    def is_without_spread(self) -> bool:
+        """Whether several runs have exactly the same accuracy: a coincidence, or seeds that change nothing."""
+        return self.n > 1 and len(set(self.values())) == 1
+
+    def summary(self, metric: str = ACCURACY) -> Summary:
+        """METRIC over the measured runs; where all accuracies are equal, with the binomial error of the test images."""
+        summary = summarise(self.values(metric))
+        if metric == ACCURACY and self.is_without_spread and self.test_images:
+            return of_equal_shares(summary, self.test_images)
+        return summary
+
     def quantity(self, metric: str = ACCURACY) -> Quantity:
         """METRIC over the measured runs as a quantity: the mean, its 95 % t interval from two runs on, and n."""
         kind, id = kind_of(metric), f"{self.group}/{self.name}/{metric}"
@@ -154,13 +173,13 @@ class CellEvidence:
         values = self.values(metric)
         if not values:
             return Quantity(id, kind, None, State.GATED, aggregate=aggregate, why=NOT_MEASURED)
-        summary = summarise(values)
-        counted = kind is Kind.PARAMETERS
+        summary, counted = self.summary(metric), kind is Kind.PARAMETERS
+        how = {"kind": EQUAL_RUNS} if metric == ACCURACY and self.is_without_spread else {}
         return Quantity(
             id,
             kind,
             summary.mean,
-            spread=None if summary.sd is None or counted else spread(summary.interval(), summary.sd),
+            spread=None if summary.sd is None or counted else spread(summary.interval(), summary.sd, **how),
             n=None if counted else summary.n,
             planned=self.planned,
             fidelity=self.fidelity,

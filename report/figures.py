@@ -6,6 +6,7 @@ its own. So what is drawn can be checked without looking, and nothing here impor
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from report.fields import check_names, line, mapping, refuse
 from report.original import EARLIER, PAPER, Quoted
 from report.quantities import Kind, spell
 
+CROWDED = 6  # more lines than this in one panel cannot be told apart
 Row = dict[str, str | int | float | None]
 _FIELDS = {
     "blocks": {"blocks", "alt"},
@@ -166,9 +168,12 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
         varying_parameters([cell for cell, _ in drawn.values()]) if len(drawn) > 1 else ("patch_size", "kernel_size")
     )
     names = [key for key in names if key != "epochs"]
+    facet = _choose_facet([cell for cell, _ in drawn.values()], names)
+    inside = [key for key in names if key != facet]
     rows: list[Row] = []
-    for cell, records in drawn.values():
-        shared = {"panel": _epochs_words(cell), "setting": cell_label(cell, names)}
+    for cell, records in sorted(drawn.values(), key=lambda item: facet is not None and item[0].parameters[facet]):
+        panel = ", ".join([_epochs_words(cell), *([cell_label(cell, [facet])] if facet else [])])
+        shared = {"panel": panel, "setting": cell_label(cell, inside)}
         for record in records:
             for epoch, value in enumerate(record.history[column], 1):
                 rows.append({**shared, "epoch": epoch, "seed": record.parameters["seed"], column: value})
@@ -183,6 +188,20 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     ]
     alt = "Learning curves of accuracy against epochs. Mean at the last epoch, " + "; ".join(ends) + "."
     return Figure(name, "curves", item["title"], note.strip(), alt, tuple(rows), {"column": column})
+
+
+def _choose_facet(cells: list[CellEvidence], names: Iterable[str]) -> str | None:
+    """The parameter with a panel for each of its values, where one panel would hold too many lines to tell apart.
+
+    Of NAMES it is the one whose fullest panel has the fewest lines.
+    """
+    if max(Counter(cell.parameters["epochs"] for cell in cells).values()) <= CROWDED:
+        return None
+    fullest = {
+        name: max(Counter((cell.parameters["epochs"], cell.parameters[name]) for cell in cells).values())
+        for name in names
+    }
+    return min(fullest, key=fullest.__getitem__, default=None)
 
 
 def _last(records: list[Any], column: str) -> str:
@@ -273,7 +292,10 @@ def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapp
         rows += [{"row": label, **row} for row in (*_measured_rows(cell), *_quoted_rows(cell, original))]
     if not any(row[ACCURACY] is not None for row in rows):
         return _absent(name, item, cells)
-    note = f"{_INTERVALS}, {_sample_words(cells)[:-1]}; hollow marks are others' results. {item['note']}".strip()
+    ours = (
+        f"{_INTERVALS}, {_sample_words(cells)[:-1]}" if any(cell.n for cell in cells) else "No run of ours counts yet"
+    )
+    note = f"{ours}; hollow marks are others' results. {item['note']}".strip()
     words = [_measured_words(cell_label(cell, [*names, "epochs"]), cell) for cell in cells]
     alt = "One line for each setting with our accuracy beside what others report. Ours, " + "; ".join(words) + "."
     return Figure(name, "rows", item["title"], note, alt, tuple(rows))

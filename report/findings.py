@@ -25,6 +25,11 @@ RULES = {
     "record-changed": Rule(
         "warning", "committed records are as they were committed", "commit the new run, or `git checkout` the record"
     ),
+    "record-dirty": Rule(
+        "warning",
+        "every record was made from committed code",
+        "commit the code and run it again: nobody else can check out what made it",
+    ),
     "output-differs": Rule(
         "error", "tracked outputs are what a build makes", "run `python build.py` and look at the change"
     ),

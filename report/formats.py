@@ -112,12 +112,16 @@ def escape_prose(text: str) -> str:
 
 @dataclass(frozen=True)
 class Format:
-    """One output format: its folder below templates/, its files' suffix, its escaping, its template brackets."""
+    """One output format: its folder below templates/, its files' suffix, its escaping, its template brackets.
+
+    `is_paged`: it becomes sheets of paper, on which a table of hundreds of rows serves nobody.
+    """
 
     name: str
     suffix: str
     escape: Callable[[str], str]
     brackets: dict[str, str]
+    is_paged: bool = False
 
     @property
     def report(self) -> str:
@@ -127,9 +131,9 @@ class Format:
 
 FORMATS = {
     "markdown": Format("markdown", "md", escape_markdown, CURLY),
-    "latex": Format("latex", "tex", escape_latex, ANGLE),
+    "latex": Format("latex", "tex", escape_latex, ANGLE, is_paged=True),
     "html": Format("html", "html", escape_html, CURLY),
-    "typst": Format("typst", "typ", escape_typst, ANGLE),
+    "typst": Format("typst", "typ", escape_typst, ANGLE, is_paged=True),
 }
 
 

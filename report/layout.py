@@ -138,22 +138,40 @@ def _columns(table: Table, measures: list[_Measure], room: int) -> tuple[SetColu
     return tuple(columns)
 
 
-def set_table(table: Table, number: str, format: Format, finalize: Finalize) -> SetTable:
-    """TABLE with its cells set by FORMAT's templates, under NUMBER."""
+@dataclass(frozen=True)
+class Layout:
+    """What is the same in every format: the room, the columns, and the free room after single values."""
+
+    table: Table
+    room: _Room
+    columns: tuple[SetColumn, ...]
+    pads: tuple[str, ...]
+    long: bool
+
+
+def lay_out(table: Table) -> Layout:
+    """The layout of TABLE."""
     measures = [_measure(table, index) for index in range(len(table.columns))]
     room = _room(measures)
+    columns = _columns(table, measures, room.characters)
+    pads = tuple(_longest_spread(table, index) for index in range(len(table.columns)))
+    return Layout(table, room, columns, pads, _lines(table, columns, room.characters) > LONG)
+
+
+def set_table(layout: Layout, number: str, format: Format, finalize: Finalize) -> SetTable:
+    """The table of LAYOUT with its cells set by FORMAT's templates, under NUMBER."""
+    table, room = layout.table, layout.room
     counts_runs = _counts_runs(table)
-    pads = [_longest_spread(table, index) for index in range(len(table.columns))]
     rows = tuple(
         tuple(
             _set_cell(cell, column, pad, counts_runs, format, finalize)
-            for cell, column, pad in zip(row, table.columns, pads, strict=True)
+            for cell, column, pad in zip(row, table.columns, layout.pads, strict=True)
         )
         for row in table.rows
     )
-    columns = _columns(table, measures, room.characters)
-    long = _lines(table, columns, room.characters) > LONG
-    return SetTable(table.name, number, table.title, table.note, columns, rows, room.wide, room.dense, long)
+    return SetTable(
+        table.name, number, table.title, table.note, layout.columns, rows, room.wide, room.dense, layout.long
+    )
 
 
 def _room(measures: list[_Measure]) -> _Room:
@@ -164,11 +182,8 @@ def _room(measures: list[_Measure]) -> _Room:
 
 def _lines(table: Table, columns: tuple[SetColumn, ...], room: int) -> int:
     """About how many lines the rows take."""
-    widths = [max(int(float(column.share) * room), 1) if column.wraps else 0 for column in columns]
-    return sum(
-        max([1, *(math.ceil(len(plain(cell)) / width) for cell, width in zip(row, widths, strict=True) if width)])
-        for row in table.rows
-    )
+    widths = [(i, max(int(float(column.share) * room), 1)) for i, column in enumerate(columns) if column.wraps]
+    return sum(max([1, *(math.ceil(len(plain(row[i])) / width) for i, width in widths)]) for row in table.rows)
 
 
 def _longest_spread(table: Table, index: int) -> str:

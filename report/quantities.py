@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 
 from experiments.spec import ReproductionError, State
 
 MINUS = "\N{MINUS SIGN}"
 MIXED = "mixed"
+ORIGINS = 24  # as many origins are listed on a page; of more, the first and the last
 
 
 class Kind(StrEnum):
@@ -121,6 +123,11 @@ class Quantity:
         """Whether there is a number to print."""
         return self.state is State.MEASURED
 
+    @cached_property
+    def parts(self) -> "Parts":
+        """The quantity in words; see the function `parts`."""
+        return _to_words(self)
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -221,7 +228,7 @@ def _details(quantity: Quantity, unit: str, spread: str) -> tuple[tuple[str, str
     sd = None if quantity.spread is None else quantity.spread.sd
     deviation = "" if sd is None else _spell(quantity.kind, sd, beside=quantity.value).lstrip("+") + after
     state = f"{quantity.state.value}: {quantity.why}" if quantity.why else ""
-    origin = f": {', '.join(quantity.origin)}" if quantity.origin else ""
+    origin = f": {_listed(quantity.origin)}" if quantity.origin else ""
     candidates = (
         ("State", state),
         ("What", quantity.aggregate),
@@ -234,8 +241,19 @@ def _details(quantity: Quantity, unit: str, spread: str) -> tuple[tuple[str, str
     return tuple((label, text) for label, text in candidates if text)
 
 
+def _listed(origin: tuple[str, ...]) -> str:
+    """The records behind a number, or their first and last where they are many: provenance.json lists them all."""
+    if len(origin) <= ORIGINS:
+        return ", ".join(origin)
+    return f"{origin[0]} to {origin[-1]}, {len(origin):,} in all; provenance.json lists them"
+
+
 def parts(quantity: Quantity) -> Parts:
-    """QUANTITY as words: the one place where a number becomes text."""
+    """QUANTITY as words: the one place where a number becomes text. A page asks several times for each."""
+    return quantity.parts
+
+
+def _to_words(quantity: Quantity) -> Parts:
     spread, n = _spread_text(quantity), _n_text(quantity)
     if quantity.value is None:
         value, unit = quantity.state.value, ""

@@ -6,8 +6,6 @@ turns the prose into every format at once. A build that fails leaves the old rep
 
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from report.evidence import price_text
 from report.figures import build_figures
 from report.manuscript import refuse_faults
 from report.pdf import ENGINES
+from report.swapping import swapped_in
 
 OUTPUTS = ("markdown", "latex", "html", "pdf")
 # The names of the files that a build writes.
@@ -66,7 +65,8 @@ def build_report(
     cache = cache or root / ".cache"
     _refuse_foreign_folder(out)
     refuse_faults(root)
-    with Studio() as studio, _swapped_in(out) as folder:
+    has_drawn = any((cache / "figures").glob("*.svg"))  # Most records change no figure, or few.
+    with Studio(expectant=not has_drawn) as studio, swapped_in(out) as folder:
         context = build_context(root, smoke=smoke)
         missing = missing_runs(context)
         if require_complete and missing:
@@ -114,34 +114,3 @@ def _refuse_foreign_folder(out: Path) -> None:
             f"the folder {os.path.relpath(out)!r} holds other files, which a build would replace: {shown}; "
             "move them, or name a new or an empty folder by --out"
         )
-
-
-class _swapped_in:
-    """A folder to write to, which takes the place of OUT when the block ends well and vanishes when it does not."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-
-    def __enter__(self) -> Path:
-        self._out.parent.mkdir(parents=True, exist_ok=True)
-        self._new = Path(tempfile.mkdtemp(prefix=f".{self._out.name}-", dir=self._out.parent))
-        self._new.chmod(0o755)
-        for name in ("figures", "tables"):
-            (self._new / name).mkdir()
-        return self._new
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is None:
-            old = self._new.with_name(f"{self._new.name}-old")
-            if self._out.exists():
-                self._out.rename(old)
-            try:
-                self._new.rename(self._out)
-            except BaseException:  # an interruption too: a report is there at any time
-                if old.exists() and not self._out.exists():
-                    old.rename(self._out)
-                shutil.rmtree(self._new, ignore_errors=True)
-                raise
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            shutil.rmtree(self._new, ignore_errors=True)

@@ -30,9 +30,11 @@ class Declaration:
     options: Mapping[str, Any]
     labels: Mapping[str, str]
 
-    def table(self, finding: str, columns: tuple[Column, ...], rows: list[tuple[Cell, ...]]) -> Table:
+    def table(
+        self, finding: str, columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], condensed: Table | None = None
+    ) -> Table:
         """The finished table: the declared title followed by what the records say."""
-        return Table(self.name, f"{self.title} {finding}".strip(), self.note, columns, tuple(rows))
+        return Table(self.name, f"{self.title} {finding}".strip(), self.note, columns, tuple(rows), condensed)
 
     def label(self, parameter: str) -> str:
         """The header of a cell's parameter."""

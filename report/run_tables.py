@@ -1,4 +1,4 @@
-"""The tables of procedure: settings beside the originals', every run, what is missing, machines, cost."""
+"""The tables of procedure: settings beside the originals', what is missing, machines, cost."""
 
 import math
 from collections import Counter
@@ -8,10 +8,11 @@ from typing import Any
 from experiments.prices import reservation, rough_hours
 from experiments.spec import Record, State
 from experiments.status import RunStatus
-from report.evidence import ACCURACY, setting_of
-from report.facts import Facts, run_accuracy, run_number, total
+from report.evidence import setting_of
+from report.facts import Facts, total
 from report.quantities import Kind, Quantity, Tier, count, spell
 from report.result_tables import DASH, Declaration
+from report.run_list import device_of, state_counts
 from report.tables import Cell, Column, Table
 from report.verdicts import NOT_RECORDED, setting_text
 
@@ -62,62 +63,14 @@ def shared_setting(records: Iterable[Record], name: str) -> str:
     return ", ".join(sorted(values)) if values else "pending"
 
 
-def runs(declared: Declaration, facts: Facts) -> Table:
-    """One line a run of the plan: its state and, where it is measured, accuracy, time and device."""
-    rows = [_run_row(status) for status in facts.evidence.runs()]
-    columns = (
-        Column("run", "Run"),
-        Column("state", "State"),
-        Column("accuracy", "Accuracy", "%", "right"),
-        Column("seconds", "Time", "s", "right"),
-        Column("device", "Device"),
-        Column("commit", "Commit"),
-    )
-    tally = Counter(status.state for status in facts.evidence.runs())
-    finding = ", ".join(f"{tally[state]} {state.value}" for state in State if tally[state])
-    dirty = sum(bool(record.provenance["dirty"]) for record in facts.evidence.recorded())
-    changed = f"; {dirty} recorded from code that was not committed" if dirty else ""
-    return declared.table(f"{finding}{changed}." if finding else "", columns, rows)
-
-
-def _run_row(status: RunStatus) -> tuple[Cell, ...]:
-    record = status.record
-    waits = status.state is State.PENDING or not status.why
-    state = status.state.value if waits else f"{status.state.value}: {status.why}"
-    if status.state is not State.MEASURED or record is None:
-        return status.run.name, state, DASH, DASH, DASH, DASH
-    accuracy = run_accuracy(record) if ACCURACY in record.metrics else DASH
-    seconds = run_number(record, "seconds", Kind.SECONDS) or DASH
-    return status.run.name, state, accuracy, seconds, device_of(record), commit_of(record)
-
-
-def commit_of(record: Record) -> str:
-    """The commit that the run's code was at: `4764840`, `4764840 (changed)` where the checkout was dirty."""
-    commit = record.provenance["commit"]
-    if not commit:
-        return "unknown"
-    return f"{commit[:7]} (changed)" if record.provenance["dirty"] else str(commit[:7])
-
-
-def device_of(record: Record) -> str:
-    """What the run was computed on, in words: the GPU, else the CPU with its threads."""
-    gpu = record.provenance.get("gpu")
-    if gpu:
-        return str(gpu)
-    threads = record.provenance.get("threads")
-    return f"{record.provenance.get('cpu')} ({threads} thread{'s' if threads != 1 else ''})"
-
-
 def missing(declared: Declaration, facts: Facts) -> Table:
     """One line a group that is not complete: the question it would answer, what it waits for, and the price."""
     rows: list[tuple[Cell, ...]] = []
     for name, group in facts.evidence.groups.items():
         waiting = [status for status in facts.evidence.runs(name) if status.state is not State.MEASURED]
         if waiting:
-            tally = Counter(status.state for status in waiting)
-            states = ", ".join(f"{tally[state]} {state.value}" for state in State if tally[state])
             basis = price_basis(waiting)
-            rows.append((name, group.question, states, price(f"price/{name}", waiting), basis))
+            rows.append((name, group.question, state_counts(waiting), price(f"price/{name}", waiting), basis))
     columns = (
         Column("group", "Group"),
         Column("question", "Question it would answer"),

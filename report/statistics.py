@@ -1,4 +1,4 @@
-"""Intervals and tests as pure functions of numbers: t, Welch, equivalence, trend, prediction, Wilson, Holm.
+"""Intervals and tests as pure functions of numbers: t, Welch, equivalence, prediction, Wilson, Holm.
 
 Inputs are fractions or whatever unit the caller keeps to; outputs have the same unit. NaN and infinities are refused.
 Intervals are t intervals throughout: below ten runs a bootstrap covers far less than it says. Student's distribution
@@ -8,7 +8,6 @@ is that of scipy.special, which is imported in a fifth of the time that scipy.st
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from statistics import NormalDist
 
 from scipy.special import stdtr, stdtrit
@@ -73,18 +72,9 @@ class Comparison:
         return max(self.p_greater(-margin), self.p_less(margin))
 
 
-@dataclass(frozen=True)
-class Trend:
-    """Jonckheere and Terpstra's statistic of ordered levels, with the exact one-sided p of both directions."""
-
-    statistic: float
-    p_increasing: float
-    p_decreasing: float
-
-
 def summarise(values: Sequence[float]) -> Summary:
     """n, mean, sd (n - 1 in the denominator) and standard error of VALUES."""
-    numbers = _checked(values, at_least=1)
+    numbers = checked(values, at_least=1)
     n = len(numbers)
     mean = math.fsum(numbers) / n
     if n == 1:
@@ -93,9 +83,31 @@ def summarise(values: Sequence[float]) -> Summary:
     return Summary(n, mean, sd, sd / math.sqrt(n))
 
 
-def welch(a: Sequence[float], b: Sequence[float]) -> Comparison:
+Sample = Sequence[float] | Summary  # values of runs, or what is known of them
+
+
+def _summary(sample: Sample) -> Summary:
+    """SAMPLE summed up; ReproductionError for fewer than two values."""
+    if not isinstance(sample, Summary):
+        return summarise(checked(sample, at_least=2))
+    if sample.error is None:
+        raise ReproductionError(f"at least 2 values are needed, found {sample.n}")
+    return sample
+
+
+def of_equal_shares(summary: Summary, trials: int) -> Summary:
+    """SUMMARY of shares of TRIALS images that are all equal, with the binomial error of one share as its sd.
+
+    Equal shares do not show that there is no spread. The binomial error, at least one image, is about what random seeds
+    differ by, and never less than what equal counts can hide.
+    """
+    sd = max(math.sqrt(max(summary.mean * (1 - summary.mean), 0.0) / trials), 1 / trials)
+    return Summary(summary.n, summary.mean, sd, sd / math.sqrt(summary.n))
+
+
+def welch(a: Sample, b: Sample) -> Comparison:
     """mean(A) - mean(B) of independent runs, variances not assumed equal (Welch 1947); two values each at least."""
-    first, second = summarise(_checked(a, at_least=2)), summarise(_checked(b, at_least=2))
+    first, second = _summary(a), _summary(b)
     assert first.error is not None and second.error is not None
     va, vb = first.error**2, second.error**2
     if va + vb == 0:
@@ -104,17 +116,17 @@ def welch(a: Sequence[float], b: Sequence[float]) -> Comparison:
     return Comparison(first.mean - second.mean, math.sqrt(va + vb), degrees)
 
 
-def against(values: Sequence[float], target: float) -> Comparison:
+def against(values: Sample, target: float) -> Comparison:
     """mean(VALUES) - TARGET, where TARGET is taken as it stands (a quoted number without a spread)."""
-    summary = summarise(_checked(values, at_least=2))
-    (checked,) = _checked((target,), at_least=1)
+    summary = _summary(values)
+    (aim,) = checked((target,), at_least=1)
     assert summary.error is not None
-    return Comparison(summary.mean - checked, summary.error, float(summary.n - 1))
+    return Comparison(summary.mean - aim, summary.error, float(summary.n - 1))
 
 
-def prediction_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+def prediction_interval(values: Sample, confidence: float = 0.95) -> Interval:
     """Where one more run of the same kind would fall: mean +- t sd sqrt(1 + 1/n)."""
-    summary = summarise(_checked(values, at_least=2))
+    summary = _summary(values)
     assert summary.sd is not None
     return _around(summary.mean, summary.sd * math.sqrt(1 + 1 / summary.n), summary.n - 1, confidence)
 
@@ -130,27 +142,9 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     return Interval(max(0.0, centre - half), min(1.0, centre + half))
 
 
-def trend(levels: Sequence[Sequence[float]]) -> Trend:
-    """Whether values rise or fall over LEVELS, given in the claimed order (Jonckheere 1954, Terpstra 1952).
-
-    It counts the pairs of runs from two levels that rise; ties count half. p is exact for independent runs without
-    ties; a tie is rounded against the claim. The same ordering test as Kendall's tau of level and value.
-    """
-    if len(levels) < 3:
-        raise ReproductionError(f"a trend needs at least three levels, found {len(levels)}")
-    groups = [_checked(level, at_least=1) for level in levels]
-    pairs = [(x, y) for i, low in enumerate(groups) for high in groups[i + 1 :] for x in low for y in high]
-    statistic = sum(1.0 if x < y else 0.5 if x == y else 0.0 for x, y in pairs)
-    ways = _ways_to_order(tuple(len(group) for group in groups))
-    total = sum(ways)
-    rising = sum(ways[math.floor(statistic) :]) / total
-    falling = sum(ways[: math.ceil(statistic) + 1]) / total
-    return Trend(statistic, rising, falling)
-
-
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """Holm's (1979) adjusted p values, in the order given."""
-    numbers = _checked(p_values, at_least=1)
+    numbers = checked(p_values, at_least=1)
     if any(not 0 <= p <= 1 for p in numbers):
         raise ReproductionError(f"p values lie between 0 and 1, found {list(p_values)!r}")
     adjusted = [0.0] * len(numbers)
@@ -161,7 +155,7 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(adjusted)
 
 
-def _checked(values: Sequence[float], *, at_least: int) -> tuple[float, ...]:
+def checked(values: Sequence[float], *, at_least: int) -> tuple[float, ...]:
     """VALUES as floats; refuses NaN, infinities and too few of them."""
     numbers = tuple(float(value) for value in values)
     if not all(map(math.isfinite, numbers)):
@@ -188,24 +182,3 @@ def _tail(distance: float, error: float, degrees: float) -> float:
     if error == 0:
         return 0.0 if distance > 0 else 1.0
     return float(stdtr(degrees, -distance / error))
-
-
-@lru_cache(maxsize=64)
-def _ways_to_order(sizes: tuple[int, ...]) -> tuple[int, ...]:
-    """How many orders of all runs have 0, 1, 2, ... rising pairs: coefficients of a q-multinomial, exact integers.
-
-    Grown one run at a time by [n+1, i+1] = [n, i] (1 - q^(n+1)) / (1 - q^(i+1)), where [n, i] is a Gaussian binomial.
-    """
-    ways, before = [1], 0
-    for size in sizes:
-        for i in range(1, size + 1):
-            shift = before + i
-            ways = [
-                (ways[j] if j < len(ways) else 0) - (ways[j - shift] if j >= shift else 0)
-                for j in range(len(ways) + shift)
-            ]
-            for j in range(i, len(ways)):
-                ways[j] += ways[j - i]
-            ways = ways[: len(ways) - i]
-        before += size
-    return tuple(ways)

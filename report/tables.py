@@ -1,7 +1,7 @@
 """Tables as data: columns and typed cells; templates print them, `Table.csv` and `Table.frame` hold the raw values.
 
-Which tables a report has stands in paper/tables.yaml; their rows are built by kind in result_tables.py and
-run_tables.py.
+Which tables a report has stands in paper/tables.yaml; their rows are built by kind in result_tables.py,
+run_tables.py and run_list.py.
 """
 
 import csv
@@ -33,13 +33,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table ready for a template: `title` is the caption with its finding, `note` what is shown and from where."""
+    """A table ready for a template: `title` is the caption with its finding, `note` what is shown and from where.
+
+    `condensed` stands in its place on paper, where it is too long to be read there; the CSV is of the whole.
+    """
 
     name: str
     title: str
     note: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    condensed: "Table | None" = None
 
     def __post_init__(self) -> None:
         keys = [column.key for column in self.columns]
@@ -59,8 +63,9 @@ class Table:
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """Every quantity in the table, row by row."""
-        return tuple(cell for row in self.rows for cell in row if isinstance(cell, Quantity))
+        """Every quantity in the table, row by row, then those of the condensed one."""
+        rows = (*self.rows, *(self.condensed.rows if self.condensed else ()))
+        return tuple(cell for row in rows for cell in row if isinstance(cell, Quantity))
 
     @cached_property
     def values(self) -> dict[str, list[Any]]:

@@ -70,16 +70,24 @@ class Sources:
 def find_shortage(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
     """What the claim's rule still lacks, in words; empty where every cell has its runs."""
     short = [cell for cell in cells if cell.state is not State.MEASURED or cell.n < claim.min_seeds]
+    names = cell_names(cells)
     if not short:
-        return ""
-    varying = varying_parameters(cells)
+        unknown = [names[cell.name] for cell in cells if cell.is_without_spread and not cell.test_images]
+        equal = f"the runs of {', '.join(unknown)} are exactly equal, so that nothing is known of their spread"
+        return equal if unknown else ""
     listed = []
     for cell in short:
-        name = cell_text({name: cell.parameters[name] for name in varying}) or cell.name
+        name = names[cell.name]
         special = cell.why if cell.state not in (State.MEASURED, State.PENDING) else ""
         listed.append(f"{name} has {cell.n} of {claim.min_seeds} runs" + (f" ({special})" if special else ""))
     single = "; a single run shows no more than its own accuracy" if any(cell.n == 1 for cell in short) else ""
     return f"too few runs: {', '.join(listed)}{single}"
+
+
+def cell_names(cells: tuple[CellEvidence, ...]) -> dict[str, str]:
+    """What a reader calls each of CELLS, by its name: the parameters in which they differ."""
+    varying = varying_parameters(cells)
+    return {cell.name: cell_text({name: cell.parameters[name] for name in varying}) or cell.name for cell in cells}
 
 
 def p_text(p: float | None) -> str:

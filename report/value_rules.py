@@ -23,7 +23,7 @@ def equality(claim: Claim, sources: Sources) -> Trial:
     if trial.shortage:
         return trial
     (cell,) = trial.cells
-    comparison = statistics.against(cell.values(), target)
+    comparison = statistics.against(cell.summary(), target)
 
     def judge(_: float | None, margin: float | None) -> Judgement:
         return _judge_equality(claim, cell, comparison, target, margin or 0.0)
@@ -38,7 +38,7 @@ def _judge_equality(
     p, bounds = comparison.p_equivalent(margin), comparison.interval(1 - claim.alpha)
     if p < claim.alpha:
         return Outcome.REPRODUCED, (f"our mean is within {margin_text(margin)} ({p_text(p)})",)
-    inside = target in statistics.prediction_interval(cell.values(), 1 - claim.alpha)
+    inside = target in statistics.prediction_interval(cell.summary(), 1 - claim.alpha)
     compatible = (
         f"the quoted value lies {'inside' if inside else 'outside'} the {percent_text(1 - claim.alpha)} prediction "
         "interval for one more run"
@@ -60,7 +60,7 @@ def threshold(claim: Claim, sources: Sources) -> Trial:
     trial, target = _against_quoted(claim, sources, rule)
     if trial.shortage:
         return trial
-    comparison = statistics.against(trial.cells[0].values(), target)
+    comparison = statistics.against(trial.cells[0].summary(), target)
 
     def judge(_: float | None, __: float | None) -> Judgement:
         above, below = comparison.p_greater(), comparison.p_less()

@@ -2,7 +2,8 @@
 
 Gate of evidence: without a measured run a claim is NOT TESTED, and with fewer runs than its rule asks for it is
 INCONCLUSIVE. Gate of protocol: where the records' settings are not the original's, a claim on a value is
-NOT COMPARABLE; a claim on a direction goes on, says so, and stops only at a setting it calls essential.
+NOT COMPARABLE, but for another precision of the arithmetic, which is told; a claim on a direction goes on, says so,
+and stops only at a setting it calls essential.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from report.claims import Claim, ClaimKind, Claims
 from report.evidence import Evidence, differing_settings, in_words, price_text, setting_of
 from report.original import Quoted
 from report.quantities import Kind, Quantity, Tier
-from report.trials import Judgement, Outcome, Sources, Trial
+from report.trials import Judgement, Outcome, Sources, Trial, cell_names
 
 __all__ = ["Deviation", "Outcome", "Verdict", "judge", "title_prefix"]
 
@@ -23,6 +24,7 @@ NOT_RECORDED = "not recorded"
 _LISTED = 4
 DECIDED = (Outcome.REPRODUCED, Outcome.PARTIAL, Outcome.NOT_REPRODUCED)
 _EFFECTS = (ClaimKind.DIRECTION, ClaimKind.TREND)
+_TOLD = ("precision",)  # settings in which runs may differ from the original's and still be compared with its values
 _RULES: Mapping[ClaimKind, Callable[[Claim, Sources], Trial]] = {
     ClaimKind.DIRECTION: effect_rules.direction,
     ClaimKind.TREND: effect_rules.trend,
@@ -164,12 +166,19 @@ def _gate(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> Judg
         if unlike:
             found = "; ".join(f"{name} {', '.join(values)}" for name, values in unlike.items())
             return Outcome.NOT_COMPARABLE, (f"the cells that the rule compares differ in {found}",)
-    fatal = [item for item in deviations if claim.kind not in _EFFECTS or item.setting in claim.essential]
+    fatal = [item for item in deviations if _is_fatal(claim, item)]
     if fatal:
         return Outcome.NOT_COMPARABLE, (f"our runs differ from the original's in {_list(deviations)}",)
     if trial.judge is None or trial.shortage:
         return Outcome.INCONCLUSIVE, (trial.shortage, *_reservations(claim, trial, deviations))
     return None
+
+
+def _is_fatal(claim: Claim, deviation: Deviation) -> bool:
+    """Whether a claim cannot be judged for DEVIATION; another arithmetic alone is told and no more."""
+    if claim.kind in _EFFECTS:
+        return deviation.setting in claim.essential
+    return deviation.setting not in _TOLD
 
 
 def _explain_waiting(trial: Trial) -> str:
@@ -181,13 +190,27 @@ def _explain_waiting(trial: Trial) -> str:
 
 def _reservations(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> tuple[str, ...]:
     """What a reader must know of an effect that was judged under other settings than the original's."""
+    equal = _equal_runs(claim, trial)
     if claim.kind not in _EFFECTS:
-        return ()
+        return (*((f"in another arithmetic: {_list(deviations)}",) if deviations else ()), *equal)
     precision = differing_settings(trial.cells).get("precision")
     return (
         *((f"under a reduced protocol: {_list(deviations)}",) if deviations else ()),
         *((f"the cells differ in precision: {', '.join(precision)}",) if precision else ()),
+        *equal,
     )
+
+
+def _equal_runs(claim: Claim, trial: Trial) -> tuple[str, ...]:
+    """That a spread was not seen but taken from the number of test images."""
+    if claim.kind is ClaimKind.COUNT:
+        return ()
+    names = cell_names(trial.cells)
+    found = [names[cell.name] for cell in trial.cells if cell.is_without_spread and cell.test_images]
+    if not found:
+        return ()
+    equal = f"the runs of {', '.join(found)} are exactly equal: check that their seeds differ"
+    return (f"{equal}; the binomial error of the test images stands for their spread",)
 
 
 def _list(deviations: tuple[Deviation, ...]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments.spec import Record, State
-from report import run_tables
+from report import run_list, run_tables
 from report.claims import Claim
 from report.comparisons import difference, gap
 from report.evidence import NOT_MEASURED, UnknownName, price_text, setting_of
@@ -204,7 +204,7 @@ class Vocabulary:
 
     def device(self, group: str | None = None) -> str:
         """The devices of the recorded runs in words."""
-        devices = sorted({run_tables.device_of(record) for record in self._evidence.recorded(group)})
+        devices = sorted({run_list.device_of(record) for record in self._evidence.recorded(group)})
         return "; ".join(devices) if devices else "no device yet"
 
     def environment(self, name: str) -> str:

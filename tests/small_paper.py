@@ -5,8 +5,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pandas as pd
-
 from experiments.spec import State
 from report.figures import Figure
 from report.quantities import Fidelity, Kind, Quantity, Registry, Spread, Tier
@@ -52,7 +50,7 @@ def table(text: str = "a row") -> Table:
         Column("n", "n", "", "right"),
         Column("verdict", "Verdict"),
     )
-    made = Table(
+    return Table(
         "demo",
         f"The finding of {text}.",
         "A note.",
@@ -63,8 +61,6 @@ def table(text: str = "a row") -> Table:
             ("waiting", pending(), "0", Outcome.NOT_TESTED),
         ),
     )
-    made.__dict__["frame"] = pd.DataFrame({"cell": [text, "single", "waiting"]})
-    return made
 
 
 def figure(text: str = "a figure") -> Figure:

@@ -33,5 +33,5 @@ def test_without_a_gpu_the_rehearsal_is_offered(root: Path) -> None:
     run = rehearse(root)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == (
-        "the kernels cannot be measured here: they need an NVIDIA GPU; --rehearse tries the code on a CPU\n"
+        "path 'triton' cannot be measured here: it needs an NVIDIA GPU; --rehearse tries the code on a CPU\n"
     )

@@ -11,7 +11,7 @@ from experiments.ledger import Ledger
 from report.checks import check, compare, inspect_ledger
 from report.findings import RULES, Finding
 from report.render import build_report
-from tests.small_repository import make_record, make_repository
+from tests.small_repository import PROVENANCE, make_record, make_repository, open_repository
 
 TRACKED = ("build.py", "convmixer", "experiments", "report", "templates")
 
@@ -95,6 +95,16 @@ def test_a_pdf_of_another_typesetter_is_not_compared(tmp_path: Path) -> None:
 def git(folder: Path, *arguments: str) -> None:
     identity = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
     subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
+
+
+def test_a_record_of_code_that_was_not_committed_is_a_warning(tmp_path: Path) -> None:
+    root = make_repository(tmp_path / "root")
+    dirty = make_record(root, "tiny-z2-s0", provenance=PROVENANCE | {"commit": "0123456789" * 4, "dirty": True})
+    open_repository(root)[1].save(dirty)
+    (finding,) = inspect_ledger(root)
+    assert (finding.rule, finding.severity) == ("record-dirty", "warning")
+    assert finding.place == "experiments/records/tiny-z2-s0.json"
+    assert finding.message == "it was made from files that differed from commit 0123456"
 
 
 def test_a_record_that_git_holds_otherwise_is_a_warning_with_its_fields(tmp_path: Path) -> None:

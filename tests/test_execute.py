@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments import execute as execution
+from experiments import provenance
 from experiments.execute import RunInterrupted, execute
 from experiments.fingerprint import fingerprint
 from experiments.kernels import Kernels
@@ -186,6 +188,47 @@ def test_a_failed_run_goes_on_from_its_checkpoint(root: Path) -> None:
     assert not (root / ".cache/failed/tiny-z2-s0.ipynb").exists()
 
 
+def test_a_module_that_changes_between_key_and_import_leaves_no_record(root: Path) -> None:
+    run, ledger = plan_run(root, "edits-the-code.ipynb")
+    with pytest.raises(RunFailed) as caught:
+        execute(run, root, ledger)
+    assert (
+        "raised ConfigurationError: method.model changed while the run began, so that its key is not that of the code "
+        "that runs; nothing is recorded: run it again"
+    ) in str(caught.value)
+    assert not ledger.record_path(NAME).exists()
+
+
+def test_a_module_that_changes_while_the_run_computes_does_not_end_it(root: Path) -> None:
+    run, ledger = plan_run(root, "edits-the-code-later.ipynb")
+    before = fingerprint(run, root).key
+    assert execute(run, root, ledger).key == before != fingerprint(run, root).key
+
+
+def test_a_forced_run_begins_anew_whatever_checkpoint_there_is(root: Path) -> None:
+    fail(root, "goes-on.ipynb")
+    run, ledger = plan_run(root, "goes-on.ipynb")
+    with pytest.raises(RunFailed, match="killed in the middle"):
+        execute(run, root, ledger, anew=True)
+
+
+@pytest.mark.parametrize(("shares", "earlier", "joules"), [(False, 0.0, 5.0), (True, 0.0, None), (False, 9.0, None)])
+def test_energy_is_recorded_only_where_the_meter_counts_all_of_the_run_and_nothing_else(
+    root: Path, monkeypatch: pytest.MonkeyPatch, shares: bool, earlier: float, joules: float | None
+) -> None:
+    readings = iter((10.0, 15.0))
+    monkeypatch.setattr(provenance, "read_energy_joules", lambda: next(readings))
+    monkeypatch.setattr(Workspace, "begin", lambda self: (1, earlier))
+    monkeypatch.setattr(execution, "_run_notebook", lambda *arguments: {})
+    payload = {"schema": 1, "provenance": {"device_class": "cuda"}, "cost": {}}
+    monkeypatch.setattr(execution, "take_payload", lambda *arguments: payload)
+    monkeypatch.setattr(execution, "make_record", lambda *arguments: (_ for _ in ()).throw(RunFailed("enough")))
+    run, ledger = plan_run(root)
+    with pytest.raises(RunFailed, match="enough"):
+        execute(run, root, ledger, shares_device=shares)
+    assert payload["cost"]["energy_joules"] == joules
+
+
 def test_the_kernel_is_this_python_in_the_repositorys_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a kernelspec named python3 belongs to another environment, as it does on many machines."""
     foreign = root / "jupyter" / "kernels" / "python3"
@@ -240,6 +283,7 @@ def test_a_second_process_cannot_run_the_same_run(root: Path) -> None:
     [
         ("run", signal.SIGINT, 130),
         ("run", signal.SIGTERM, 130),
+        ("run", signal.SIGHUP, 130),
         ("run", signal.SIGKILL, -9),
         ("smoke", signal.SIGINT, 130),
         ("smoke", signal.SIGKILL, -9),

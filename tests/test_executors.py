@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +87,24 @@ def test_one_job_alone_leaves_the_threads_to_the_libraries(root: Path, tasks: tu
     given = []
 
     def execute(run: Run, root: Path, ledger: Ledger, **options: Any) -> Record:
-        given.append((options["threads"], options["force"], options["cache"]))
+        given.append((options["threads"], options["force"], options["cache"], options["shares_device"]))
         return make_record(root, run.name)
 
     go(root, tasks[:1], execute)
-    assert given == [(None, False, root / ".cache")]
+    assert given == [(None, False, root / ".cache", False)]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_only_a_forced_run_begins_anew(root: Path, tasks: tuple[RunStatus, ...], force: bool) -> None:
+    stale = replace(tasks[0], record=make_record(root, tasks[0].run.name))
+    given = []
+
+    def execute(run: Run, root: Path, ledger: Ledger, **options: Any) -> Record:
+        given.append((options["force"], options["anew"], options["shares_device"]))
+        return make_record(root, run.name)
+
+    go(root, [stale], execute, jobs=2, force=force)
+    assert given == [(True, force, True)]
 
 
 def fail_first(run: Run, root: Path, ledger: Ledger, **options: Any) -> Record:

@@ -1,5 +1,6 @@
 """Figures show every run, say in words what is missing, and come out as the same bytes each time."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,13 @@ def test_the_caption_says_how_many_runs_under_which_recipe(tmp_path: Path) -> No
     assert f"{words}." in build_figures(path, sweep(), {})["demo"].note
 
 
+def test_rows_without_any_run_of_ours_show_what_others_report(tmp_path: Path) -> None:
+    path, row = declare(tmp_path, "rows", groups=["sweep"]), quoted("paper", 200, "95.0")
+    made = build_figures(path, make_evidence(waiting(make_run(0)), waiting(make_run(1))), {row.id: row})["demo"]
+    assert made.note == "No run of ours counts yet; hollow marks are others' results. A note."
+    assert [line["who"] for line in made.rows] == ["pending", "original"]
+
+
 def test_alternative_text_tells_the_data(tmp_path: Path) -> None:
     assert effect(tmp_path, sweep()).alt == (
         "Dot plots of test accuracy. kernel size 3: 51.00 % (3 runs); kernel size 5: 55.00 % (1 run); "
@@ -121,6 +129,24 @@ def test_classes_stand_in_the_order_of_their_means_with_their_images(tmp_path: P
     assert made.options["order"] == ["cat", HOSTILE]
     assert made.rows[0] == {"class": "cat", "train_images": 4500, "test_images": 1000, "seed": 0, "test_accuracy": 0.5}
     assert "2 runs" in made.note
+
+
+def test_many_curves_are_told_apart_by_a_panel_for_each_value_of_one_parameter(tmp_path: Path) -> None:
+    cells = [make_cell([0.5, 0.6], patch_size=p, kernel_size=k) for k in (3, 5, 7, 9) for p in (1, 2, 4)]
+    path = declare(tmp_path, "curves", groups=["sweep"], column="test_accuracy")
+    made = build_figures(path, make_evidence(*(status for cell in cells for status in cell)), {})["demo"]
+    assert list(dict.fromkeys((row["panel"], row["setting"]) for row in made.rows)) == [
+        (f"5 epochs, kernel size {k}", f"patch size {p}") for k in (3, 5, 7, 9) for p in (1, 2, 4)
+    ]
+
+
+@pytest.mark.parametrize(("panels", "rows"), [(3, [3]), (4, [4]), (6, [3, 3]), (7, [4, 3])])
+def test_panels_stand_in_even_rows_on_one_scale(panels: int, rows: list[int]) -> None:
+    from matplotlib.figure import Figure as Canvas
+
+    grid = charts._grid(Canvas(), panels, columns=4, row_inches=2, rest_inches=1)
+    found = Counter(axes.get_subplotspec().rowspan.start for axes in grid)
+    assert [found[row] for row in sorted(found)] == rows
 
 
 def test_curves_have_a_row_an_epoch_and_seed(tmp_path: Path) -> None:

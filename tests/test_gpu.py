@@ -31,12 +31,12 @@ def test_a_recent_gpu_and_a_convmixer_are_no_obstacle(with_gpu: pytest.MonkeyPat
 
 
 def test_a_cpu_is_an_obstacle() -> None:
-    assert find_obstacle(make_model(), 32, "cpu") == "they need an NVIDIA GPU"
+    assert find_obstacle(make_model(), 32, "cpu") == "it needs an NVIDIA GPU"
 
 
 def test_an_old_gpu_is_an_obstacle(with_gpu: pytest.MonkeyPatch) -> None:
     with_gpu.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-    expected = "they need a GPU of compute capability 8.0 or newer, and this is 7.5"
+    expected = "it needs a GPU of compute capability 8.0 or newer, and this is 7.5"
     assert find_obstacle(make_model(), 32, "cuda:0") == expected
 
 
@@ -48,11 +48,11 @@ def test_a_missing_triton_is_an_obstacle(with_gpu: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("model", "image_size", "expected"),
     [
-        (nn.Flatten(), 32, "they compute a ConvMixer, and this is a Flatten"),
-        (make_model(norm="layer"), 32, "they compute norm 'batch', and the model has 'layer'"),
-        (make_model(residual="none"), 32, "they compute residual 'depthwise', and the model has 'none'"),
-        (make_model(), 33, "they need images that patches tile, and 33 is no multiple of 2"),
-        (make_model(1), 65, "they compute up to 64 patches a side, and these are 65"),
+        (nn.Flatten(), 32, "it computes a ConvMixer, and this is a Flatten"),
+        (make_model(norm="layer"), 32, "it computes norm 'batch', and the model has 'layer'"),
+        (make_model(residual="none"), 32, "it computes residual 'depthwise', and the model has 'none'"),
+        (make_model(), 33, "it needs images that patches tile, and 33 is no multiple of 2"),
+        (make_model(1), 65, "it computes up to 64 patches a side, and these are 65"),
         (make_model(1), 64, None),
     ],
 )
@@ -65,7 +65,7 @@ def test_what_the_kernels_do_not_compute_is_an_obstacle(
 def test_a_cumulative_batch_norm_is_an_obstacle() -> None:
     model = make_model()
     model.stem[2].momentum = None
-    expected = "they need a number as momentum of batch normalisation, and the model has None"
+    expected = "it needs a number as momentum of batch normalisation, and the model has None"
     assert find_obstacle_of_model(model, 32) == expected
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from report.formats import FORMATS, environment
-from report.layout import SetTable, set_table
+from report.layout import SetTable, lay_out, set_table
 from report.quantities import count
 from report.tables import Cell, Column, Table
 from report.verdicts import Outcome
@@ -13,7 +13,7 @@ from tests.small_paper import accuracy, table
 
 
 def laid_out(root: Path, made: Table, name: str = "markdown") -> SetTable:
-    return set_table(made, "1", FORMATS[name], environment(FORMATS[name], root / "templates").finalize)
+    return set_table(lay_out(made), "1", FORMATS[name], environment(FORMATS[name], root / "templates").finalize)
 
 
 def text_table(*cells: str, columns: int = 1, rows: int = 1) -> Table:
@@ -70,8 +70,8 @@ def test_a_table_of_many_lines_may_break_over_pages(root: Path) -> None:
 def test_an_empty_table_says_so(root: Path) -> None:
     for format in FORMATS.values():
         made = environment(format, root / "templates")
-        empty = set_table(text_table("a", rows=0), "1", format, made.finalize)
-        assert "Nothing to list yet." in made.get_template(f"table.{format.suffix}").render(table=empty)
+        empty = set_table(lay_out(text_table("a", rows=0)), "1", format, made.finalize)
+        assert "Nothing to list." in made.get_template(f"table.{format.suffix}").render(table=empty)
 
 
 @pytest.mark.parametrize("cell", [Outcome.PARTIAL, "text", accuracy()])

@@ -80,7 +80,7 @@ def test_every_way_gives_the_same_logits(path: str) -> None:
         ("native", make_model(), {"device": "cuda"}, "it is for a CPU, and the device is 'cuda'"),
         ("native", make_model(), {"precision": "bf16"}, "it computes in fp32, and precision is 'bf16'"),
         ("native", make_model(), {"image_size": 130}, "it computes up to 32 patches a side"),
-        ("triton", make_model(), {}, "they need an NVIDIA GPU"),
+        ("triton", make_model(), {}, "it needs an NVIDIA GPU"),
         (
             "native",
             make_model(norm="layer"),
@@ -104,6 +104,12 @@ def test_an_unknown_way_is_refused_and_the_known_named() -> None:
     assert str(caught.value) == (
         "choose_forward: unknown path 'fast'; known are auto, native, channel-major, triton, plain"
     )
+
+
+def test_a_model_of_another_kind_has_one_way_and_passes_nothing_over() -> None:
+    model = nn.Flatten()
+    chosen = choose_forward(model, 8, "cpu")
+    assert (chosen.path, chosen.compute, chosen.note) == ("plain", model, "")
 
 
 def test_what_is_measured_is_known() -> None:

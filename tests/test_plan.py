@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.plan import Plan, drop_seed, load_plan, select
+from experiments.naming import drop_seed
+from experiments.plan import Plan, load_plan, select
 from experiments.spec import ConfigurationError
 from tests.small_repository import PLAN, make_repository
 

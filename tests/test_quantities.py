@@ -171,3 +171,15 @@ def test_the_registry_refuses_two_numbers_under_one_id() -> None:
     registry.add(count("a", 3, "things"))
     with pytest.raises(ReproductionError, match="two different quantities are called 'a': '3' and '4'; give each"):
         registry.add(count("a", 4, "things"))
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (2, "computed: run-0, run-1"),
+        (500, "computed: run-0 to run-499, 500 in all; provenance.json lists them"),
+    ],
+)
+def test_many_origins_are_not_listed_on_a_page(number: int, text: str) -> None:
+    origin = tuple(f"run-{index}" for index in range(number))
+    assert parts(Quantity("a/b", Kind.COUNT, 1.0, origin=origin)).details == (("Origin", text),)

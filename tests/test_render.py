@@ -6,18 +6,21 @@ import os
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from experiments.spec import ConfigurationError, MissingTool
-from report import pdf, render
+from report import pdf, render, swapping
 from report.compose import Composer, begin_drawing, inline_svg
 from report.drawing import Studio
 from report.figures import Figure
 from report.formats import FORMATS, environment
-from report.layout import set_table
+from report.layout import lay_out, set_table
 from report.prose import pandoc_binary
+from report.swapping import swapped_in
 from report.verdicts import Outcome
 from tests.small_paper import HOSTILE, accuracy, context, figure, figures, make_paper, pending, table
 
@@ -64,7 +67,9 @@ def test_the_fragments_of_a_format_are_as_kept(root: Path, name: str) -> None:
         made.finalize(accuracy()),
         made.finalize(pending()),
         made.finalize(Outcome.PARTIAL),
-        made.get_template(f"table.{format.suffix}").render(table=set_table(table(), "1", format, made.finalize)),
+        made.get_template(f"table.{format.suffix}").render(
+            table=set_table(lay_out(table()), "1", format, made.finalize)
+        ),
         made.get_template(f"figure.{format.suffix}").render(
             figure={**values, "number": "1", "inline": "SVG", "has_data": True}
         ),
@@ -172,7 +177,7 @@ def test_a_failed_build_leaves_the_old_report_and_nothing_else(tmp_path: Path) -
     out = tmp_path / "out"
     out.mkdir()
     (out / "report.md").write_text("old", encoding="utf-8")
-    with pytest.raises(ZeroDivisionError), render._swapped_in(out) as folder:
+    with pytest.raises(ZeroDivisionError), swapped_in(out) as folder:
         (folder / "report.md").write_text("new", encoding="utf-8")
         raise ZeroDivisionError
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -183,10 +188,34 @@ def test_a_good_build_replaces_the_old_report_as_a_whole(tmp_path: Path) -> None
     out = tmp_path / "out"
     out.mkdir()
     (out / "stray.md").write_text("old", encoding="utf-8")
-    with render._swapped_in(out) as folder:
+    with swapped_in(out) as folder:
         (folder / "report.md").write_text("new", encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert sorted(path.name for path in out.iterdir()) == ["figures", "report.md", "tables"]
+
+
+def leave(folder: Path, text: str) -> Path:
+    """A folder as a killed build leaves it."""
+    (folder / "tables").mkdir(parents=True)
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_what_a_killed_build_left_is_removed_and_a_folder_in_use_is_not(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(swapping, "YOUNG_SECONDS", 0)
+    leave(tmp_path / ".out-abcd1234", "orphan")
+    leave(tmp_path / ".out-notes", "not ours")
+    with swapped_in(tmp_path / "out") as used, swapped_in(tmp_path / "out") as also_used:
+        there = {path.name for path in tmp_path.iterdir()}
+    assert there == {".out-notes", used.name, also_used.name}
+
+
+def test_a_build_killed_between_the_renames_loses_no_report(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(swapping, "YOUNG_SECONDS", 0)
+    leave(tmp_path / ".out-abcd1234-old", "the report")
+    with pytest.raises(ZeroDivisionError), swapped_in(tmp_path / "out"):
+        raise ZeroDivisionError
+    assert (tmp_path / "out/report.md").read_text(encoding="utf-8") == "the report"
 
 
 @pytest.mark.parametrize(
@@ -237,7 +266,7 @@ def test_an_interruption_between_the_two_renames_brings_the_old_report_back(tmp_
         rename(path, target)
 
     monkeypatch.setattr(Path, "rename", interrupted)
-    with pytest.raises(KeyboardInterrupt), render._swapped_in(out):
+    with pytest.raises(KeyboardInterrupt), swapped_in(out):
         pass
     assert (out / "report.md").read_text(encoding="utf-8") == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -315,3 +344,32 @@ def test_figures_are_drawn_beside_the_other_work_and_kept(tmp_path: Path) -> Non
             begin_drawing([figure()], tmp_path / name, studio, tmp_path / "cache")["demo"].wait()
     assert Counting.drawn == 1
     assert (tmp_path / "one/demo.svg").read_bytes() == (tmp_path / "two/demo.svg").read_bytes()
+
+
+def test_a_drawing_that_two_wait_for_is_kept_once_and_whole(tmp_path: Path) -> None:
+    with Studio() as studio:
+        drawing = begin_drawing([figure()], tmp_path, studio, tmp_path / "cache")["demo"]
+        with ThreadPoolExecutor(2) as pool:
+            assert set(pool.map(lambda _: drawing.wait(), range(2))) == {tmp_path / "demo.svg"}
+    (kept,) = (tmp_path / "cache").iterdir()
+    assert kept.read_bytes() == (tmp_path / "demo.svg").read_bytes()
+
+
+def test_a_studio_that_expects_no_work_starts_no_process() -> None:
+    with Studio(expectant=False) as studio:
+        assert not studio._pool._processes
+
+
+def test_paper_has_the_condensed_table_and_other_pages_and_the_csv_the_whole(tmp_path: Path, root: Path) -> None:
+    short = replace(table("in short"), title="Condensed.")
+    out = compose(tmp_path, root, tables={"demo": replace(table("in full"), condensed=short)})
+    for name, (there, not_there) in {
+        "report.md": ("in full", "in short"),
+        "report.html": ("in full", "in short"),
+        "report.tex": ("in short", "in full"),
+        "tables/demo.csv": ("in full", "in short"),
+    }.items():
+        text = (out / name).read_text(encoding="utf-8")
+        assert there in text and not_there not in text, name
+    words = words_of_pdf(out / "report.pdf")
+    assert "inshort" in words and "infull" not in words

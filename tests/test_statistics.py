@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import random
+import time
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.spec import ReproductionError
-from report import statistics
+from report import ordering, statistics
 
 ACCURACIES = [0.7062, 0.7131, 0.7098]
 OTHERS = [0.6912, 0.7003, 0.6951, 0.6987]
@@ -43,6 +45,16 @@ def test_welch_agrees_with_scipy_in_interval_and_both_tails() -> None:
     assert (comparison.interval().low, comparison.interval().high) == pytest.approx((interval.low, interval.high))
     assert comparison.p_greater() == pytest.approx(greater.pvalue)
     assert comparison.p_less() == pytest.approx(1 - greater.pvalue)
+
+
+def test_equal_shares_have_the_binomial_error_as_spread_and_at_least_that_of_one_image() -> None:
+    equal = statistics.of_equal_shares(statistics.summarise([0.7] * 4), 10_000)
+    assert (equal.n, equal.mean, equal.sd) == (4, pytest.approx(0.7), pytest.approx(math.sqrt(0.21) / 100))
+    assert equal.error == pytest.approx(equal.sd / 2)
+    assert statistics.of_equal_shares(statistics.summarise([1.0] * 4), 10_000).sd == 1e-4
+    assert statistics.welch(equal, equal).interval().high > 0.004
+    with pytest.raises(ReproductionError, match="at least 2 values are needed, found 1"):
+        statistics.against(statistics.summarise([0.7]), 0.7)
 
 
 def test_welch_of_runs_without_spread_is_certain_unless_they_are_equal() -> None:
@@ -102,30 +114,52 @@ def counted_by_hand(sizes: tuple[int, ...]) -> list[int]:
 
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (2, 2, 2), (1, 2, 3), (3, 1, 2), (2, 1, 1, 2)])
 def test_trend_counts_orders_as_trying_all_of_them_does(sizes: tuple[int, ...]) -> None:
-    assert list(statistics._ways_to_order(sizes)) == counted_by_hand(sizes)
+    assert list(ordering._ways_to_order(sizes)) == counted_by_hand(sizes)
 
 
 def test_perfect_order_of_three_levels_and_three_seeds_has_one_way_in_1680() -> None:
-    found = statistics.trend([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6], [0.7, 0.8, 0.9]])
-    assert found == statistics.Trend(27.0, 1 / 1680, 1.0)
+    found = ordering.trend([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6], [0.7, 0.8, 0.9]])
+    assert found == ordering.Trend(27.0, 1 / 1680, 1.0)
 
 
 def test_trend_of_the_reversed_levels_swaps_the_tails() -> None:
     levels = [[0.1, 0.5], [0.3, 0.4], [0.35, 0.6]]
-    forward, backward = statistics.trend(levels), statistics.trend(levels[::-1])
+    forward, backward = ordering.trend(levels), ordering.trend(levels[::-1])
     assert forward.p_increasing == pytest.approx(backward.p_decreasing)
 
 
+@pytest.mark.parametrize("shift", [-0.02, 0.0, 0.02])
+def test_the_trend_of_many_runs_by_the_normal_limit_is_near_the_exact_one(
+    shift: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = random.Random(1)
+    levels = [[0.7 + shift * level / 3 + noise.gauss(0, 0.02) for _ in range(20)] for level in range(4)]
+    exact = ordering.trend(levels)
+    monkeypatch.setattr(ordering, "EXACT_PAIRS", 0)
+    limit = ordering.trend(levels)
+    assert limit.statistic == exact.statistic
+    assert limit.p_increasing == pytest.approx(exact.p_increasing, abs=1e-3)
+    assert limit.p_decreasing == pytest.approx(exact.p_decreasing, abs=1e-3)
+
+
+def test_a_trend_of_a_thousand_runs_takes_no_time() -> None:
+    levels = [[level + run / 1000 for run in range(250)] for level in range(4)]
+    begun = time.monotonic()
+    assert ordering.trend(levels).p_increasing < 1e-6
+    assert time.monotonic() - begun < 5
+    assert not ordering.is_exact([250] * 4) and ordering.is_exact([5] * 4)
+
+
 def test_ties_never_make_a_trend_more_certain() -> None:
-    tied = statistics.trend([[0.1, 0.2], [0.2, 0.3], [0.4, 0.5]])
-    broken = statistics.trend([[0.1, 0.2], [0.21, 0.3], [0.4, 0.5]])
+    tied = ordering.trend([[0.1, 0.2], [0.2, 0.3], [0.4, 0.5]])
+    broken = ordering.trend([[0.1, 0.2], [0.21, 0.3], [0.4, 0.5]])
     assert tied.statistic == 11.5
     assert tied.p_increasing >= broken.p_increasing
 
 
 def test_trend_of_two_levels_is_refused() -> None:
     with pytest.raises(ReproductionError, match="a trend needs at least three levels, found 2"):
-        statistics.trend([[0.1], [0.2]])
+        ordering.trend([[0.1], [0.2]])
 
 
 def test_holm_steps_down_and_stays_in_order() -> None:
@@ -145,7 +179,7 @@ def test_numbers_that_are_not_finite_are_refused(bad: float) -> None:
         lambda: statistics.summarise([0.5, bad]),
         lambda: statistics.welch([0.5, bad], ACCURACIES),
         lambda: statistics.against(ACCURACIES, bad),
-        lambda: statistics.trend([[0.1], [bad], [0.2]]),
+        lambda: ordering.trend([[0.1], [bad], [0.2]]),
         lambda: statistics.holm([bad]),
     ):
         with pytest.raises(ReproductionError, match="statistics of finite numbers only"):

@@ -93,6 +93,13 @@ def test_a_price_comes_from_like_records_or_is_a_guess(
     assert Prices(plan, ledger.load(plan)).of(plan.run(name), device_class) == price
 
 
+def test_a_price_tells_starting_from_training(root: Path) -> None:
+    """Six seconds of starting are paid by each run, and not by each GFLOP."""
+    plan, _ = open_repository(root)
+    record = make_record(root, "tiny-z2-s0", cost=COST | {"seconds": 10.0, "train_seconds": 4.0})
+    assert Prices(plan, [record]).of(plan.run("tiny-z3-s0")) == Price(6.0 + 6.0, "extrapolated", "cpu")
+
+
 @pytest.mark.parametrize(
     ("bases", "words"),
     [

@@ -3,17 +3,19 @@
 import csv
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from experiments.spec import ReproductionError, State
+from report import run_list
 from report.context import build_table, read_tables
 from report.quantities import Kind, Quantity, parts
 from report.result_tables import DASH
 from report.tables import Column, Table
 from report.verdicts import Outcome
-from tests.made_up import make_facts
+from tests.made_up import make_cell, make_evidence, make_facts, make_run, waiting
 
 PENDING = Quantity("p", Kind.ACCURACY, None, State.PENDING, why="to come")
 MEASURED = Quantity("m", Kind.ACCURACY, 1 / 3, n=1)
@@ -209,3 +211,29 @@ def test_the_total_cost_counts_a_run_of_two_groups_once(complete: dict[str, Tabl
     assert everything[:2] == ["all, each run once", str(runs)]
     assert sum(int(row[1]) for row in groups) > runs
     assert everything[5:] == ["900 MiB", DASH]
+
+
+def test_a_list_of_runs_too_long_for_paper_is_condensed_there_to_a_line_a_cell() -> None:
+    declared = read_tables(Path(__file__).resolve().parent.parent)["runs"]
+    cells = [make_cell([0.70, 0.71], patch_size=p, kernel_size=k) for p in (1, 2, 4, 8) for k in range(1, 15)]
+    evidence = make_evidence(*(status for cell in cells for status in cell), waiting(make_run(0, kernel_size=15)))
+    table = build_table(declared, SimpleNamespace(evidence=evidence))
+    short = table.condensed
+    assert len(table.rows) == 113
+    assert short is not None and [column.key for column in short.columns] == [
+        "cell", "n", "seeds", "accuracy", "seconds", "device", "commit"
+    ]  # fmt: skip
+    assert lines(short)[0] == [
+        "e5-p1-k1", "2", "0–1", "70.50 ± 6.35 % (n = 2)", "600 ± 0 s (n = 2)", "a CPU (2 threads)", "0000000"
+    ]  # fmt: skip
+    assert lines(short)[-1] == ["e5-p8-k15", "0 of 1", "–", "pending", "–", "–", "–"]
+    assert "the 113 runs, a line each, stand in the Markdown and HTML reports and in tables/runs.csv" in short.note
+    assert set(table.quantities) > set(short.quantities)
+
+
+def test_a_list_of_runs_that_paper_holds_is_not_condensed(complete: dict[str, Table]) -> None:
+    assert complete["runs"].condensed is None
+
+
+def test_seeds_that_follow_upon_each_other_are_joined() -> None:
+    assert run_list._ranges([0, 1, 2, 5, 7, 8]) == "0–2, 5, 7–8"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from experiments.spec import ConfigurationError, State
+from experiments.spec import ConfigurationError, Correct, State
 from report.claims import Claim, ClaimKind, Claims, Protocol
 from report.evidence import Evidence, UnknownName
 from report.original import Quoted
@@ -393,3 +393,47 @@ def test_a_rehearsal_never_decides_a_claim(root: Path) -> None:
 def test_with_one_record_no_claim_on_accuracy_is_decided(root: Path) -> None:
     for id, verdict in make_facts(root, runs=1).verdicts.items():
         assert not verdict.is_decided or verdict.claim.kind is ClaimKind.COUNT, id
+
+
+def equal_runs(*, images: int | None) -> Evidence:
+    """Three runs with exactly 71 %, of as many test IMAGES as named."""
+    statuses = make_cell([0.71] * 3, patch_size=8, kernel_size=3)
+    if images is not None:
+        correct = Correct("test", images, "")
+        statuses = [replace(status, record=replace(status.record, correct=correct)) for status in statuses]
+    return make_evidence(*statuses)
+
+
+WITHIN_TWO = claim(ClaimKind.EQUALITY, cell={"kernel_size": 3}, margin=0.02, quoted=("a",))
+
+
+def test_equal_runs_are_judged_by_the_binomial_error_and_say_so() -> None:
+    verdict = judged(equal_runs(images=10_000), WITHIN_TWO)
+    assert verdict.outcome is Outcome.REPRODUCED
+    assert verdict.reasons == (
+        "our mean is within ± 2.00 pp (p = 0.008)",
+        (
+            "the runs of e5-p8-k3 are exactly equal: check that their seeds differ; the binomial error of the test images "
+            "stands for their spread"
+        ),
+    )
+    assert verdict.ours is not None and parts(verdict.ours).text == "71.00 ± 1.13 % (n = 3)"
+    tight = judged(equal_runs(images=10_000), replace(WITHIN_TWO, margin=0.005))
+    assert tight.outcome is Outcome.INCONCLUSIVE
+
+
+def test_equal_runs_of_an_unknown_number_of_images_decide_nothing() -> None:
+    verdict = judged(equal_runs(images=None), WITHIN_TWO)
+    assert (verdict.outcome, verdict.reasons[0]) == (
+        Outcome.INCONCLUSIVE,
+        "the runs of e5-p8-k3 are exactly equal, so that nothing is known of their spread",
+    )
+
+
+def test_another_precision_is_told_and_a_value_is_compared_all_the_same() -> None:
+    half = replace(PROTOCOL, settings={**PROTOCOL.settings, "precision": "fp16"})
+    evidence = make_evidence(*make_cell([0.709, 0.710, 0.711], patch_size=8, kernel_size=3))
+    verdict = judged(evidence, replace(WITHIN_TWO, protocol=half))
+    assert verdict.outcome is Outcome.REPRODUCED
+    assert verdict.deviations == (Deviation("precision", "fp16", "fp32"),)
+    assert verdict.reasons[1:] == ("in another arithmetic: precision fp32 (original fp16)",)

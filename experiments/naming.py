@@ -1,0 +1,68 @@
+"""How runs are called: a template of parameters, and a few words for what is not as usual."""
+
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.plan_file import NAME, refuse
+from experiments.spec import ConfigurationError, Scalar
+
+VARIANT = "variant"  # in the template: where the words for unusual parameters go
+
+
+@dataclass(frozen=True)
+class Naming:
+    """The plan's `name` and `variant`.
+
+    `variants` holds for a parameter its usual value and the text that stands in the name where a run has another one:
+    most runs then have short names, and those that differ in something rare can still be told apart.
+    """
+
+    template: str
+    variants: Mapping[str, Mapping[str, Any]]
+    place: str
+
+    def __post_init__(self) -> None:
+        if drop_seed(self.template) == self.template:
+            refuse(self.place, "name", self.template, "a template that holds {seed}")
+        if bool(self.variants) != (f"{{{VARIANT}}}" in self.template):
+            wanted = f"a template that holds {{{VARIANT}}}" if self.variants else f"a section {VARIANT!r} beside it"
+            refuse(self.place, "name", self.template, wanted)
+
+    def name_run(self, parameters: Mapping[str, Scalar]) -> str:
+        """The name of the run with these parameters."""
+        return self._fill(self.template, parameters)
+
+    def name_cell(self, parameters: Mapping[str, Scalar]) -> str:
+        """The name that the runs of a cell share, whatever their seed."""
+        return self._fill(drop_seed(self.template), parameters)
+
+    def _fill(self, template: str, parameters: Mapping[str, Scalar]) -> str:
+        """Refused where the template names an unknown parameter, or the name would not suit a file."""
+        try:
+            name = template.format_map({**parameters, VARIANT: self._describe(parameters)})
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
+            raise ConfigurationError(
+                f"{self.place}: name: {template!r} cannot be filled ({error}); the parameters are "
+                f"{', '.join(sorted(parameters))}"
+            ) from error
+        if not NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"{self.place}: name: {name!r}; expected letters, digits, dots, hyphens and underscores"
+            )
+        return name
+
+    def _describe(self, parameters: Mapping[str, Scalar]) -> str:
+        """The texts of the parameters that are not as usual, in the order of the plan; a missing one counts as usual."""
+        return "".join(
+            variant["text"].format_map(parameters)
+            for name, variant in self.variants.items()
+            if parameters.get(name, variant["usual"]) != variant["usual"]
+        )
+
+
+def drop_seed(template: str) -> str:
+    """The template of a cell's name: the run's without `{seed}` and the text before it, as in `-s{seed}`."""
+    parts = [(text, name) for text, name, _, _ in string.Formatter().parse(template) if name != "seed"]
+    return "".join(text + (f"{{{name}}}" if name is not None else "") for text, name in parts)

@@ -1,0 +1,113 @@
+"""The table of all runs, one a line; on paper one cell a line where there are too many to be read there."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from experiments.spec import Record, State
+from experiments.status import RunStatus
+from report.evidence import ACCURACY, CellEvidence
+from report.facts import Facts, run_accuracy, run_number
+from report.quantities import Kind
+from report.result_tables import DASH, Declaration
+from report.tables import Cell, Column, Table
+
+PAPER_ROWS = 100  # about two pages; a list of more runs is looked up by a machine, not read
+_NAMED = 3  # as many commits of a cell are named
+
+
+def runs(declared: Declaration, facts: Facts) -> Table:
+    """One line a run of the plan: its state and, where it is measured, accuracy, time and device."""
+    listed = facts.evidence.runs()
+    columns = (
+        Column("run", "Run"),
+        Column("state", "State"),
+        Column("accuracy", "Accuracy", "%", "right"),
+        Column("seconds", "Time", "s", "right"),
+        Column("device", "Device"),
+        Column("commit", "Commit"),
+    )
+    rows = [_run_row(status) for status in listed]
+    condensed = _condense(declared, facts) if len(rows) > PAPER_ROWS else None
+    return declared.table(_finding(facts), columns, rows, condensed)
+
+
+def _finding(facts: Facts) -> str:
+    found = state_counts(facts.evidence.runs())
+    dirty = sum(bool(record.provenance["dirty"]) for record in facts.evidence.recorded())
+    changed = f"; {dirty} recorded from code that was not committed" if dirty else ""
+    return f"{found}{changed}." if found else ""
+
+
+def state_counts(statuses: Iterable[RunStatus]) -> str:
+    """How many runs are in each state: `3 measured, 1 stale`."""
+    tally = Counter(status.state for status in statuses)
+    return ", ".join(f"{tally[state]} {state.value}" for state in State if tally[state])
+
+
+def _run_row(status: RunStatus) -> tuple[Cell, ...]:
+    record = status.record
+    waits = status.state is State.PENDING or not status.why
+    state = status.state.value if waits else f"{status.state.value}: {status.why}"
+    if status.state is not State.MEASURED or record is None:
+        return status.run.name, state, DASH, DASH, DASH, DASH
+    accuracy = run_accuracy(record) if ACCURACY in record.metrics else DASH
+    seconds = run_number(record, "seconds", Kind.SECONDS) or DASH
+    return status.run.name, state, accuracy, seconds, device_of(record), commit_of(record)
+
+
+def _condense(declared: Declaration, facts: Facts) -> Table:
+    """One line a cell, for paper; the caption says where its runs are listed one by one."""
+    columns = (
+        Column("cell", "Cell"),
+        Column("n", "Runs", align="right"),
+        Column("seeds", "Seeds"),
+        Column("accuracy", "Accuracy", "%", "right"),
+        Column("seconds", "Time", "s", "right"),
+        Column("device", "Device"),
+        Column("commit", "Commit"),
+    )
+    where = (
+        f"Here the cells, a line each; the {len(facts.evidence.runs()):,} runs, a line each, stand in the Markdown and "
+        f"HTML reports and in tables/{declared.name}.csv. A run's name is its cell's with the seed. Accuracy and time "
+        f"are means over the runs with the 95 % t interval. {declared.note}"
+    )
+    rows = [_cell_row(cell) for cell in facts.evidence.cells()]
+    return Table(declared.name, f"{declared.title} {_finding(facts)}".strip(), where.strip(), columns, tuple(rows))
+
+
+def _cell_row(cell: CellEvidence) -> tuple[Cell, ...]:
+    number = str(cell.n) if cell.n == cell.planned else f"{cell.n} of {cell.planned}"
+    devices = "; ".join(sorted({device_of(record) for record in cell.records})) or DASH
+    commits = sorted({commit_of(record) for record in cell.records})
+    more = f" and {len(commits) - _NAMED} more" if len(commits) > _NAMED else ""
+    named = ", ".join(commits[:_NAMED]) + more or DASH
+    seconds = cell.quantity("seconds") if cell.records else DASH
+    return cell.name, number, _ranges(cell.seeds) or DASH, cell.quantity(), seconds, devices, named
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Ascending NUMBERS with what follows upon each other joined: `0–24, 30`."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in spans)
+
+
+def commit_of(record: Record) -> str:
+    """The commit that the run's code was at: `4764840`, `4764840 (changed)` where the checkout was dirty."""
+    commit = record.provenance["commit"]
+    if not commit:
+        return "unknown"
+    return f"{commit[:7]} (changed)" if record.provenance["dirty"] else str(commit[:7])
+
+
+def device_of(record: Record) -> str:
+    """What the run was computed on, in words: the GPU, else the CPU with its threads."""
+    gpu = record.provenance.get("gpu")
+    if gpu:
+        return str(gpu)
+    threads = record.provenance.get("threads")
+    return f"{record.provenance.get('cpu')} ({threads} thread{'s' if threads != 1 else ''})"
