@@ -1,4 +1,7 @@
-"""Whether the same seed gives the same bits each time on one device, or whether a GPU may take faster ways."""
+"""Whether the same seed gives the same bits each time on one device, or whether a GPU may take faster ways.
+
+TF32 is not among these: a product of 32-bit numbers that keeps 10 bits of them is no fp32.
+"""
 
 import os
 from collections.abc import Iterator
@@ -40,13 +43,13 @@ def use_algorithms(device: torch.device, *, deterministic: bool) -> Iterator[Non
         yield
         return
     cudnn, fill = torch.backends.cudnn, torch.utils.deterministic
-    before = (cudnn.deterministic, cudnn.benchmark, fill.fill_uninitialized_memory)
+    before = (cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, fill.fill_uninitialized_memory)
     mode = (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
-    cudnn.deterministic, cudnn.benchmark = deterministic, not deterministic
+    cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = deterministic, not deterministic, False
     fill.fill_uninitialized_memory = False  # it finds reads of memory never written, and costs a pass over each tensor
     torch.use_deterministic_algorithms(deterministic)
     try:
         yield
     finally:
-        cudnn.deterministic, cudnn.benchmark, fill.fill_uninitialized_memory = before
+        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, fill.fill_uninitialized_memory = before
         torch.use_deterministic_algorithms(mode[0], warn_only=mode[1])

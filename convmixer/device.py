@@ -2,8 +2,7 @@
 
 import ctypes
 import platform
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
@@ -72,17 +71,6 @@ def choose_memory_format(model: nn.Module, device: torch.device) -> torch.memory
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
     """torch's autocast for ``precision``; it does nothing for "fp32"."""
     return torch.autocast(device.type, dtype=_DTYPES.get(precision, torch.bfloat16), enabled=precision != "fp32")
-
-
-@contextmanager
-def deterministic_convolutions() -> Iterator[None]:
-    """Let cuDNN use only algorithms that give the same bits each time; without a GPU nothing changes."""
-    before = torch.backends.cudnn.deterministic
-    torch.backends.cudnn.deterministic = True
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.deterministic = before
 
 
 def raise_allocator_thresholds() -> bool:

@@ -6,13 +6,13 @@
 // (batch normalisation reads memory in order and a channel's convolution stays in the cache), and the 16 images side by
 // side fill the vector registers at every place of the grid, at its borders too.
 //
-// Plain C interface, called through ctypes. Vectors are those of GCC and Clang, so the compiler chooses the instructions.
+// Plain C interface, called through ctypes; what returns an int returns 0, or 1 where memory was missing and nothing was
+// done. Vectors are those of GCC and Clang, so the compiler chooses the instructions.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <new>
 
 #if defined(_OPENMP)
@@ -44,13 +44,29 @@ inline double sum(Vector v) {
     return total;
 }
 
-struct Free {
-    void operator()(float* p) const { ::operator delete[](p, std::align_val_t(64)); }
+// Room that is asked for before a parallel region, where failing would end the process: a part for each thread.
+class Room {
+public:
+    Room(int threads, int64_t floats)
+        : floats_((std::max<int64_t>(floats, 1) + 15) / 16 * 16),
+          start_(static_cast<float*>(::operator new[](sizeof(float) * floats_ * threads, ALIGNED, std::nothrow))) {}
+    ~Room() { ::operator delete[](start_, ALIGNED); }
+    Room(const Room&) = delete;
+    bool failed() const { return !start_; }
+    float* of(int thread) const { return start_ + floats_ * thread; }
+    float* mine() const {
+#if defined(_OPENMP)
+        return of(omp_get_thread_num());
+#else
+        return of(0);
+#endif
+    }
+
+private:
+    static constexpr std::align_val_t ALIGNED{64};
+    int64_t floats_;
+    float* start_;
 };
-using Buffer = std::unique_ptr<float[], Free>;
-Buffer allocate(int64_t count) {
-    return Buffer(static_cast<float*>(::operator new[](sizeof(float) * std::max<int64_t>(count, 1), std::align_val_t(64))));
-}
 
 // ---------------------------------------------------------------------------------------------------- activation
 
@@ -94,15 +110,15 @@ inline Vector density(Vector x) {
 }
 
 template <int A> inline Vector activate(Vector x) {
-    if (A == RELU) return x > 0.0f ? x : Vector{};
+    if (A == RELU) return x < 0.0f ? Vector{} : x;  // NaN stays NaN, as in torch
     const Vector half = x * 0.5f;
     return half + half * error_function(x * 0.70710678f);
 }
 
 template <int A> inline void activate_with_slope(Vector x, Vector& value, Vector& slope) {
     if (A == RELU) {
-        value = x > 0.0f ? x : Vector{};
-        slope = x > 0.0f ? fill(1.0f) : Vector{};
+        value = x < 0.0f ? Vector{} : x;
+        slope = x <= 0.0f ? Vector{} : fill(1.0f);
         return;
     }
     const Vector cumulated = 0.5f + 0.5f * error_function(x * 0.70710678f);
@@ -457,28 +473,30 @@ extern "C" {
 int convmixer_lanes() { return LANES; }
 
 // out (rows, columns) = a (rows, inner), or the transpose of (inner, rows), by b (inner, columns).
-void convmixer_multiply(const float* a, int transposed, const float* b, float* out, int64_t rows, int64_t inner,
+int convmixer_multiply(const float* a, int transposed, const float* b, float* out, int64_t rows, int64_t inner,
                         int64_t columns, int threads) {
     const int64_t row_tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
-    const Buffer packed_a = allocate(row_tiles * inner * TILE_ROWS);
+    const int64_t width = std::max<int64_t>(1, PACKED / std::max<int64_t>(inner, 1) / TILE_COLUMNS) * TILE_COLUMNS;
+    const int64_t chunks = (columns + width - 1) / width;
+    const Room whole(1, row_tiles * inner * TILE_ROWS), parts(threads, inner * width);
+    if (whole.failed() || parts.failed()) return 1;
+    float* packed_a = whole.of(0);
     for (int64_t t = 0; t < row_tiles; ++t)
         for (int64_t i = 0; i < inner; ++i)
             for (int r = 0; r < TILE_ROWS; ++r) {
                 const int64_t row = t * TILE_ROWS + r;
                 packed_a[(t * inner + i) * TILE_ROWS + r] = row >= rows ? 0 : transposed ? a[i * rows + row] : a[row * inner + i];
             }
-    const int64_t width = std::max<int64_t>(1, PACKED / std::max<int64_t>(inner, 1) / TILE_COLUMNS) * TILE_COLUMNS;
-    const int64_t chunks = (columns + width - 1) / width;
 #pragma omp parallel num_threads(threads)
     {
-        const Buffer packed_b = allocate(inner * width);
+        float* packed_b = parts.mine();
 #pragma omp for schedule(static)
         for (int64_t chunk = 0; chunk < chunks; ++chunk) {
             const int64_t begin = chunk * width, some = std::min(width, columns - begin);
             for (int64_t i = 0; i < inner; ++i) {
                 const float* from = b + i * columns + begin;
                 for (int64_t tile = 0; tile * TILE_COLUMNS < some; ++tile) {
-                    float* to = packed_b.get() + (tile * inner + i) * TILE_COLUMNS;
+                    float* to = packed_b + (tile * inner + i) * TILE_COLUMNS;
                     const int64_t count = std::min<int64_t>(TILE_COLUMNS, some - tile * TILE_COLUMNS);
                     if (count == TILE_COLUMNS) {
                         for (int v = 0; v < TILE_VECTORS; ++v) store(to + v * WIDTH, load(from + tile * TILE_COLUMNS + v * WIDTH));
@@ -490,12 +508,13 @@ void convmixer_multiply(const float* a, int transposed, const float* b, float* o
             }
             for (int64_t t = 0; t < row_tiles; ++t)
                 for (int64_t tile = 0; tile * TILE_COLUMNS < some; ++tile)
-                    multiply_tile(inner, packed_a.get() + t * inner * TILE_ROWS, packed_b.get() + tile * inner * TILE_COLUMNS,
+                    multiply_tile(inner, packed_a + t * inner * TILE_ROWS, packed_b + tile * inner * TILE_COLUMNS,
                                   out + t * TILE_ROWS * columns + begin + tile * TILE_COLUMNS, columns,
                                   static_cast<int>(std::min<int64_t>(TILE_ROWS, rows - t * TILE_ROWS)),
                                   static_cast<int>(std::min<int64_t>(TILE_COLUMNS, some - tile * TILE_COLUMNS)));
         }
     }
+    return 0;
 }
 
 // z = normalise(activate(y + bias)), all (channels, columns).
@@ -505,57 +524,55 @@ void convmixer_normalise(const Norm* norm, int activation, const float* y, float
         FOR_ACTIVATION(normalise_row)(*norm, c, y + c * columns, nullptr, z + c * columns, columns);
 }
 
-void convmixer_normalise_backward(const Norm* norm, const NormGradients* gradients, int activation, const float* y,
+int convmixer_normalise_backward(const Norm* norm, const NormGradients* gradients, int activation, const float* y,
                                   const float* dz, float* dy, int64_t channels, int64_t columns, int threads) {
-#pragma omp parallel num_threads(threads)
-    {
-        const Buffer slopes = allocate(columns);
-#pragma omp for schedule(static)
-        for (int64_t c = 0; c < channels; ++c)
-            FOR_ACTIVATION(normalise_row_backward)(*norm, *gradients, c, y + c * columns, dz + c * columns, dy + c * columns,
-                                                   slopes.get(), columns);
-    }
+    const Room slopes(threads, columns);
+    if (slopes.failed()) return 1;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t c = 0; c < channels; ++c)
+        FOR_ACTIVATION(normalise_row_backward)(*norm, *gradients, c, y + c * columns, dz + c * columns, dy + c * columns,
+                                               slopes.mine(), columns);
+    return 0;
 }
 
 // y = depthwise(x), z = x + normalise(activate(y + bias)); weight is (channels, kernel, kernel).
-void convmixer_mix_places(const Norm* norm, int activation, const float* weight, const float* x, float* y, float* z,
+int convmixer_mix_places(const Norm* norm, int activation, const float* weight, const float* x, float* y, float* z,
                           int64_t channels, int64_t images, int grid, int kernel, int threads) {
     const Window window{grid, kernel, (kernel - 1) / 2};
     const Blocks blocks{images, grid * grid};
     const int64_t columns = images * grid * grid;
-#pragma omp parallel num_threads(threads)
-    {
-        const Buffer taps = allocate(int64_t{kernel} * kernel * LANES), padded = allocate(3 * blocks.block_size());
-#pragma omp for schedule(static)
-        for (int64_t c = 0; c < channels; ++c) {
-            const int64_t at = c * columns;
-            spread_taps(weight + c * kernel * kernel, kernel * kernel, false, taps.get());
-            convolve_row(window, blocks, taps.get(), x + at, nullptr, y + at, padded.get());
-            FOR_ACTIVATION(normalise_row)(*norm, c, y + at, x + at, z + at, columns);
-        }
+    const Room taps(threads, int64_t{kernel} * kernel * LANES), padded(threads, 3 * blocks.block_size());
+    if (taps.failed() || padded.failed()) return 1;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t c = 0; c < channels; ++c) {
+        const int64_t at = c * columns;
+        spread_taps(weight + c * kernel * kernel, kernel * kernel, false, taps.mine());
+        convolve_row(window, blocks, taps.mine(), x + at, nullptr, y + at, padded.mine());
+        FOR_ACTIVATION(normalise_row)(*norm, c, y + at, x + at, z + at, columns);
     }
+    return 0;
 }
 
-void convmixer_mix_places_backward(const Norm* norm, const NormGradients* gradients, int activation, const float* weight,
+int convmixer_mix_places_backward(const Norm* norm, const NormGradients* gradients, int activation, const float* weight,
                                    const float* x, const float* y, const float* dz, float* dx, float* weight_gradient,
                                    int64_t channels, int64_t images, int grid, int kernel, int threads) {
     const Window window{grid, kernel, (kernel - 1) / 2}, back{grid, kernel, kernel / 2};
     const Blocks blocks{images, grid * grid};
     const int64_t columns = images * grid * grid;
     const int taps_count = kernel * kernel;
-#pragma omp parallel num_threads(threads)
-    {
-        const Buffer taps = allocate(int64_t{taps_count} * LANES), sums = allocate(int64_t{taps_count} * WIDTH);
-        const Buffer padded = allocate(3 * blocks.block_size()), dy = allocate(columns);
-#pragma omp for schedule(static)
-        for (int64_t c = 0; c < channels; ++c) {
-            const int64_t at = c * columns;
-            FOR_ACTIVATION(normalise_row_backward)(*norm, *gradients, c, y + at, dz + at, dy.get(), dx + at, columns);
-            correlate_row(window, blocks, x + at, dy.get(), weight_gradient + c * taps_count, sums.get(), padded.get());
-            spread_taps(weight + c * taps_count, taps_count, true, taps.get());
-            convolve_row(back, blocks, taps.get(), dy.get(), dz + at, dx + at, padded.get());
-        }
+    const Room taps(threads, int64_t{taps_count} * LANES), sums(threads, int64_t{taps_count} * WIDTH);
+    const Room padded(threads, 3 * blocks.block_size()), gradient(threads, columns);
+    if (taps.failed() || sums.failed() || padded.failed() || gradient.failed()) return 1;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t c = 0; c < channels; ++c) {
+        const int64_t at = c * columns;
+        float* dy = gradient.mine();
+        FOR_ACTIVATION(normalise_row_backward)(*norm, *gradients, c, y + at, dz + at, dy, dx + at, columns);
+        correlate_row(window, blocks, x + at, dy, weight_gradient + c * taps_count, sums.mine(), padded.mine());
+        spread_taps(weight + c * taps_count, taps_count, true, taps.mine());
+        convolve_row(back, blocks, taps.mine(), dy, dz + at, dx + at, padded.mine());
     }
+    return 0;
 }
 
 }  // extern "C"

@@ -8,6 +8,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -23,7 +24,7 @@ from convmixer import ConvMixerError
 SOURCE = Path(__file__).with_name("native.cpp")
 # What native.cpp is; a test compares. It stands here because results belong to the code that made them, and a record's
 # key is computed from Python modules: who changes the kernels changes this line, and with it the key.
-SOURCE_SHA256 = "e321e8e02aa15390ffc31e8d089fcd54121a36a5a3ecd011b9890024cade09ef"
+SOURCE_SHA256 = "ea8fda4901c38fc0a79cec68dfbd2b21dedb65b47095d5fa8b6fdc95a4a39d04"
 
 COMPILER_VARIABLE = "CXX"
 CACHE_VARIABLE = "XDG_CACHE_HOME"
@@ -94,7 +95,10 @@ class NormGradients:
 
 
 class Kernels:
-    """The functions of ``native.cpp`` on float32 tensors of the layout described there, (channels, columns)."""
+    """The functions of ``native.cpp`` on float32 tensors of the layout described there, (channels, columns).
+
+    All raise ``MemoryError`` where there is too little for them.
+    """
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
@@ -105,7 +109,10 @@ class Kernels:
         inner, rows = a.shape if transposed else reversed(a.shape)
         out = b.new_empty(rows, b.shape[1])
         sizes = (ctypes.c_int64(size) for size in (rows, inner, b.shape[1]))
-        self._library.convmixer_multiply(_pointer(a), int(transposed), _pointer(b), _pointer(out), *sizes, _threads())
+        failed = self._library.convmixer_multiply(
+            _pointer(a), int(transposed), _pointer(b), _pointer(out), *sizes, _threads()
+        )
+        _raise_if(failed)
         return out
 
     def normalise(self, norm: Norm, y: Tensor) -> Tensor:
@@ -119,24 +126,26 @@ class Kernels:
     def normalise_backward(self, norm: Norm, y: Tensor, dz: Tensor) -> tuple[Tensor, NormGradients]:
         """The gradient of ``normalise``'s ``y``, and those of the norm."""
         dy, gradients = torch.empty_like(y), NormGradients.like(norm)
-        self._library.convmixer_normalise_backward(
+        failed = self._library.convmixer_normalise_backward(
             ctypes.byref(norm.as_structure()),
             ctypes.byref(gradients.as_structure()),
             _ACTIVATIONS[norm.activation],
             *(_pointer(tensor) for tensor in (y, dz, dy)),
             *_sizes(y),
         )
+        _raise_if(failed)
         return dy, gradients
 
     def mix_places(self, norm: Norm, weight: Tensor, x: Tensor, grid: int) -> tuple[Tensor, Tensor]:
         """``y`` = the depthwise convolution of ``x`` by ``weight`` (channels, 1, k, k), and ``x + normalise(y)``."""
         y, z = torch.empty_like(x), torch.empty_like(x)
-        self._library.convmixer_mix_places(
+        failed = self._library.convmixer_mix_places(
             ctypes.byref(norm.as_structure()),
             _ACTIVATIONS[norm.activation],
             *(_pointer(tensor) for tensor in (weight, x, y, z)),
             *_grid_sizes(x, weight, grid),
         )
+        _raise_if(failed)
         return y, z
 
     def mix_places_backward(
@@ -144,14 +153,20 @@ class Kernels:
     ) -> tuple[Tensor, Tensor, NormGradients]:
         """The gradients of ``mix_places``'s ``x`` and ``weight``, and those of the norm."""
         dx, weight_gradient, gradients = torch.empty_like(x), torch.empty_like(weight), NormGradients.like(norm)
-        self._library.convmixer_mix_places_backward(
+        failed = self._library.convmixer_mix_places_backward(
             ctypes.byref(norm.as_structure()),
             ctypes.byref(gradients.as_structure()),
             _ACTIVATIONS[norm.activation],
             *(_pointer(tensor) for tensor in (weight, x, y, dz, dx, weight_gradient)),
             *_grid_sizes(x, weight, grid),
         )
+        _raise_if(failed)
         return dx, weight_gradient, gradients
+
+
+def _raise_if(failed: int) -> None:
+    if failed:
+        raise MemoryError("native kernels: no memory for what they keep between two passes")
 
 
 def _address(tensor: Tensor) -> int:
@@ -183,40 +198,71 @@ def _grid_sizes(x: Tensor, weight: Tensor, grid: int) -> tuple[ctypes.c_int64, c
 
 @lru_cache(maxsize=1)
 def load() -> Kernels | str:
-    """The kernels, compiled if need be; where that cannot be done, the reason in a sentence."""
+    """The kernels, compiled if need be; where that cannot be done, the reason in a sentence.
+
+    Raises ``ConvMixerError`` if the source is not the one that this module names.
+    """
+    source = SOURCE.read_bytes()
+    found = hashlib.sha256(source).hexdigest()
+    if found != SOURCE_SHA256:
+        raise ConvMixerError(
+            f"native kernels: {SOURCE.name} has sha256 {found!r}, and native.py says {SOURCE_SHA256!r}: results belong "
+            "to the code that made them, so write the new one there, or restore the file"
+        )
     compiler = _find_compiler()
-    if compiler is None:
-        return f"no C++ compiler was found (g++, clang++, or the one named in ${COMPILER_VARIABLE})"
+    if isinstance(compiler, str):
+        return compiler
     try:
-        return Kernels(ctypes.CDLL(str(_compile(compiler))))
+        return Kernels(_load_library(compiler, source))
     except (OSError, subprocess.SubprocessError) as error:
         detail = getattr(error, "stderr", None) or error
         return f"{SOURCE.name} could not be compiled and loaded: {str(detail).strip().splitlines()[0]}"
 
 
-def _find_compiler() -> str | None:
+def _find_compiler() -> list[str] | str:
+    """The command that compiles, or why there is none."""
     named = os.environ.get(COMPILER_VARIABLE)
-    return next(
-        (path for name in ([named] if named else ["g++", "clang++", "c++"]) if (path := shutil.which(name))), None
-    )
+    if not named:
+        found = next((path for name in ("g++", "clang++", "c++") if (path := shutil.which(name))), None)
+        return (
+            [found] if found else f"no C++ compiler was found (g++, clang++, or the one named in ${COMPILER_VARIABLE})"
+        )
+    command = shlex.split(named)  # such as "ccache g++"
+    if command and shutil.which(command[0]):
+        return command
+    return f"${COMPILER_VARIABLE} is {named!r}, which is no program here"
 
 
-def _compile(compiler: str) -> Path:
+def _load_library(compiler: list[str], source: bytes) -> ctypes.CDLL:
     """The library for this source, compiler and processor, from the cache or compiled into it."""
-    source = SOURCE.read_bytes()
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True, timeout=30).stdout
+    version = subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=True, timeout=30).stdout
     target = "\n".join((version, *FLAGS, platform.machine(), _processor()))
     digest = hashlib.sha256(source + target.encode()).hexdigest()[:20]
     library = _cache() / f"native-{digest}.so"
-    if library.exists():
-        return library
+    if not _is_whole(library):
+        _compile(compiler, library)
+    return ctypes.CDLL(str(library))
+
+
+def _is_whole(library: Path) -> bool:
+    """Whether the library is there as it was written; loading a torn one would end the process."""
+    check = library.with_suffix(".sha256")
+    try:
+        return check.read_text() == hashlib.sha256(library.read_bytes()).hexdigest()
+    except OSError:
+        return False
+
+
+def _compile(compiler: list[str], library: Path) -> None:
+    """Write the library and then its checksum, each whole or not at all."""
     library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent, prefix=".native-") as folder:
-        partial = Path(folder) / library.name
-        command = [compiler, *FLAGS, "-fopenmp", "-shared", "-fPIC", "-o", str(partial), str(SOURCE)]
+        partial, check = Path(folder) / library.name, Path(folder) / "sha256"
+        command = [*compiler, *FLAGS, "-fopenmp", "-shared", "-fPIC", "-o", str(partial), str(SOURCE)]
         subprocess.run(command, capture_output=True, text=True, check=True, timeout=COMPILE_SECONDS)
+        check.write_text(hashlib.sha256(partial.read_bytes()).hexdigest())
         os.replace(partial, library)
-    return library
+        os.replace(check, library.with_suffix(".sha256"))
 
 
 def _cache() -> Path:

@@ -19,8 +19,15 @@ def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
 
 
 def _split_by_decay(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Biases and everything else of at most one dimension, as norms have, apart; timm's param_groups_weight_decay."""
-    trained = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
-    spared = [value for name, value in trained if value.ndim <= 1 or name.endswith(".bias")]
-    decayed = [value for name, value in trained if value.ndim > 1 and not name.endswith(".bias")]
+    """Biases, everything else of at most one dimension, as norms have, and what the model names, apart.
+
+    As timm's training script does: param_groups_weight_decay with the model's ``no_weight_decay``, where a ViT names
+    its class token and its positions.
+    """
+    named = getattr(model, "no_weight_decay", set)()
+    decayed, spared = [], []
+    for name, value in model.named_parameters():
+        if value.requires_grad:
+            is_spared = value.ndim <= 1 or name.endswith(".bias") or name in named
+            (spared if is_spared else decayed).append(value)
     return [{"params": spared, "weight_decay": 0.0}, {"params": decayed, "weight_decay": weight_decay}]

@@ -80,20 +80,45 @@ def find_obstacle(path: str, model: nn.Module, image_size: int, device: torch.de
         return find_obstacle_to_triton(model, image_size, device)
     if device.type != "cpu":
         return f"it is for a CPU, and the device is {str(device)!r}"
-    if not isinstance(model, ConvMixer):
+    if type(model) is not ConvMixer:
         return f"it computes a ConvMixer, and this is a {type(model).__name__}"
     if (model.norm, model.residual) != ("batch", "depthwise"):
         return f"it computes norm 'batch' and residual 'depthwise', and these are {model.norm!r} and {model.residual!r}"
+    if change := _find_change(model):
+        return change
     if precision in ("bf16", "fp16"):
         return f"it computes in fp32, and precision is {precision!r}"
     if path == "channel-major":
         if precision == "auto" and choose_precision("auto", device) != "fp32":
             return "this processor is faster in bf16 than pure torch is in fp32"
         return None
+    if (kind := next(model.parameters()).dtype) != torch.float32:
+        return f"it computes in fp32, and the model's weights are {kind}"
     if image_size // model.patch_size > native.GREATEST_GRID:
         return f"it computes up to {native.GREATEST_GRID} patches a side"
     kernels = native.load()
     return kernels if isinstance(kernels, str) else None
+
+
+def _find_change(model: ConvMixer) -> str | None:
+    """What the model has that a ``ConvMixer`` as it is built has not, and that these ways would pass by."""
+    with torch.device("meta"):
+        built = ConvMixer(
+            width=1,
+            depth=model.depth,
+            patch_size=1,
+            kernel_size=1,
+            num_classes=1,
+            in_channels=1,
+            activation=model.activation,
+        )
+    if [type(module) for module in model.modules()] != [type(module) for module in built.modules()]:
+        return "a module of the model was replaced"
+    if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
+        return "a module of the model has a hook"
+    if any(layer.momentum is None for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)):
+        return "it needs a number as momentum of batch normalisation, and the model has None"
+    return None
 
 
 def _prepare(path: str, model: nn.Module, device: torch.device, precision: str, note: str) -> Forward:

@@ -8,6 +8,7 @@ nothing.
 import argparse
 import os
 import re
+import reprlib
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -109,5 +110,5 @@ def _unwrap(path: Path, found: object) -> dict[str, Tensor]:
 
 
 def _describe_value(value: object) -> str:
-    text = repr(value)
+    text = reprlib.repr(value)  # a file may hold lists within lists within lists
     return f"the {type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

@@ -7,7 +7,7 @@ not.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from convmixer.evaluate import Evaluation, evaluate
 from convmixer.failures import explain_failures
 from convmixer.history import Epoch, History, Progress
 from convmixer.mixing import draw_mixture, mix_labels
-from convmixer.model import refuse_cut_images
+from convmixer.model import ConvMixer, refuse_cut_images
 from convmixer.optimiser import make_optimiser
 from convmixer.paths import choose_forward
 from convmixer.recipe import Recipe, find_batch_sizes, learning_rate
@@ -122,6 +122,7 @@ class _Training:
         self.steps_per_epoch = len(self.batch_sizes)
         image_size = data.train_images.shape[2]
         refuse_cut_images(model, (image_size, data.train_images.shape[3]))
+        _refuse_lone_values(model, self.batch_sizes, image_size)
         self.forward = choose_forward(model, image_size, device, path=path, precision=precision)
         model.to(device)
         if self.forward.path == "plain":
@@ -286,3 +287,12 @@ class _Training:
         self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
         self.step, self.seconds = state["step"], state["seconds"]
         self.losses, self.correct = state["losses"], state["correct"]
+
+
+def _refuse_lone_values(model: nn.Module, batch_sizes: Sequence[int], image_size: int) -> None:
+    """Batch normalisation learns nothing from one value of a channel: the last image of an epoch, of one patch."""
+    if isinstance(model, ConvMixer) and batch_sizes[-1] == 1 and image_size // model.patch_size == 1:
+        raise ConvMixerError(
+            f"train: with a batch_size of {batch_sizes[0]!r} the last batch of an epoch is one image, which a patch_size "
+            f"of {model.patch_size!r} makes one patch; batch normalisation needs two values: take another batch_size"
+        )

@@ -145,7 +145,7 @@ def activate(value, ACTIVATION: tl.constexpr):
         return tl.maximum(value, 0.0) - tl.abs(value) * tail
     else:
         tl.static_assert(ACTIVATION == "relu")
-        return tl.maximum(value, 0.0)
+        return tl.where(value < 0.0, 0.0, value)  # NaN stays NaN, as in PyTorch
 
 
 @triton.jit
@@ -155,7 +155,7 @@ def slope(value, ACTIVATION: tl.constexpr):
         tail, density = _upper_tail(value)
         return tl.where(value > 0.0, 1.0 - tail, tail) + value * density * NORMAL_PEAK
     else:
-        return tl.where(value > 0.0, 1.0, 0.0)
+        return tl.where(value <= 0.0, 0.0, 1.0)
 
 
 @triton.jit

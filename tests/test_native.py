@@ -178,6 +178,30 @@ def test_another_type_of_number_is_refused_before_a_kernel_reads_it(kernels: Ker
     )
 
 
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+@pytest.mark.parametrize("training", [True, False])
+def test_what_is_no_number_comes_out_as_such(kernels: Kernels, activation: str, training: bool) -> None:
+    """A training that diverged must be seen; a maximum with zero would hide it."""
+    model = make_model(activation=activation).train(training)
+    images = torch.randn(18, 2, 8, 8)
+    images[3, 0, 5, 5] = torch.nan
+    found, expected = forward_native(model, kernels, images), copy.deepcopy(model)(images)
+    torch.testing.assert_close(found.isnan(), expected.isnan())
+    assert found[3].isnan().all()
+
+
+def test_a_changed_source_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = tmp_path / "native.cpp"
+    changed.write_text("another")
+    monkeypatch.setattr(native, "SOURCE", changed)
+    with pytest.raises(ConvMixerError) as caught:
+        native.load.__wrapped__()
+    assert str(caught.value) == (
+        f"native kernels: native.cpp has sha256 {hashlib.sha256(b'another').hexdigest()!r}, and native.py says "
+        f"{native.SOURCE_SHA256!r}: results belong to the code that made them, so write the new one there, or restore the file"
+    )
+
+
 def test_the_source_is_the_one_that_the_keys_of_records_stand_for() -> None:
     assert hashlib.sha256(native.SOURCE.read_bytes()).hexdigest() == native.SOURCE_SHA256
 
@@ -188,7 +212,7 @@ LOADED = "from convmixer import native; loaded = native.load(); print(loaded if 
 @pytest.mark.parametrize(
     ("compiler", "expected"),
     [
-        ("no-such-compiler", "no C++ compiler was found (g++, clang++, or the one named in $CXX)"),
+        ("no-such-compiler", "$CXX is 'no-such-compiler', which is no program here\n"),
         ("false", "native.cpp could not be compiled and loaded: "),
     ],
 )
@@ -210,4 +234,7 @@ def test_a_compiled_library_is_kept_and_found_again(tmp_path: Path, kernels: Ker
         (library,) = tmp_path.rglob("*.so")
         times.append(library.stat().st_mtime_ns)
     assert times[0] == times[1]
-    assert [entry.name for entry in library.parent.iterdir()] == [library.name]  # nothing half-written is left
+    assert {entry.suffix for entry in library.parent.iterdir()} == {".so", ".sha256"}  # nothing half-written is left
+    library.write_bytes(library.read_bytes()[:3000])  # as after a power cut; loading it would end the process
+    found = subprocess.run([sys.executable, "-c", LOADED], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout == "kernels\n"

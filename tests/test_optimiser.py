@@ -4,6 +4,7 @@ import pytest
 import torch
 from timm.optim import param_groups_weight_decay
 
+from convmixer.baselines import build_model
 from convmixer.model import NORMS, ConvMixer
 from convmixer.optimiser import make_optimiser
 from convmixer.recipe import choose_recipe
@@ -38,3 +39,11 @@ def test_what_is_spared_does_not_shrink() -> None:
     for name, value in model.named_parameters():
         expected = before[name] * (1 - 0.01 * 0.01) if value.ndim > 1 else before[name]
         torch.testing.assert_close(value.detach(), expected)
+
+
+def test_what_a_model_names_is_spared_too() -> None:
+    """timm's ViT names its class token and its positions, which have three dimensions."""
+    model = build_model("vit", image_size=8, in_channels=1, num_classes=10, width=32, depth=1, patch_size=4)
+    spared, decayed = make_optimiser(model, choose_recipe("paper")).param_groups
+    assert {id(value) for value in (model.cls_token, model.pos_embed)} <= {id(value) for value in spared["params"]}
+    assert sum(len(group["params"]) for group in (spared, decayed)) == len(list(model.parameters()))

@@ -128,7 +128,7 @@ def test_missing_files_folders_and_unknown_endings_are_refused(tmp_path: Path) -
         ({}, "holds the dict {}"),
         ({"state_dict": {}}, "holds the dict {}"),
         ({"epoch": 3}, "has the int 3 under 'epoch'"),
-        ({"a": "x" * 100}, "has the str '" + "x" * 56 + "... under 'a'"),
+        ({"a": "x" * 100}, "has the str 'xxxxxxxxxxxx...xxxxxxxxxxxxx' under 'a'"),
         ({1: torch.zeros(1)}, "has the Tensor tensor([0.]) under 1"),
     ],
 )

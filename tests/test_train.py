@@ -448,3 +448,14 @@ def test_a_step_looks_at_no_value_on_the_device(
     assert (step.forward.path, step.losses.device.type) == ("plain", "meta")
     with pytest.raises((NotImplementedError, RuntimeError)):
         step._mean_loss()
+
+
+def test_a_last_batch_of_one_image_of_one_patch_is_refused(digits: Dataset) -> None:
+    model = ConvMixer(width=4, depth=1, patch_size=8, kernel_size=1, num_classes=10, in_channels=1)
+    data = replace(digits, train_images=digits.train_images[:33], train_labels=digits.train_labels[:33])
+    with pytest.raises(ConvMixerError) as caught:
+        train(model, data, choose_recipe("smoke", batch_size=32), seed=0)
+    assert str(caught.value) == (
+        "train: with a batch_size of 32 the last batch of an epoch is one image, which a patch_size of 8 makes one patch; "
+        "batch normalisation needs two values: take another batch_size"
+    )
