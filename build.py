@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent
 VERSION = "0.1.0"
-VERBS = ("report", "run", "status", "check", "smoke", "accept", "doctor", "clean")
+VERBS = ("report", "run", "status", "check", "serve", "bundle", "smoke", "accept", "doctor", "clean")
 INTERRUPTED = 130
 CLOSED_PIPE = 141  # as a shell has it for a command that the closed pipe ends
 
@@ -62,6 +62,10 @@ def _dispatch(arguments: list[str], root: Path) -> int:
         return _report(options, root)
     if options.verb == "check":
         return _check(options, root)
+    if options.verb == "bundle":
+        return _bundle(options, root)
+    if options.verb == "serve":
+        return _serve(options, root)
     from experiments import commands
 
     if options.verb == "run":
@@ -77,7 +81,12 @@ def _dispatch(arguments: list[str], root: Path) -> int:
         )
     if options.verb == "status":
         return commands.show_status(
-            root, options.patterns, options.group, explain=options.explain, as_json=options.json
+            root,
+            options.patterns,
+            options.group,
+            runs=options.runs or options.explain or bool(options.patterns),
+            explain=options.explain,
+            as_json=options.json,
         )
     if options.verb == "smoke":
         return commands.rehearse(root, options.jobs) or _report_on_rehearsal(root)
@@ -113,6 +122,11 @@ def _check(options: "argparse.Namespace", root: Path) -> int:
     """3 where anything does not hold; warnings count only with --strict."""
     from experiments.spec import Disagreement
     from report.checks import check
+    from report.findings import list_rules
+
+    if options.list:
+        print(list_rules())
+        return 0
 
     findings = check(root, strict=options.strict)
     for finding in findings:
@@ -120,6 +134,25 @@ def _check(options: "argparse.Namespace", root: Path) -> int:
     errors = [finding for finding in findings if options.strict or finding.severity == "error"]
     print(f"{len(findings)} findings, {len(errors)} of them errors" if findings else "everything holds")
     return Disagreement.exit_code if errors else 0
+
+
+def _serve(options: "argparse.Namespace", root: Path) -> int:
+    from report.serve import serve
+
+    serve(root, options.port)
+    return 0
+
+
+def _bundle(options: "argparse.Namespace", root: Path) -> int:
+    """Packs the repository with a report that is current: where it is not, it is built first."""
+    from report.bundle import write_bundle
+    from report.freshness import missing_if_current
+    from report.render import build_report
+
+    if missing_if_current(root) is None:
+        print(build_report(root))
+    print(write_bundle(root, options.out))
+    return 0
 
 
 def _parse(arguments: list[str]) -> "argparse.Namespace":
@@ -164,12 +197,18 @@ def _add_run(verbs: "argparse._SubParsersAction") -> None:
 
 
 def _add_other_verbs(verbs: "argparse._SubParsersAction") -> None:
-    status = verbs.add_parser("status", help="each planned run: recorded, stale, failed, or pending with its price")
+    status = verbs.add_parser("status", help="each group of the plan: what is recorded, and the price of the rest")
     _add_selection(status)
+    status.add_argument("--runs", action="store_true", help="each run instead; so do patterns and --explain")
     status.add_argument("--explain", action="store_true", help="all that makes a record stale")
     status.add_argument("--json", action="store_true", help="for programs")
     check = verbs.add_parser("check", help="rebuild everything elsewhere and compare it with what is tracked")
-    check.add_argument("--strict", action="store_true", help="warnings count as errors")
+    check.add_argument("--strict", action="store_true", help="warnings count as errors; asks TeX too where it is")
+    check.add_argument("--list", action="store_true", help="every rule, and what to do where it is broken")
+    serve = verbs.add_parser("serve", help="show the web page on this machine, and build it again on every change")
+    serve.add_argument("--port", type=_read_port, default=8000, metavar="N", help="default: 8000; 0: any that is free")
+    bundle = verbs.add_parser("bundle", help="all that a reviewer needs, in one zip: an RO-Crate")
+    bundle.add_argument("--out", type=Path, metavar="ZIP", help="another file than reviewer-bundle.zip")
     smoke = verbs.add_parser("smoke", help="the whole way on an embedded data set, in about a minute, into .smoke")
     smoke.add_argument(
         "-j", "--jobs", type=_read_jobs, default=2, metavar="N", help="as many runs at once (default: 2)"
@@ -194,6 +233,15 @@ def _read_jobs(text: str) -> int:
 
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of runs; expected 1 or more")
+    return int(text)
+
+
+def _read_port(text: str) -> int:
+    """A port: 0 to 65535."""
+    import argparse
+
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; expected 0 to 65535")
     return int(text)
 
 

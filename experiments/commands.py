@@ -14,10 +14,10 @@ from experiments import doctor
 from experiments.executors import LocalExecutor, Outcome
 from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan, select
-from experiments.prices import reservation
+from experiments.prices import Price, by_device, reservation
 from experiments.progress import format_seconds, open_monitor
 from experiments.schema import RecordFault
-from experiments.spec import ConfigurationError, MissingTool, State
+from experiments.spec import ConfigurationError, Group, MissingTool, State
 from experiments.status import RunStatus, statuses
 from experiments.workspace import Workspace
 
@@ -25,8 +25,10 @@ _STYLES = {State.MEASURED: "green", State.STALE: "yellow", State.FAILED: "red", 
 _WIDE = 200  # Columns off a terminal, so that no line is wrapped or cut.
 
 
-def show_status(root: Path, patterns: Sequence[str], group: str | None, *, explain: bool, as_json: bool) -> int:
-    """Prints where runs stand; 3 where a record cannot be trusted, 0 otherwise."""
+def show_status(
+    root: Path, patterns: Sequence[str], group: str | None, *, runs: bool, explain: bool, as_json: bool
+) -> int:
+    """Prints where groups stand, or with `runs` each run; 3 where a record cannot be trusted, 0 otherwise."""
     plan, ledger = _open(root)
     chosen = {run.name for run in select(plan, patterns, group)}
     records, faults = ledger.inspect(plan)
@@ -34,8 +36,11 @@ def show_status(root: Path, patterns: Sequence[str], group: str | None, *, expla
     shown = [status for status in found if status.run.name in chosen]
     if as_json:
         print(json.dumps([_to_json(status) for status in shown], indent=1, ensure_ascii=False))
+    elif runs:
+        _print_runs(shown, explain)
+        print(summarize(shown))
     else:
-        _print_table(shown, explain)
+        _print_groups([plan.group(group)] if group else list(plan.groups.values()), shown)
         print(summarize(shown))
     _print_faults(faults)
     return RecordFault.exit_code if faults else 0
@@ -91,7 +96,7 @@ def rehearse(root: Path, jobs: int) -> int:
     _refuse_running(folder / "cache", "smoke")
     shutil.rmtree(folder, ignore_errors=True)
     plan, ledger = load_plan(root / "experiments" / "plan.yaml", smoke=True), Ledger(folder)
-    tasks = statuses(plan, ledger, root)
+    tasks = [status for status in statuses(plan, ledger, root) if status.run.name not in plan.unrehearsed]
     return _run(LocalExecutor(root, ledger, folder / "cache", jobs, warm=True), tasks)
 
 
@@ -154,10 +159,15 @@ def diagnose(root: Path) -> int:
 def summarize(found: Iterable[RunStatus]) -> str:
     """A line: how many runs are in each state, and what those still to be run will cost."""
     found = list(found)
-    counts = {state: sum(status.state is state for status in found) for state in State}
-    words = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    words = ", ".join(f"{count} {state}" for state, count in count_states(found).items())
     missing = [status for status in found if status.state is not State.MEASURED]
     return f"{len(found)} runs: {words or 'none'}{'; ' + _price_of(missing) if missing else ''}"
+
+
+def count_states(found: Sequence[RunStatus]) -> dict[State, int]:
+    """How many runs are in each state that any is in."""
+    counts = {state: sum(status.state is state for status in found) for state in State}
+    return {state: count for state, count in counts.items() if count}
 
 
 def _refuse_running(cache: Path, verb: str) -> None:
@@ -207,7 +217,35 @@ def _words_of(status: RunStatus) -> str:
     return f"about {format_seconds(price.seconds)} on {price.device_class}{reservation([price])}"
 
 
-def _print_table(found: Sequence[RunStatus], explain: bool) -> None:
+def _print_groups(groups: Sequence[Group], found: Sequence[RunStatus]) -> None:
+    """A line a group: how many of its runs are in each state, and the price of the rest on each device class."""
+    devices = tuple(by_device(status.every_price for status in found))
+    columns = ("group", "runs", *(f"rest on {device}" for device in devices), "state")
+    table = Table(*columns, box=None, pad_edge=False)
+    for column in table.columns[1:-1]:
+        column.justify = "right"
+    for group in groups:
+        members = {run.name for run in group.runs}
+        listed = [status for status in found if status.run.name in members]
+        prices = by_device(status.every_price for status in listed if status.state is not State.MEASURED)
+        totals = [_words_of_total(prices.get(device, ())) for device in devices]
+        state = Text(", ").join(
+            Text(f"{count} {state}", _STYLES.get(state, "")) for state, count in count_states(listed).items()
+        )
+        table.add_row(group.name, str(len(listed)), *totals, state)
+    _console().print(table)
+    print("A run of several groups counts in each. ~ extrapolated from other cells' runs, ? by a speed that is a guess")
+
+
+def _words_of_total(prices: Sequence[Price]) -> str:
+    """What runs cost together, with a mark for what it rests on; empty for none."""
+    if not prices:
+        return ""
+    mark = {" (a guess)": "?", " (extrapolated)": "~"}.get(reservation(prices), "")
+    return f"{mark} {format_seconds(sum(price.seconds for price in prices))}".strip()
+
+
+def _print_runs(found: Sequence[RunStatus], explain: bool) -> None:
     table = Table("run", "state", "result or price", "why", box=None, pad_edge=False)
     table.columns[0].no_wrap = True
     for status in found:

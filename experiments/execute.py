@@ -18,6 +18,7 @@ from experiments.files import write_atomically
 from experiments.fingerprint import Fingerprint, fingerprint
 from experiments.ledger import Ledger
 from experiments.notebooks import notebook_parameters, resolve_parameters
+from experiments.rules import read_rules
 from experiments.spec import MIME, SCHEMA, ConfigurationError, Correct, MissingTool, Record, Run, RunFailed
 from experiments.workspace import Workspace
 
@@ -79,6 +80,7 @@ def execute(
     with _PARSING:
         today = fingerprint(run, root)
     commit, dirty = provenance.read_commit(root)
+    rules = read_rules(run, root)
     workspace = Workspace(cache or root / ".cache", run.name, today.key)
     environment = _list_variables(workspace, threads, executor)
     environment[CODE_VARIABLE] = describe_code(root, run.notebook, today)
@@ -92,7 +94,7 @@ def execute(
         try:
             output = _run_notebook(run, root, parameters, workspace.notebook, environment, kernels)
             payload = take_payload(output, run.name)
-            payload["provenance"] |= {"commit": commit, "dirty": dirty}
+            payload["provenance"] |= {"commit": commit, "dirty": dirty, "rules": rules}
             # The meter counts the whole device, and what an earlier attempt has used is not known any more.
             is_part = payload["provenance"]["device_class"] != "cuda" or shares_device or earlier_seconds > 0
             payload["cost"] |= {

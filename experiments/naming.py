@@ -30,31 +30,36 @@ class Naming:
             wanted = f"a template that holds {{{VARIANT}}}" if self.variants else f"a section {VARIANT!r} beside it"
             refuse(self.place, "name", self.template, wanted)
 
-    def name_run(self, parameters: Mapping[str, Scalar]) -> str:
-        """The name of the run with these parameters."""
-        return self._fill(self.template, parameters)
+    @property
+    def usual(self) -> dict[str, Any]:
+        """What a parameter is where a name says nothing of it."""
+        return {name: variant["usual"] for name, variant in self.variants.items()}
+
+    def name_run(self, parameters: Mapping[str, Scalar], place: str | None = None) -> str:
+        """The name of the run with these parameters; PLACE is where an error says they stand, else the plan."""
+        return self._fill(self.template, parameters, place or self.place)
 
     def name_cell(self, parameters: Mapping[str, Scalar]) -> str:
         """The name that the runs of a cell share, whatever their seed."""
-        return self._fill(drop_seed(self.template), parameters)
+        return self._fill(drop_seed(self.template), parameters, self.place)
 
-    def _fill(self, template: str, parameters: Mapping[str, Scalar]) -> str:
+    def _fill(self, template: str, parameters: Mapping[str, Scalar], place: str) -> str:
         """Refused where the template names an unknown parameter, or the name would not suit a file."""
         try:
             name = template.format_map({**parameters, VARIANT: self._describe(parameters)})
         except (KeyError, ValueError, IndexError, AttributeError) as error:
             raise ConfigurationError(
-                f"{self.place}: name: {template!r} cannot be filled ({error}); the parameters are "
+                f"{place}: name: {template!r} cannot be filled ({error}); the parameters are "
                 f"{', '.join(sorted(parameters))}"
             ) from error
         if not NAME.fullmatch(name):
             raise ConfigurationError(
-                f"{self.place}: name: {name!r}; expected letters, digits, dots, hyphens and underscores"
+                f"{place}: name: {name!r}; expected letters, digits, dots, hyphens and underscores"
             )
         return name
 
     def _describe(self, parameters: Mapping[str, Scalar]) -> str:
-        """The texts of the parameters that are not as usual, in the order of the plan; a missing one counts as usual."""
+        """The texts of the parameters that are not as usual, in the plan's order; a missing one counts as usual."""
         return "".join(
             variant["text"].format_map(parameters)
             for name, variant in self.variants.items()

@@ -25,6 +25,7 @@ class Plan:
     speed: Mapping[str, float]  # GFLOP/s assumed of a device class
     data: Mapping[str, str] = field(default_factory=dict)  # data set -> its folder below the data root
     smoke: bool = False
+    unrehearsed: frozenset[str] = frozenset()  # the runs of a rehearsal that are left pending
 
     def group(self, name: str) -> Group:
         """The group of this name; an unknown one is refused with the nearest."""
@@ -48,7 +49,8 @@ def load_plan(path: Path, smoke: bool = False) -> Plan:
 
     Args:
         path: plan.yaml.
-        smoke: the plan's rehearsal instead: the same groups and cells with the parameters and seeds of `smoke`.
+        smoke: the plan's rehearsal instead: the same groups and cells with the parameters and seeds of `smoke`, where
+            a cell names no other.
 
     Raises:
         ConfigurationError: the file breaks a rule; the message names file, group and field.
@@ -87,11 +89,12 @@ class _Builder:
         self.work = self._parse_work()
         self.known: dict[str, Mapping[str, Parameter]] = {}
         self.runs: dict[str, Run] = {}
+        self.rehearsed: set[str] = set()
         self.groups: dict[str, tuple[Group, list[str]]] = {}
         self.first_seeds: dict[str, int] = {}
 
     def add_group(self, name: str) -> None:
-        """Makes the runs of one group: a rehearsal keeps the cells, and forces its own parameters and seeds."""
+        """Makes the runs of one group: a rehearsal keeps what a cell names, and forces its own parameters and seeds."""
         content, defaults = self.content["groups"][name], self.content["defaults"]
         place = f"{self.path.name}: groups: {name}"
         shared = {**defaults.get("parameters", {}), **content.get("parameters", {})}
@@ -105,11 +108,27 @@ class _Builder:
             needs=content.get("needs") if self.rehearsal is None else None,
         )
         names = [
-            self._add_run(group, {**shared, **cell, **forced, "seed": seed}, place)
+            self._add_run(group, {**shared, **forced, **cell, "seed": seed}, place)
             for cell in read_cells(content, place)
             for seed in seeds
         ]
         self.groups[name] = (group, names)
+        if self.rehearsal is not None:
+            self.rehearsed.update(self._choose_rehearsed(names, self.rehearsal.get("only", {}).get(name, {}), name))
+
+    def _choose_rehearsed(self, names: Sequence[str], only: Mapping[str, Sequence[Any]], group: str) -> list[str]:
+        """Those of the runs whose parameters are among the values of `only`; all of them where it names none."""
+        place = f"{self.path.name}: smoke: only: {group}"
+        for parameter in only:
+            known = self.runs[names[0]].parameters
+            if parameter not in known:
+                raise ConfigurationError(f"{place}: no parameter {parameter!r}{suggest(parameter, known)}")
+        chosen = [
+            name for name in names if all(self.runs[name].parameters[key] in values for key, values in only.items())
+        ]
+        if not chosen:
+            raise ConfigurationError(f"{place}: no run has these values; name those of a cell, or leave the group out")
+        return chosen
 
     def _add_run(self, group: Group, given: Mapping[str, Any], place: str) -> str:
         """Adds the run, or the group to the run that is there; returns its name."""
@@ -117,7 +136,7 @@ class _Builder:
         for parameter, allowed in self.content["values"].items():
             if parameter in parameters:
                 check_value(parameter, parameters[parameter], allowed, place)
-        name = self.naming.name_run(parameters)
+        name = self.naming.name_run(parameters, place)
         known = self.runs.get(name)
         if known is None:
             cell = self.naming.name_cell(parameters)
@@ -169,7 +188,8 @@ class _Builder:
         }
         speed = {name: float(value) for name, value in self.content["speed"].items()}
         smoke = self.rehearsal is not None
-        return Plan(self.path, groups, self.runs, self.naming, speed, self.content["data"], smoke)
+        unrehearsed = frozenset(self.runs) - self.rehearsed if smoke else frozenset()
+        return Plan(self.path, groups, self.runs, self.naming, speed, self.content["data"], smoke, unrehearsed)
 
     def _parse_work(self) -> dict[Scalar | None, ast.expr]:
         """The expression of `work` for each value of the parameter that it depends on; under None where on none."""

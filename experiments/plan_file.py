@@ -41,7 +41,7 @@ _GROUP = {
 _VARIANT = {"usual": (str, int, float, bool), "text": str}
 _WORK = {"by": str, "of": dict}
 _DEFAULTS = {"notebook": str, "parameters": dict}
-_SMOKE = {"parameters": dict, "seeds": list, "groups": list, "work": (str, dict)}
+_SMOKE = {"parameters": dict, "seeds": list, "groups": list, "only": dict, "work": (str, dict)}
 
 
 def read_plan_file(path: Path) -> dict[str, Any]:
@@ -129,6 +129,11 @@ def _check_smoke(smoke: Any, groups: Mapping[str, Any], place: str) -> None:
     for name in smoke["groups"]:
         if name not in groups:
             raise ConfigurationError(f"{place}: groups: no group {name!r}{suggest(str(name), groups)}")
+    for name, values in smoke.get("only", {}).items():
+        if name not in smoke["groups"]:
+            raise ConfigurationError(f"{place}: only: no group {name!r}{suggest(str(name), smoke['groups'])}")
+        if not isinstance(values, dict) or not all(isinstance(listed, list) for listed in values.values()):
+            refuse(f"{place}: only", name, values, "a list of values for each parameter that decides")
 
 
 def _check_seeds(seeds: Sequence[Any], place: str) -> None:

@@ -31,6 +31,15 @@ def reservation(prices: Iterable[Price]) -> str:
     return " (a guess)" if "guess" in bases else " (extrapolated)" if "extrapolated" in bases else ""
 
 
+def by_device(prices: Iterable[Iterable[Price]]) -> dict[str, tuple[Price, ...]]:
+    """The prices of several runs, each on several device classes, by device class."""
+    found: dict[str, list[Price]] = {}
+    for listed in prices:
+        for price in listed:
+            found.setdefault(price.device_class, []).append(price)
+    return {device: tuple(listed) for device, listed in found.items()}
+
+
 def rough_hours(seconds: float) -> str:
     """SECONDS in hours to two significant digits, as many as a price deserves: `0.52`, `2.5`, `280`."""
     hours = float(f"{seconds / 3600:.2g}")
@@ -63,6 +72,10 @@ class Prices:
         if self._work:
             return max(self._work, key=lambda device: self._work[device])
         return next(iter(self._plan.speed))
+
+    def devices(self) -> tuple[str, ...]:
+        """The device classes that have a price: those of the plan, then others that runs are recorded on."""
+        return tuple(dict.fromkeys((*self._plan.speed, *self._work)))
 
     def of(self, run: Run, device_class: str | None = None) -> Price:
         """The price of a run on a device class.

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from experiments.spec import SCHEMA, Correct, Disagreement
 
 AUTO = "auto"
+RULES = "rules"  # of provenance: claim -> digest of its rule; records made before it was kept have none
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -174,7 +175,9 @@ _COST = ("seconds", "work", "peak_memory_mib", "energy_joules", "attempts")
 
 
 def _provenance(value: Any, place: str, field: str) -> None:
-    _members(value, place, field, _PROVENANCE)
+    _mapping(value, place, field)
+    _members({name: item for name, item in value.items() if name != RULES}, place, field, _PROVENANCE)
+    _texts(value.get(RULES, {}), place, f"{field}.{RULES}")
     if value["device_class"] not in ("cpu", "cuda"):
         refuse(place, f"{field}.device_class", value["device_class"], "'cpu' or 'cuda'")
 
@@ -195,9 +198,15 @@ def _cost(value: Any, place: str, field: str) -> None:
 def _fingerprint(value: Any, place: str, field: str) -> None:
     _members(value, place, field, {"notebook": dict, "modules": dict})
     for part, texts in value.items():
-        for name, text in texts.items():
-            if type(text) is not str:
-                refuse(place, f"{field}.{part}.{name}", text, "text")
+        _texts(texts, place, f"{field}.{part}")
+
+
+def _texts(value: Any, place: str, field: str) -> None:
+    """A mapping of names to text."""
+    _mapping(value, place, field)
+    for name, text in value.items():
+        if type(text) is not str:
+            refuse(place, f"{field}.{name}", text, "text")
 
 
 def _accepted(value: Any, place: str, field: str) -> None:

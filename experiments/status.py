@@ -1,7 +1,7 @@
 """Where each planned run stands, in one word and a reason."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.fingerprint import Fingerprint, Fingerprinter, explain
@@ -17,7 +17,8 @@ _DEVICE_WORDS = {"cpu": "a CPU", "cuda": "a CUDA device"}
 class RunStatus:
     """A run, its state, why (words for a reader), its price if it is to be run, and its record where there is one.
 
-    `changes` says what makes a record stale, a change an entry; `key` is today's.
+    `changes` says what makes a record stale, a change an entry; `key` is today's. `price` is that of the device that
+    most was recorded on, `prices` has one for each device class.
     """
 
     run: Run
@@ -27,6 +28,12 @@ class RunStatus:
     record: Record | None
     key: str
     changes: tuple[str, ...] = ()
+    prices: tuple[Price, ...] = ()
+
+    @property
+    def every_price(self) -> tuple[Price, ...]:
+        """The price on each device class that has one, that of `price` where no others are known."""
+        return self.prices or (self.price,)
 
 
 def statuses(
@@ -55,12 +62,12 @@ def statuses(
     found = []
     for run in plan.runs.values():
         today, record = fingerprinter.of(run), by_name.get(run.name)
-        price = prices.of(run)
+        price, others = prices.of(run), tuple(prices.of(run, device) for device in prices.devices())
         if record is not None:
-            found.append(_judge_record(run, record, today, price))
+            found.append(replace(_judge_record(run, record, today, price), prices=others))
         else:
             state, why = _judge_missing(run, today, failures, devices)
-            found.append(RunStatus(run, state, why, price, None, today.key))
+            found.append(RunStatus(run, state, why, price, None, today.key, prices=others))
     return tuple(found)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from report.drawing import COLOURS, EARLIER, LINES, MARKERS, ORIGINAL, OURS, PAPER, QUIET, WIDTH
-from report.figures import Row
+from report.figure_rows import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,8 @@ def _label_rows(grid: Iterable["Axes"], text: str) -> None:
             axes.set_ylabel(text)
 
 
-def _distinct(rows: Iterable[Row], key: str) -> list[Any]:
+def distinct(rows: Iterable[Row], key: str) -> list[Any]:
+    """The values of a column, each once, in the order of the rows."""
     return list(dict.fromkeys(row[key] for row in rows))
 
 
@@ -82,8 +83,7 @@ def _absent_words(rows: list[Row]) -> str:
 
 
 def _legend(canvas: "Canvas", rows: Iterable[Row]) -> None:
-    """A line below the axes, or two, for what the marks mean, with the epochs of each."""
-    from matplotlib.lines import Line2D
+    """What the marks mean, below the axes, with the epochs of each."""
 
     def epochs(who: str) -> str:
         found = sorted({int(row["epochs"]) for row in rows if row["who"] == who and row["epochs"] is not None})
@@ -91,21 +91,27 @@ def _legend(canvas: "Canvas", rows: Iterable[Row]) -> None:
 
     rows = list(rows)
     entries = [
-        (("run",), "one run", {"color": OURS, "marker": "o", "markersize": 2.8}),
-        (("mean",), f"mean{epochs('mean')}", {"color": OURS, "marker": "D", "markersize": 4.5}),
-        (("earlier report",), f"earlier report{epochs('earlier report')}", _hollow(EARLIER, "s")),
-        (("original",), f"original{epochs('original')}", _hollow(ORIGINAL, "o")),
+        ("run", "one run", {"color": OURS, "marker": "o", "markersize": 2.8}),
+        ("mean", f"mean{epochs('mean')}", {"color": OURS, "marker": "D", "markersize": 4.5}),
+        ("earlier report", f"earlier report{epochs('earlier report')}", hollow(EARLIER, "s")),
+        ("original", f"original{epochs('original')}", hollow(ORIGINAL, "o")),
     ]
     present = {row["who"] for row in rows}
-    handles = [
-        Line2D([], [], linestyle="none", label=text, **style) for who, text, style in entries if present & {*who}
-    ]
-    wide = sum(len(str(handle.get_label())) + _MARK_ROOM for handle in handles) > _LEGEND_ROOM
-    columns = math.ceil(len(handles) / 2) if wide else len(handles)
+    add_legend_below(canvas, [(text, style) for who, text, style in entries if who in present])
+
+
+def add_legend_below(canvas: "Canvas", entries: list[tuple[str, dict[str, Any]]]) -> None:
+    """ENTRIES, each a text and the style of its mark, below the axes in as many lines as they need."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], linestyle="none", label=text, **style) for text, style in entries]
+    wide = sum(len(text) + _MARK_ROOM for text, _ in entries)
+    columns = math.ceil(len(handles) / math.ceil(wide / _LEGEND_ROOM))
     canvas.legend(handles=handles, loc="outside lower center", ncols=columns, columnspacing=1.8, handletextpad=0.3)
 
 
-def _hollow(colour: str, marker: str) -> dict[str, Any]:
+def hollow(colour: str, marker: str) -> dict[str, Any]:
+    """The style of a mark that is drawn as an outline: a value of others."""
     return {"color": colour, "marker": marker, "markersize": 4.8, "markerfacecolor": "none"}
 
 
@@ -114,8 +120,8 @@ def draw_effect(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
     panels = options["panels"]
     grid = _grid(canvas, len(panels), columns=4, row_inches=2.35, rest_inches=0.4)
     for axes, panel in zip(grid, panels, strict=True):
-        found = [row for row in rows if row["panel"] == panel["group"]]
-        levels = sorted(_distinct(found, "level"))
+        found = [row for row in rows if row["panel"] == panel["panel"]]
+        levels = sorted(distinct(found, "level"))
         for x, level in enumerate(levels):
             here = [row for row in found if row["level"] == level]
             _marks(axes, x, here)
@@ -142,7 +148,7 @@ def draw_effect(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
 
 def draw_rows(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:
     """One line a setting, accuracy to the right."""
-    labels = _distinct(rows, "row")
+    labels = distinct(rows, "row")
     canvas.set_size_inches(WIDTH, 0.75 + 0.3 * len(labels))
     axes = canvas.subplots()
     ticks = []
@@ -209,13 +215,13 @@ def draw_classes(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, 
 
 def draw_curves(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:
     """A panel a number of epochs: mean over seeds as a line, their range as a band."""
-    column, panels = options["column"], _distinct(rows, "panel")
-    settings = _distinct(rows, "setting")
+    column, panels = options["column"], distinct(rows, "panel")
+    settings = distinct(rows, "setting")
     legend_rows = (len(settings) + 1) // 2
     grid = _grid(canvas, len(panels), columns=3, row_inches=2.1, rest_inches=0.4 + 0.16 * legend_rows)
     handles: dict[str, Any] = {}
     for axes, panel in zip(grid, panels, strict=True):
-        for setting in _distinct([row for row in rows if row["panel"] == panel], "setting"):
+        for setting in distinct([row for row in rows if row["panel"] == panel], "setting"):
             here = [row for row in rows if row["panel"] == panel and row["setting"] == setting]
             handles[setting] = _curve(axes, here, column, settings.index(setting))
         axes.set(xlabel="epoch")
@@ -227,7 +233,7 @@ def draw_curves(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
 
 
 def _curve(axes: "Axes", rows: list[Row], column: str, index: int) -> Any:
-    epochs = sorted(_distinct(rows, "epoch"))
+    epochs = sorted(distinct(rows, "epoch"))
     by_epoch = [
         _percent(row[column] for row in rows if row["epoch"] == epoch and row[column] is not None) for epoch in epochs
     ]

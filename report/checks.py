@@ -3,31 +3,48 @@
 import difflib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
-from experiments.spec import ReproductionError, State
+from experiments.spec import MissingTool, ReproductionError, State
+from experiments.strict_yaml import read_yaml
 from report.findings import RULES, Finding
+from report.journal import faults
 from report.manuscript import inspect_manuscript
+from report.page_checks import inspect_formats, inspect_log, inspect_pages
+from report.pdf import log_of_latexmk
+from report.rule_history import withdrawn
+from report.verdicts import Outcome
+
+if TYPE_CHECKING:
+    from report.context import Context
 
 _TYPESETTER = re.compile(rb"Typst \d+\.\d+\.\d+")  # as a PDF names what made it
+# What holds of a report that goes to the journal, and rarely before.
+OF_A_FINISHED_REPORT = frozenset(
+    {"metadata-example", "value-pending", "claim-untested", "title-prefix", "tex-unchecked"}
+)
 SHOWN = 3  # differences of one file that are listed one by one
 EXCERPT = 60  # characters on each side of a difference
 
 
 def check(root: Path, strict: bool = False) -> list[Finding]:
-    """Everything that does not hold, errors first; without STRICT a warning about the metadata's examples is left out.
+    """Everything that does not hold, errors first; without STRICT what only a finished report needs is left out.
 
-    Builds the report in a temporary folder and compares it with report/out line by line, PDFs byte by byte. Nothing below
-    ROOT changes, and nothing that an earlier build kept is trusted.
+    Builds the report in a temporary folder and compares it with report/out line by line, PDFs byte by byte; with STRICT
+    also by TeX, whose log tells of boxes and glyphs. Nothing below ROOT changes, and nothing that an earlier build kept
+    is trusted.
     """
-    findings = [*inspect_ledger(root), *inspect_manuscript(root)]
+    written = [finding for finding in inspect_manuscript(root) if finding.rule != "summary-long"]  # counted as printed
+    findings = [*inspect_ledger(root), *written, *inspect_metadata(root)]
     if not any(finding.rule == "ledger-fault" for finding in findings):
-        findings += inspect_outputs(root)
+        findings += inspect_outputs(root, by_tex=strict)
     order = {rule: number for number, rule in enumerate(RULES)}  # causes before what follows from them
-    kept = [finding for finding in findings if strict or finding.rule != "metadata-example"]
+    kept = [finding for finding in findings if strict or finding.rule not in OF_A_FINISHED_REPORT]
     return sorted(kept, key=lambda finding: (finding.severity != "error", order[finding.rule], _natural(finding.place)))
 
 
@@ -37,7 +54,7 @@ def _natural(place: str) -> tuple[str, int]:
 
 
 def inspect_ledger(root: Path) -> Iterator[Finding]:
-    """The records at fault, with file, field, expected and found; then those that git holds otherwise, and the stale ones."""
+    """The records at fault, with file, field, expected and found; then those that git holds otherwise; stale ones."""
     from experiments.status import statuses
     from experiments.tampering import changed_since_commit
 
@@ -62,8 +79,47 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
             yield Finding("record-dirty", place, f"it was made from files that differed from commit {commit}")
 
 
-def inspect_outputs(root: Path) -> list[Finding]:
-    """Where report/out is not what a build makes, and which claims no page prints."""
+def inspect_metadata(root: Path) -> Iterator[Finding]:
+    """Where the journal's tools would stumble over metadata.yaml, and where CITATION.cff is another one's."""
+    from report.citation import citation_file
+
+    metadata, place = read_yaml(root / "report/paper/metadata.yaml"), "report/paper/metadata.yaml"
+    for field, why in faults(metadata):
+        yield Finding("metadata-journal", f"{place}: {field}", why)
+    path = root / "CITATION.cff"
+    if not path.is_file():
+        yield Finding("citation-file", "CITATION.cff", "it is not there")
+    elif metadata.get("title") and metadata.get("authors"):
+        yield from (replace(f, rule="citation-file") for f in _compare_text(path, citation_file(root), "CITATION.cff"))
+
+
+def inspect_states(context: "Context") -> Iterator[Finding]:
+    """What is not measured, not comparable or not tested, though the plan and the claims ask for it."""
+    from report.render import missing_runs
+
+    for line in missing_runs(context):
+        group, _, price = line.partition(": ")
+        yield Finding("value-pending", f"experiments/plan.yaml: {group}", price)
+    for cell in context.evidence.cells():
+        if cell.mixed:
+            yield Finding("mixed-fidelity", f"experiments/plan.yaml: {cell.name}", cell.why)
+    for id, verdict in context.verdicts.items():
+        if verdict.outcome is Outcome.NOT_TESTED:
+            yield Finding("claim-untested", f"report/paper/claims.yaml: {id}", "no run tests it yet")
+        for warning in verdict.history.warnings:
+            yield Finding("rule-changed", f"report/paper/claims.yaml: {id}", warning)
+    for id, runs in withdrawn(context.claims, context.evidence.recorded()):
+        yield Finding("rule-changed", f"report/paper/claims.yaml: {id}", f"the claim was taken away after {runs} runs")
+    stale = [quantity.id for quantity in context.registry.printed if quantity.state is State.STALE]
+    if stale:
+        message = f"{len(stale)} numbers wait for stale records, such as {stale[0]!r}"
+        yield Finding("value-stale", "report/out/report.md", message)
+    if not str(context.metadata["title"]).startswith(("[Re] ", "[¬Re] ")):
+        yield Finding("title-prefix", "report/paper/metadata.yaml: title", "the verdicts do not allow one yet")
+
+
+def inspect_outputs(root: Path, *, by_tex: bool = False) -> list[Finding]:
+    """Where report/out is not what a build makes, and what does not hold of the pages; BY_TEX asks TeX's log too."""
     from report.render import OUTPUTS, build_report
 
     with tempfile.TemporaryDirectory() as folder:
@@ -73,11 +129,34 @@ def inspect_outputs(root: Path) -> list[Finding]:
         except ReproductionError as error:
             return [Finding("build-fails", "report/paper", str(error))]
         pages = (out / "report.md").read_text(encoding="utf-8")
-        unused = [id for id in built.context.claims if id not in pages]
+        context = built.context
         return [
+            *inspect_states(context),
             *compare(root / "report/out", out, "report/out"),
-            *(Finding("claim-unused", "report/paper/claims.yaml", f"no page names the claim {id!r}") for id in unused),
+            *inspect_claims(context.claims, pages),
+            *inspect_pages(out, root),
+            *inspect_formats(out, context.registry.printed, context.tables.values()),
+            *(inspect_by_tex(out) if by_tex else ()),
         ]
+
+
+def inspect_claims(ids: Iterable[str], page: str) -> Iterator[Finding]:
+    """The claims that PAGE does not name; `kernel-size` is not named by `kernel-size-25`."""
+    named = set(re.findall(r"[\w-]+", page))
+    for id in ids:
+        if id not in named:
+            yield Finding("claim-unused", "report/paper/claims.yaml", f"no page names the claim {id!r}")
+
+
+def inspect_by_tex(out: Path) -> list[Finding]:
+    """What TeX's log says of OUT/report.tex."""
+    try:
+        log = log_of_latexmk(out)
+    except MissingTool as error:
+        return [Finding("tex-unchecked", "report/out/report.tex", str(error))]
+    except ReproductionError as error:
+        return [Finding("build-fails", "report/out/report.tex", str(error))]
+    return list(inspect_log(log, "report/out/report.tex"))
 
 
 def compare(tracked: Path, rebuilt: Path, label: str) -> list[Finding]:
@@ -86,8 +165,10 @@ def compare(tracked: Path, rebuilt: Path, label: str) -> list[Finding]:
     findings = [Finding("output-missing", f"{label}/{name}", "a build makes this file") for name in wanted - there]
     findings += [Finding("output-unknown", f"{label}/{name}", "no build makes this file") for name in there - wanted]
     for name in sorted(wanted & there):
-        compared = _compare_pdf if name.endswith(".pdf") else _compare_text
-        findings += compared(tracked / name, rebuilt / name, f"{label}/{name}")
+        if name.endswith(".pdf"):
+            findings += _compare_pdf(tracked / name, rebuilt / name, f"{label}/{name}")
+        else:
+            findings += _compare_text(tracked / name, _decoded(rebuilt / name), f"{label}/{name}")
     return findings
 
 
@@ -108,8 +189,12 @@ def _compare_pdf(tracked: Path, rebuilt: Path, label: str) -> list[Finding]:
     return [Finding("pdf-unchecked", label, f"it was made by {maker}", ours[0].decode() if ours else "", maker)]
 
 
-def _compare_text(tracked: Path, rebuilt: Path, label: str) -> list[Finding]:
-    found, expected = (path.read_bytes().decode("utf-8", "replace") for path in (tracked, rebuilt))
+def _decoded(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "replace")
+
+
+def _compare_text(tracked: Path, expected: str, label: str) -> list[Finding]:
+    found = _decoded(tracked)
     if found == expected:
         return []
     differing = list(_differing_lines(expected.split("\n"), found.split("\n")))

@@ -2,13 +2,14 @@
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from experiments import arithmetic
+from experiments.rules import ORIGINAL, digest_rules
 from experiments.spec import FrozenMapping
 from experiments.strict_yaml import read_yaml
 from report.fields import check_names, line, lines, mapping, refuse
@@ -17,13 +18,15 @@ OURS = "ours"  # the certainty of a claim that no original makes
 
 
 class ClaimKind(StrEnum):
-    """The kinds of claim, each with its own rule of judgement (report/rules.py)."""
+    """The kinds of claim, each with its own rule of judgement."""
 
     DIRECTION = "direction"  # one cell is better than another
     TREND = "trend"  # accuracy rises or falls along a parameter
     EQUALITY = "equality"  # a quoted accuracy, within a margin
+    EQUIVALENCE = "equivalence"  # two cells have the same accuracy, within a margin
     THRESHOLD = "threshold"  # more than a quoted accuracy
     COUNT = "count"  # quoted parameter counts, exactly
+    COMPOUND = "compound"  # several claims at once
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ class Claim:
     """One checkable sentence of an original and the rule by which it will be judged.
 
     `margin` is a fraction; `quoted` names rows of original.csv; `essential` are the settings without which even a
-    direction says nothing about the claim; `untested` says why no run is planned for it.
+    direction says nothing about the claim; `untested` says why no run is planned for it. `digest` is the rule's, as
+    records keep it; empty where it is not known.
     """
 
     id: str
@@ -96,6 +100,9 @@ class Claim:
     essential: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
     untested: str = ""
+    reference: Mapping[str, Any] = FrozenMapping()
+    parts: tuple[str, ...] = ()
+    digest: str = ""
 
     @property
     def is_beyond(self) -> bool:
@@ -121,10 +128,12 @@ _NEEDED = {
     ClaimKind.DIRECTION: {"group", "better", "worse", "margin", "reason", "family"},
     ClaimKind.TREND: {"group", "along", "order", "margin", "reason", "family"},
     ClaimKind.EQUALITY: {"group", "cell", "quoted", "margin", "reason"},
+    ClaimKind.EQUIVALENCE: {"group", "cell", "reference", "margin", "reason"},
     ClaimKind.THRESHOLD: {"group", "cell", "quoted"},
     ClaimKind.COUNT: {"quoted"},
+    ClaimKind.COMPOUND: {"parts"},
 }
-_POSSIBLE = {ClaimKind.DIRECTION: {"quoted"}, ClaimKind.TREND: {"quoted"}}
+_POSSIBLE = {ClaimKind.DIRECTION: {"quoted"}, ClaimKind.TREND: {"quoted", "cell"}}
 
 
 def read_claims(path: Path) -> Claims:
@@ -142,7 +151,18 @@ def read_claims(path: Path) -> Claims:
         id: _claim(id, {"alpha": alpha, "min_seeds": min_seeds, **item}, protocols, f"{place}: claims.{id}")
         for id, item in mapping(content["claims"], f"{place}: claims").items()
     }
+    _check_parts(claims, place)
+    digests = digest_rules(content, path.parent / ORIGINAL)
+    claims = {id: replace(claim, digest=digests[id]) for id, claim in claims.items()}
     return Claims(alpha, min_seeds, claims, protocols, formulas)
+
+
+def _check_parts(claims: Mapping[str, Claim], place: str) -> None:
+    """A compound's parts are claims of the file, at least two, and none is a compound."""
+    simple = [id for id, claim in claims.items() if claim.kind is not ClaimKind.COMPOUND]
+    for claim in claims.values():
+        if claim.kind is ClaimKind.COMPOUND and (len(claim.parts) < 2 or not set(claim.parts) <= set(simple)):
+            refuse(f"{place}: claims.{claim.id}.parts", list(claim.parts), f"two or more of {', '.join(simple)}")
 
 
 def _formula(name: str, item: Any, place: str) -> Formula:
@@ -186,10 +206,12 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
     for field in ("sentence", "source", "certainty", "reason", "untested"):
         if field in values:
             values[field] = line(values[field], f"{place}.{field}")
-    for field in ("cell", "better", "worse"):
+    for field in ("cell", "reference", "better", "worse"):
         values[field] = FrozenMapping(mapping(values.get(field, {}), f"{place}.{field}"))
-    for field in ("quoted", "essential", "deviations"):
+    for field in ("quoted", "essential", "deviations", "parts"):
         values[field] = lines(values.get(field, []), f"{place}.{field}")
+    if kind is ClaimKind.EQUIVALENCE and values["cell"] == values["reference"]:
+        refuse(f"{place}.reference", dict(values["reference"]), "another cell than `cell`")
     return Claim(**values)
 
 

@@ -1,19 +1,47 @@
 """Differences as quantities: between two cells of ours, and between a cell and a quoted value."""
 
+import math
 from dataclasses import replace
 
 from experiments.spec import State
-from report.evidence import ACCURACY, CellEvidence, differing_settings, spread
+from report.evidence import ACCURACY, COMPUTING, CellEvidence, differing_settings, spread
 from report.quantities import Kind, Quantity, Spread, Tier
-from report.statistics import Comparison, against, welch
+from report.statistics import Comparison, Summary, against, paired, summarise, welch
+
+SAME = 1e-12  # differences of shares of images that agree to so much are the same number of images
+
+
+def are_pairs(a: CellEvidence, b: CellEvidence) -> bool:
+    """Whether the runs of A and B belong together seed by seed: the same seeds, and nothing but the computing differs.
+
+    Only then do a seed's two runs start from the same weights and see the same images in the same order. In networks
+    of different shape the same seed is no pair. No run is dropped to make pairs of the rest.
+    """
+    varying = {name for name in a.parameters if a.parameters[name] != b.parameters.get(name)}
+    return varying <= set(COMPUTING) and a.seeds == b.seeds
+
+
+def compare(a: CellEvidence, b: CellEvidence) -> Comparison:
+    """Accuracy of A minus that of B: paired where `are_pairs` says so, else by Welch; two runs each at least.
+
+    Differences that are exactly equal have the error of one test image, as equal runs have the binomial error.
+    """
+    if not are_pairs(a, b):
+        return welch(a.summary(), b.summary())
+    first, second = a.values(), b.values()
+    differences = summarise([x - y for x, y in zip(first, second, strict=True)])
+    if differences.sd is not None and differences.sd < SAME and a.test_images:
+        one_image = 1 / a.test_images
+        return against(Summary(a.n, differences.mean, one_image, one_image / math.sqrt(a.n)), 0.0)
+    return paired(first, second)
 
 
 def difference(a: CellEvidence, b: CellEvidence) -> Quantity:
-    """Accuracy of cell A minus that of cell B in pp, with Welch's 95 % interval from two runs each on.
+    """Accuracy of cell A minus that of cell B in pp, with its 95 % interval from two runs each on.
 
-    Runs of different cells are independent even where their seeds are the same number. The cells must agree in
-    data set, epochs, recipe and training images, else the difference is not comparable; where they differ in precision
-    it says so.
+    Runs of different cells are independent even where their seeds are the same number, unless they differ in nothing
+    but how they were computed. The cells must agree in data set, epochs, recipe and training images, else the difference
+    is not comparable; where they differ in precision it says so.
     """
     first, second = a.quantity(), b.quantity()
     id = f"{a.group}/{a.name}-minus-{b.name}/{ACCURACY}"
@@ -22,13 +50,14 @@ def difference(a: CellEvidence, b: CellEvidence) -> Quantity:
     if unknown:
         return unknown
     assert first.value is not None and second.value is not None
-    comparison = welch(a.summary(), b.summary()) if min(a.n, b.n) >= 2 else None
+    comparison = compare(a, b) if min(a.n, b.n) >= 2 else None
+    how = "paired by seed" if are_pairs(a, b) else "Welch"
     precisions = differing_settings((a, b)).get("precision")
     return Quantity(
         id,
         Kind.DIFFERENCE,
         first.value - second.value,
-        spread=_spread(comparison, "95 % interval of the difference (Welch)"),
+        spread=_spread(comparison, f"95 % interval of the difference ({how})"),
         n=min(a.n, b.n),
         planned=min(a.planned, b.planned),
         fidelity=replace(first.fidelity, precision=None) if precisions and first.fidelity else first.fidelity,

@@ -25,14 +25,21 @@ from report.figures import Figure
 from report.formats import FORMATS, Finalize, Format, Fragment, environment, render_template
 from report.front import Front, build_front
 from report.layout import Layout, lay_out, set_table
+from report.page import Page, page_data
 from report.pdf import pdf_by_latexmk, pdf_by_typst, pdf_of_svg, standins
 from report.prose import Conversion, Prose, Setters, fill_in
-from report.quantities import Quantity, parts
+from report.provenance import ORIGINS, SECTION, provenance
+from report.quantities import Quantity
+from report.rescience import SUBMISSION, write_submission
+from report.tracing import Tracing
 
 
 def begin_drawing(figures: Iterable[Figure], folder: Path, studio: Studio, cache: Path) -> dict[str, "Drawing"]:
     """Every figure with something to draw, begun; one whose rows and drawing code were seen before is copied."""
-    code = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("drawing.py", "diagram.py", "charts.py"))
+    code = b"".join(
+        Path(__file__).with_name(name).read_bytes()
+        for name in ("drawing.py", "diagram.py", "charts.py", "contrast_charts.py")
+    )
     cache.mkdir(parents=True, exist_ok=True)
     drawn_by = version("matplotlib")
     drawn = {}
@@ -77,8 +84,10 @@ class Composer:
         self._compiled = (cache or root / ".cache") / "jinja"
         self._root, self._context, self._figures, self._folder = root, context, figures, folder
         self._templates = root / "templates"
+        self._tracing = Tracing(context)
         self._environments = {
-            name: environment(format, self._templates, self._compiled) for name, format in FORMATS.items()
+            name: environment(format, self._templates, self._compiled, self._tracing.anchor_of)
+            for name, format in FORMATS.items()
         }
         self._finalizers: dict[str, Finalize] = {name: made.finalize for name, made in self._environments.items()}
         self._numbers: dict[str, str] = {}  # of the tables that the prose places
@@ -103,6 +112,7 @@ class Composer:
             (self._folder / "report.pdf").write_bytes(pdf_by_latexmk(self._folder))
         if "latex" not in kept:
             (self._folder / FORMATS["latex"].report).unlink(missing_ok=True)
+            shutil.rmtree(self._folder / SUBMISSION, ignore_errors=True)
 
     def _typeset(self, text: str, drawn: Mapping[str, Drawing]) -> None:
         """The PDF of TEXT by the embedded typesetter; its own source is not kept."""
@@ -115,7 +125,8 @@ class Composer:
 
     def _write_page(self, format: Format, prose: Prose, drawn: Mapping[str, Drawing]) -> None:
         """The report in FORMAT, for LaTeX with its figures beside it."""
-        text = self._report(format, prose, {name: self._set_table(name, format) for name in self._numbers})
+        values = self._values(format, prose, {name: self._set_table(name, format) for name in self._numbers})
+        text = self._template("report", format, **values) + "\n"
         if format.name == "html":
             for name, drawing in drawn.items():
                 svg = drawing.wait().read_text(encoding="utf-8")
@@ -124,6 +135,8 @@ class Composer:
             for name, drawing in drawn.items():
                 drawing.wait()
                 (self._folder / f"figures/{name}.pdf").write_bytes(pdf_of_svg(self._folder / "figures", name))
+            template = self._environments[format.name].get_template(format.report)
+            write_submission(self._folder, self._root, self._context.metadata, template, values)
         (self._folder / format.report).write_text(text, encoding="utf-8")
 
     @cached_property
@@ -134,7 +147,10 @@ class Composer:
     def _converted(self) -> Conversion:
         setters = Setters(self._quantity, self._outcome, self._table, self._figure)
         paper = self._root / "report/paper"
-        text = fill_in(paper / "sections", self._context.words, setters, self._context.registry.add, self._compiled)
+        seen = self._context.registry.add
+        closing = (ORIGINS, SECTION)
+        text = fill_in(paper / "sections", self._context.words, setters, seen, self._compiled, closing)
+        self._tracing.settle(tuple(self._numbers))
         return Conversion(text, paper, self._templates / "prose.lua")
 
     def _quantity(self, quantity: Quantity) -> dict[str, str]:
@@ -145,21 +161,31 @@ class Composer:
 
     def _table(self, name: str, number: str) -> dict[str, str]:
         """Marks where the table goes."""
-        table = _named(self._context.tables, name, "table")
+        table = _named(self._tracing.tables, name, "table")
         for quantity in table.quantities:
             self._context.registry.add(quantity)
         self._numbers[name] = number
         return dict.fromkeys(FORMATS, _mark("table", name))
 
     def _set_table(self, name: str, format: Format) -> str:
-        """The table in the language of FORMAT; on paper the condensed one, where there is one."""
-        is_condensed = format.is_paged and self._context.tables[name].condensed is not None
+        """The table in the language of FORMAT."""
+        table = self._tracing.shown(name, format.is_paged)
+        is_condensed = table is not self._tracing.tables[name]
         if (name, is_condensed) not in self._layouts:
-            table = self._context.tables[name]
-            self._layouts[name, is_condensed] = lay_out(table.condensed if is_condensed else table)
-        layout = self._layouts[name, is_condensed]
-        made = set_table(layout, self._numbers[name], format, self._finalizers[format.name])
+            self._layouts[name, is_condensed] = lay_out(table)
+        layout, finalize = self._layouts[name, is_condensed], self._finalizers[format.name]
+        made = set_table(layout, self._numbers[name], format, finalize, self._tracing.places(name, format.is_paged))
         return self._template("table", format, table=made)
+
+    @cached_property
+    def _notebooks(self) -> tuple[str, ...]:
+        """The runs whose executed notebook is kept."""
+        return tuple(sorted(path.stem for path in (self._root / "experiments/executed").glob("*.ipynb")))
+
+    @property
+    def _page_data(self) -> Fragment:
+        context = self._context
+        return page_data(context.registry.printed, self._tracing.origins, context.evidence.recorded(), self._notebooks)
 
     def _figure(self, name: str, number: str) -> dict[str, str]:
         figure = _named(self._figures, name, "figure")
@@ -174,23 +200,31 @@ class Composer:
         return render_template(self._environments[format.name], file, place, values).strip("\n")
 
     def _report(self, format: Format, prose: Prose, tables: Mapping[str, str]) -> str:
-        """The report in FORMAT with its TABLES; in HTML a drawing is still a mark."""
+        """The report in FORMAT with its TABLES."""
+        return self._template("report", format, **self._values(format, prose, tables)) + "\n"
+
+    def _values(self, format: Format, prose: Prose, tables: Mapping[str, str]) -> dict[str, Any]:
+        """What the template of the report is given, with its TABLES; in HTML a drawing is still a mark."""
         body = prose.bodies[format.name]
         for name, text in tables.items():
             body = body.replace(_mark("table", name), text)
         values = {"front": self.front, "body": Fragment(body), "contents": prose.contents}
+        if format.name == "html":
+            values |= {"page": Page(self._templates), "data": self._page_data}
         if format.name == "latex":
             values["standins"] = [tuple(map(Fragment, entry)) for entry in standins(body + repr(self.front))]
-        return self._template("report", format, **values) + "\n"
+        return values
 
     def _write_data(self) -> None:
         """The tables and figures as CSV, and where each printed number comes from."""
-        for name, table in self._context.tables.items():
+        for name, table in self._tracing.tables.items():
             (self._folder / f"tables/{name}.csv").write_text(table.csv, encoding="utf-8")
         for name, figure in self._figures.items():
             if figure.rows:
                 (self._folder / f"figures/{name}.csv").write_text(figure.csv, encoding="utf-8")
-        text = json.dumps(provenance(self._context), indent=1, sort_keys=True, ensure_ascii=False)
+        floats = self._tracing.tables.values(), self._figures.values()
+        told = provenance(self._context, self._tracing.origins, self._notebooks, *floats)
+        text = json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False)
         (self._folder / "provenance.json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -220,20 +254,3 @@ def inline_svg(name: str, svg: str, alt: str) -> str:
     label = FORMATS["html"].escape(alt)
     opening = f'<svg role="img" aria-label="{label}" style="stroke-linejoin:round;stroke-linecap:butt"'
     return svg.replace("<svg", opening, 1).strip()
-
-
-def provenance(context: Context) -> dict[str, Any]:
-    """Every printed number with its raw value, its state and what it was made from; every record with its digest."""
-    printed = {}
-    for quantity in context.registry.printed:
-        printed[quantity.id] = {
-            "text": parts(quantity).text,
-            "value": quantity.value,
-            "state": quantity.state.value,
-            "n": quantity.n,
-            "tier": quantity.tier.value,
-            "aggregate": quantity.aggregate,
-            "origin": list(quantity.origin),
-        }
-    records = {record.run: {"key": record.key, "digest": record.digest} for record in context.evidence.recorded()}
-    return {"quantities": printed, "records": records}

@@ -10,7 +10,7 @@ from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.status import RunStatus, statuses
 from experiments.strict_yaml import read_yaml
-from report import result_tables, run_list, run_tables
+from report import claim_tables, contrast_tables, result_tables, run_list, run_tables
 from report.claims import Claim
 from report.evidence import Evidence
 from report.facts import Facts, gather
@@ -28,13 +28,17 @@ SMOKE_FOLDER = ".smoke"
 
 # Each kind of table: what builds it, and the fields that its declaration has beside kind, title and note.
 _KINDS: Mapping[str, tuple[result_tables.Builder, frozenset[str]]] = {
-    "parameters": (result_tables.parameter_counts, frozenset({"columns"})),
-    "comparison": (result_tables.comparison, frozenset({"group", "columns", "original", "earlier"})),
+    "parameters": (result_tables.parameter_counts, frozenset({"columns", "where"})),
+    "comparison": (result_tables.comparison, frozenset({"group", "columns", "beside", "against"})),
     "effects": (result_tables.effects, frozenset({"sweeps", "original"})),
+    "contrasts": (contrast_tables.contrasts, frozenset({"group", "base", "base_text", "original"})),
+    "models": (contrast_tables.models, frozenset({"groups", "columns"})),
+    "recipes": (contrast_tables.recipes, frozenset({"recipes"})),
     "settings": (run_tables.settings, frozenset({"protocols", "groups"})),
-    "verdicts": (result_tables.verdicts, frozenset()),
-    "reasons": (result_tables.reasons, frozenset()),
-    "rules": (result_tables.rules, frozenset()),
+    "verdicts": (claim_tables.verdicts, frozenset()),
+    "untested": (claim_tables.untested, frozenset()),
+    "reasons": (claim_tables.reasons, frozenset()),
+    "rules": (claim_tables.rules, frozenset()),
     "runs": (run_list.runs, frozenset()),
     "missing": (run_tables.missing, frozenset()),
     "environment": (run_tables.environment, frozenset()),
@@ -93,7 +97,7 @@ def build_context(root: Path, *, smoke: bool = False) -> Context:
     plan = load_plan(root / "experiments" / "plan.yaml", smoke=smoke)
     ledger = Ledger(root / SMOKE_FOLDER if smoke else root / "experiments")
     stated = statuses(plan, ledger, root)
-    facts = gather(root, plan.groups.values(), stated, smoke=smoke)
+    facts = gather(root, plan.groups.values(), stated, usual=plan.naming.usual, smoke=smoke)
     vocabulary = Vocabulary(facts)
     return Context(
         metadata=_read_metadata(root / "report" / "paper" / "metadata.yaml", vocabulary.prefix()),

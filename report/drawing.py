@@ -105,7 +105,7 @@ def draw(figure: Figure, folder: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
-    from report import charts, diagram
+    from report import charts, contrast_charts, diagram
 
     drawers = {
         "blocks": diagram.draw_blocks,
@@ -113,6 +113,8 @@ def draw(figure: Figure, folder: Path) -> None:
         "curves": charts.draw_curves,
         "effect": charts.draw_effect,
         "rows": charts.draw_rows,
+        "forest": contrast_charts.draw_forest,
+        "scatter": contrast_charts.draw_scatter,
     }
 
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": figure.name}):

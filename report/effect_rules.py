@@ -1,17 +1,20 @@
 """The rules of claims on an effect: one cell better than another, and accuracy along a parameter."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 from experiments.spec import ConfigurationError
 from report import ordering, statistics
 from report.claims import Claim
 from report.comparisons import difference, quoted_difference
-from report.evidence import CellEvidence, in_words, varying_parameters
+from report.evidence import CellEvidence, cell_text, in_words, varying_parameters
 from report.original import Quoted
+from report.power import Design, chance_equivalent, chance_greater, repeat, smallest_gap, with_runs
 from report.quantities import Quantity
 from report.statistics import Comparison, Interval
-from report.trials import Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
+from report.support import other_orderings, same_images
+from report.trials import Details, Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
 
 
 def direction(claim: Claim, sources: Sources) -> Trial:
@@ -21,9 +24,17 @@ def direction(claim: Claim, sources: Sources) -> Trial:
         f"REPRODUCED if Welch's one-sided p, after Holm over the family {claim.family!r}, is below {claim.alpha:g}; "
         f"{_failing(claim)}; at least {claim.min_seeds} runs a cell"
     )
-    cells, reported, ours = (better, worse), _reported(claim, sources), difference(better, worse)
+    cells = (better, worse)
+
+    def details() -> Details:
+        found = Details(_reported(claim, sources), difference(better, worse))
+        if shortage:
+            return found
+        design = _design(claim, better, worse, sources.strictest(claim), "difference")
+        return replace(found, design=design, support=same_images(better, worse))
+
     if shortage := find_shortage(claim, cells):
-        return Trial(cells, rule, reported, ours, shortage=shortage)
+        return Trial(cells, rule, details, shortage=shortage)
     comparison = statistics.welch(better.summary(), worse.summary())
 
     def judge(p: float | None, margin: float | None) -> Judgement:
@@ -31,7 +42,7 @@ def direction(claim: Claim, sources: Sources) -> Trial:
             return Outcome.REPRODUCED, (f"the difference has the claimed sign ({p_text(p)})",)
         return _judge_failure(claim, comparison, p, margin)
 
-    return Trial(cells, rule, reported, ours, p=comparison.p_greater(), judge=judge)
+    return Trial(cells, rule, details, comparison.p_greater(), judge)
 
 
 def trend(claim: Claim, sources: Sources) -> Trial:
@@ -49,24 +60,59 @@ def trend(claim: Claim, sources: Sources) -> Trial:
         f"of the end-to-end difference lies above 0 (PARTIAL if a step is significantly reversed); {_failing(claim)}; "
         f"at least {claim.min_seeds} runs at every level{_span_text(claim, cells, (best, worst))}"
     )
-    reported, ours = _reported(claim, sources), difference(best, worst)
+
+    def details() -> Details:
+        told = Details(_reported(claim, sources), difference(best, worst))
+        if shortage:
+            return told
+        level = min(sources.strictest(claim), claim.alpha / 2)  # the interval of the end-to-end difference is two-sided
+        design = _design(claim, cells[-1], cells[0], level, "end-to-end difference")
+        return replace(told, design=design, support=other_orderings(cells))
+
     if shortage := find_shortage(claim, cells):
-        return Trial(cells, rule, reported, ours, shortage=shortage)
+        return Trial(cells, rule, details, shortage=shortage)
     found = ordering.trend([cell.values() for cell in cells])
 
     def judge(p: float | None, margin: float | None) -> Judgement:
         return _judge_trend(claim, cells, p, found.p_decreasing, margin)
 
-    return Trial(cells, rule, reported, ours, p=found.p_increasing, judge=judge)
+    return Trial(cells, rule, details, found.p_increasing, judge)
+
+
+def _design(claim: Claim, better: CellEvidence, worse: CellEvidence, level: float, what: str) -> Design:
+    """What two cells could have shown at LEVEL, the strictest at which the rule may test them."""
+    high, low, margin = better.summary(), worse.summary(), claim.margin or 0.0
+
+    def chance(n: int) -> float:
+        new, gap = repeat(with_runs(high, n), with_runs(low, n)), high.mean - low.mean
+        shown = chance_greater(gap, new, level)
+        opposite = chance_greater(-gap, new, claim.alpha / 2)
+        absent = chance_equivalent(gap, margin, new, claim.alpha) if margin else 0.0
+        return max(shown, opposite, absent)
+
+    words = f"true {what} that these runs would have shown"
+    return Design(smallest_gap(repeat(high, low), level), words, chance)
 
 
 def _levels(claim: Claim, sources: Sources) -> tuple[CellEvidence, ...]:
-    """The cells of the claim's group in the claimed order, from worst to best."""
-    cells = sources.evidence.cells(claim.group)
+    """The cells of the claim's group that its `cell` names, in the claimed order, from worst to best."""
+    group = sources.evidence.cells(claim.group)
+    if unknown := claim.cell.keys() - group[0].parameters.keys():
+        valid = ", ".join(group[0].parameters)
+        raise ConfigurationError(
+            f"claims.yaml: claims.{claim.id}.cell: {min(unknown)!r} is no parameter of group {claim.group!r}, whose "
+            f"cells have {valid}"
+        )
+    cells = [cell for cell in group if all(cell.parameters[name] == value for name, value in claim.cell.items())]
+    if not cells:
+        raise ConfigurationError(
+            f"claims.yaml: claims.{claim.id}.cell: no cell of group {claim.group!r} has {cell_text(claim.cell)}"
+        )
     varying = varying_parameters(cells)
     if varying != (claim.along,) or len(cells) < 3:
+        named = f" with {cell_text(claim.cell)}" if claim.cell else ""
         raise ConfigurationError(
-            f"claims.yaml: claims.{claim.id}: the {len(cells)} cells of group {claim.group!r} differ in "
+            f"claims.yaml: claims.{claim.id}: the {len(cells)} cells of group {claim.group!r}{named} differ in "
             f"{', '.join(varying) or 'nothing'}; expected at least three that differ in {claim.along!r} alone"
         )
     return tuple(sorted(cells, key=lambda cell: cell.parameters[claim.along], reverse=claim.order == "decreasing"))

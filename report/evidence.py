@@ -6,8 +6,9 @@ pending, in this order: what a reader should know first), and where its runs dis
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +22,7 @@ ACCURACY = "test_accuracy"
 NOT_MEASURED = "not measured on the machine used"
 EQUAL_RUNS = "95 % t interval of the mean, from the binomial error of the test images: the runs are exactly equal"
 FIDELITY = ("dataset", "epochs", "recipe", "precision", "train_images")
+COMPUTING = ("precision", "path")  # how a run was computed: cells may differ in it, and it is told
 _WORST_FIRST = (State.STALE, State.FAILED, State.NOT_COMPARABLE, State.GATED, State.PENDING)
 _AGGREGATES = {
     ACCURACY: "mean of the last epoch's test accuracy",
@@ -131,6 +133,28 @@ class CellEvidence:
             return Fidelity(**{name: self.parameters.get(name) for name in FIDELITY})
         return Fidelity(**{name: setting_of(self.records[0], name) for name in FIDELITY})
 
+    @property
+    def missing_seeds(self) -> tuple[int, ...]:
+        """The planned seeds that are not measured."""
+        return tuple(status.run.seed for status in self.statuses if status.run.seed not in self.seeds)
+
+    @cached_property
+    def copies(self) -> tuple[int, ...]:
+        """The seeds of runs that are another one's, image by image and epoch by epoch: no two trainings are."""
+        seen: dict[str, list[Record]] = {}
+        for record in self.records:
+            if record.correct is not None and 0 < record.correct.ones() < record.correct.count:
+                seen.setdefault(record.correct.bits, []).append(record)
+        same = (record for alike in seen.values() for record in alike if any(_is_copy(record, one) for one in alike))
+        return tuple(sorted(int(record.parameters["seed"]) for record in same))
+
+    def without(self, runs: Container[str]) -> "CellEvidence":
+        """The same cell as if RUNS had never been made; the very same one where it has none of them."""
+        if not any(status.run.name in runs for status in self.statuses):
+            return self
+        statuses = tuple(status for status in self.statuses if status.run.name not in runs)
+        return replace(self, statuses=statuses, records=tuple(r for r in self.records if r.run not in runs))
+
     def values(self, metric: str = ACCURACY) -> tuple[float, ...]:
         """METRIC of each measured run, by seed; empty where a run has none (energy where no meter is).
 
@@ -190,6 +214,10 @@ class CellEvidence:
         )
 
 
+def _is_copy(a: Record, b: Record) -> bool:
+    return a.run != b.run and a.history == b.history
+
+
 def spread(interval: Interval, sd: float | None, kind: str = "95 % t interval of the mean") -> Spread:
     """INTERVAL and SD as what `±` prints."""
     return Spread(interval.low, interval.high, sd, kind)
@@ -222,6 +250,17 @@ class Evidence:
         if name not in self.groups:
             raise UnknownName(f"there is no group {name!r}; the plan has {', '.join(self.groups)}")
         return self.groups[name]
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether these are the runs of a rehearsal, which holds a part of the plan."""
+        return any(status.run.smoke for status in self.statuses.values())
+
+    def without(self, group: str, runs: Container[str]) -> "Evidence":
+        """The same evidence, but for RUNS of GROUP, as if these had never been made."""
+        other = copy(self)
+        other._cells = {**self._cells, group: tuple(cell.without(runs) for cell in self.cells(group))}
+        return other
 
     def cells(self, group: str | None = None) -> tuple[CellEvidence, ...]:
         """The cells of GROUP, or of the whole plan (a cell of two groups once), in the order of the plan."""
@@ -275,8 +314,8 @@ def varying_parameters(cells: Iterable[CellEvidence]) -> tuple[str, ...]:
     return tuple(name for name in listed[0].parameters if len({cell.parameters[name] for cell in listed}) > 1)
 
 
-def differing_settings(cells: Iterable[CellEvidence]) -> dict[str, tuple[str, ...]]:
-    """The settings of `Fidelity` in which the measured runs of CELLS differ, with their values as text."""
+def differing_settings(cells: Iterable[CellEvidence], names: tuple[str, ...] = FIDELITY) -> dict[str, tuple[str, ...]]:
+    """The settings, of those called NAMES, in which the measured runs of CELLS differ, with their values as text."""
     records = [record for cell in cells for record in cell.records]
-    found = {name: sorted({str(setting_of(record, name)) for record in records}) for name in FIDELITY}
+    found = {name: sorted({str(setting_of(record, name)) for record in records}) for name in names}
     return {name: tuple(values) for name, values in found.items() if len(values) > 1}

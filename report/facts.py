@@ -10,8 +10,9 @@ from experiments.spec import Group, Record
 from experiments.status import RunStatus
 from report.claims import Claims, read_claims
 from report.evidence import ACCURACY, Evidence, UnknownName, parameters_text
-from report.original import Quoted, read_original
+from report.original import Quoted, find_quoted, read_original
 from report.quantities import Kind, Quantity, Tier, count, spell
+from report.recipes import Setting, read_recipes
 from report.statistics import wilson
 from report.verdicts import Verdict, judge
 
@@ -24,6 +25,7 @@ class Facts:
     original: Mapping[str, Quoted]
     evidence: Evidence
     verdicts: Mapping[str, Verdict]
+    recipes: tuple[Setting, ...] = ()
     smoke: bool = False
 
     def quoted(self, id: str) -> Quoted:
@@ -34,10 +36,7 @@ class Facts:
 
     def quoted_for(self, who: str, cell: Mapping[str, Any], epochs: int | None = None) -> Quoted | None:
         """The first accuracy that WHO reports for the model of CELL (after EPOCHS, if given), if any."""
-        for row in self.original.values():
-            if row.who == who and row.fits(cell) and epochs in (None, row.epochs):
-                return row
-        return None
+        return find_quoted(self.original, who, cell, epochs)
 
     def verdict(self, claim: str) -> Verdict:
         """The verdict on CLAIM. Raises UnknownName, listing the claims."""
@@ -79,12 +78,23 @@ def _joined(cell: Mapping[str, Any]) -> str:
     return "-".join(f"{name}={value}" for name, value in sorted(cell.items()))
 
 
-def gather(root: Path, groups: Iterable[Group], statuses: Iterable[RunStatus], *, smoke: bool = False) -> Facts:
-    """Read the authors' files below ROOT and judge every claim on the runs given."""
+def gather(
+    root: Path,
+    groups: Iterable[Group],
+    statuses: Iterable[RunStatus],
+    *,
+    usual: Mapping[str, Any] | None = None,
+    smoke: bool = False,
+) -> Facts:
+    """Read the authors' files below ROOT and judge every claim on the runs given.
+
+    USUAL is what a network is in all that nobody says of it, such as its activation: see Naming.usual.
+    """
     paper = root / "report" / "paper"
-    claims, original = read_claims(paper / "claims.yaml"), read_original(paper / "original.csv")
+    claims, original = read_claims(paper / "claims.yaml"), read_original(paper / "original.csv", usual or {})
     evidence = Evidence(groups, statuses)
-    return Facts(claims, original, evidence, judge(claims, evidence, original), smoke)
+    verdicts, recipes = judge(claims, evidence, original), read_recipes(paper / "recipes.csv")
+    return Facts(claims, original, evidence, verdicts, recipes, smoke)
 
 
 def run_accuracy(record: Record) -> Quantity:

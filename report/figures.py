@@ -4,53 +4,38 @@ A figure is first a table of plain rows, the one in its CSV; `report.drawing` dr
 its own. So what is drawn can be checked without looking, and nothing here imports matplotlib.
 """
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from experiments.strict_yaml import read_yaml
-from report.evidence import ACCURACY, CellEvidence, Evidence, price_text, varying_parameters
+from report import contrast_figures
+from report.evidence import (
+    ACCURACY,
+    CellEvidence,
+    Evidence,
+    UnknownName,
+    cell_text,
+    in_words,
+    parameters_text,
+    varying_parameters,
+)
 from report.fields import check_names, line, mapping, refuse
+from report.figure_rows import INTERVALS, Figure, Row, absent, cell_label, epochs_words, runs_words, sample_words
 from report.original import EARLIER, PAPER, Quoted
 from report.quantities import Kind, spell
 
 CROWDED = 6  # more lines than this in one panel cannot be told apart
-Row = dict[str, str | int | float | None]
 _FIELDS = {
     "blocks": {"blocks", "alt"},
     "classes": {"group", "cell"},
     "curves": {"groups", "column"},
     "effect": {"panels"},
     "rows": {"groups"},
+    "forest": {"group", "base", "original", "margin", "confidence"},
+    "scatter": {"groups", "label", "panels"},
 }
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure: caption, alternative text, and the rows that are drawn; `message` instead where there are none."""
-
-    name: str
-    kind: str
-    title: str
-    note: str
-    alt: str
-    rows: tuple[Row, ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)
-    message: str = ""
-
-    @property
-    def csv(self) -> str:
-        """The rows as CSV, raw: accuracies are fractions."""
-        buffer = io.StringIO()
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        return buffer.getvalue()
 
 
 def read_figures(path: Path) -> dict[str, dict[str, Any]]:
@@ -78,29 +63,6 @@ def _blocks(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     return Figure(name, "blocks", item["title"], item["note"], item["alt"], options={"blocks": item["blocks"]})
 
 
-def _absent(name: str, item: Mapping[str, Any], cells: Iterable[CellEvidence]) -> Figure:
-    """The figure that says what is missing, instead of empty axes."""
-    runs = {status.run.name: status for cell in cells for status in cell.statuses}
-    price = price_text(runs.values())
-    message = f"Nothing to draw yet: none of the {len(runs)} runs that this figure shows is recorded ({price})."
-    return Figure(name, item["kind"], item["title"], item["note"], message, message=message)
-
-
-def cell_label(cell: CellEvidence, names: Iterable[str]) -> str:
-    """What tells CELL from its neighbours: `patch size 4, kernel size 9, 5 epochs`; the epochs come last."""
-    listed = list(names)
-    words = [f"{_words(name)} {cell.parameters[name]}" for name in listed if name != "epochs"]
-    return ", ".join([*words, _epochs_words(cell)] if "epochs" in listed else words)
-
-
-def _words(parameter: str) -> str:
-    return parameter.replace("_", " ")
-
-
-def _epochs_words(cell: CellEvidence) -> str:
-    return f"{cell.parameters['epochs']} epochs"
-
-
 def _known(groups: Iterable[str], evidence: Evidence) -> list[str]:
     return [group for group in groups if group in evidence.groups or not _is_smoke(evidence)]
 
@@ -109,15 +71,11 @@ def _is_smoke(evidence: Evidence) -> bool:
     return any(status.run.smoke for status in evidence.statuses.values())
 
 
-def _runs_words(count: int) -> str:
-    return f"{count} run{'s' if count != 1 else ''}"
-
-
 def _classes(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
     cell = evidence.cell(item["group"], item["cell"]) if not _is_smoke(evidence) else evidence.cells(item["group"])[0]
     records = [record for record in cell.records if record.breakdown]
     if not records:
-        return _absent(name, item, [cell])
+        return absent(name, item, [cell])
     rows: list[Row] = []
     for record in records:
         columns = record.breakdown
@@ -130,7 +88,7 @@ def _classes(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
     ordered = sorted(means, key=means.__getitem__)
     setting = cell_label(cell, sorted(item["cell"]))
     note = (
-        f"{item['note']} Dots are single runs ({setting}, {cell.fidelity.words}; {_runs_words(len(records))}), "
+        f"{item['note']} Dots are single runs ({setting}, {cell.fidelity.words}; {runs_words(len(records))}), "
         "diamonds their means; classes stand in the order of the means."
     )
     alt = (
@@ -163,7 +121,7 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
         if records:
             drawn[cell.name] = (cell, records)
     if not drawn:
-        return _absent(name, item, cells.values())
+        return absent(name, item, cells.values())
     names = (
         varying_parameters([cell for cell, _ in drawn.values()]) if len(drawn) > 1 else ("patch_size", "kernel_size")
     )
@@ -172,18 +130,18 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     inside = [key for key in names if key != facet]
     rows: list[Row] = []
     for cell, records in sorted(drawn.values(), key=lambda item: facet is not None and item[0].parameters[facet]):
-        panel = ", ".join([_epochs_words(cell), *([cell_label(cell, [facet])] if facet else [])])
+        panel = ", ".join([epochs_words(cell), *([cell_label(cell, [facet])] if facet else [])])
         shared = {"panel": panel, "setting": cell_label(cell, inside)}
         for record in records:
             for epoch, value in enumerate(record.history[column], 1):
                 rows.append({**shared, "epoch": epoch, "seed": record.parameters["seed"], column: value})
     missing = len(cells) - len(drawn)
-    sample = _sample_words(cell for cell, _ in drawn.values())
+    sample = sample_words(cell for cell, _ in drawn.values())
     note = f"{item['note']} Lines are means over seeds, bands reach from the lowest to the highest seed; {sample}"
     if missing:
         note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."
     ends = [
-        f"{cell_label(cell, names)}: {_last(records, column)} ({_runs_words(len(records))})"
+        f"{cell_label(cell, names)}: {_last(records, column)} ({runs_words(len(records))})"
         for cell, records in drawn.values()
     ]
     alt = "Learning curves of accuracy against epochs. Mean at the last epoch, " + "; ".join(ends) + "."
@@ -242,45 +200,50 @@ def _measured_words(label: str, cell: CellEvidence) -> str:
     quantity = cell.quantity()
     if not quantity.is_measured:
         return f"{label}: {quantity.state.value}"
-    return f"{label}: {spell(Kind.ACCURACY, quantity.value)} ({_runs_words(cell.n)})"
-
-
-def _sample_words(cells: Iterable[CellEvidence]) -> str:
-    """How many runs stand behind a mean and under what they were run: `2 to 3 runs a setting (cifar10, keras, fp32).`"""
-    drawn = [cell for cell in cells if cell.n]
-    counts = sorted({cell.n for cell in drawn})
-    runs = _runs_words(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
-    shared = []
-    for name in ("dataset", "recipe", "precision"):
-        values = sorted({str(getattr(cell.fidelity, name)) for cell in drawn})
-        shared.append(" or ".join(values))
-    return f"{runs} a setting ({', '.join(shared)})."
-
-
-_INTERVALS = "Dots are single runs, diamonds their means with a 95 % t interval"
+    return f"{label}: {spell(Kind.ACCURACY, quantity.value)} ({runs_words(cell.n)})"
 
 
 def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
-    rows, words, panels = [], [], []
-    cells = {cell.name: cell for panel in item["panels"] for cell in evidence.cells(panel["group"])}
+    rows, words, panels, hidden = [], [], [], 0
+    cells = {cell.name: cell for panel in item["panels"] for cell in _sweep(panel, evidence)}
     varied = varying_parameters(cells.values())
     for panel in item["panels"]:
-        group, parameter = panel["group"], panel["parameter"]
-        sweep = sorted(evidence.cells(group), key=lambda cell: cell.parameters[parameter])
+        parameter, sweep = panel["parameter"], _sweep(panel, evidence)
+        if any(cell.n for cell in cells.values()) and not any(cell.n for cell in sweep):
+            hidden += 1
+            continue
         fixed = [key for key in varied if key != parameter]
-        title = cell_label(sweep[0], fixed) or _epochs_words(sweep[0])
-        panels.append({"group": group, "parameter": _words(parameter), "title": title})
+        title = cell_label(sweep[0], fixed) or epochs_words(sweep[0])
+        key = _panel_key(panel)
+        panels.append({"panel": key, "parameter": in_words(parameter), "title": title})
         for cell in sweep:
-            shared = {"panel": group, "level": cell.parameters[parameter]}
+            shared = {"panel": key, "level": cell.parameters[parameter]}
             rows += [{**shared, **row} for row in (*_measured_rows(cell), *_quoted_rows(cell, original))]
             words.append(_measured_words(cell_label(cell, [*fixed, parameter]), cell))
     if not any(cell.n for cell in cells.values()):
-        return _absent(name, item, cells.values())
+        return absent(name, item, cells.values())
     quoted = any(row["who"] in ("original", EARLIER) for row in rows)
     others = "; hollow marks are others' results, after the number of epochs that the legend names" if quoted else ""
     alt = "Dot plots of test accuracy. " + "; ".join(words) + "."
-    note = f"{item['note']} {_INTERVALS}, {_sample_words(cells.values())[:-1]}{others}.".strip()
+    note = f"{item['note']} {INTERVALS}, {sample_words(cells.values())[:-1]}{others}.".strip()
+    if hidden:
+        note += f" {hidden} of {len(item['panels'])} sweeps have no recorded run yet and are not drawn."
     return Figure(name, "effect", item["title"], note, alt, tuple(rows), {"panels": panels})
+
+
+def _sweep(panel: Mapping[str, Any], evidence: Evidence) -> list[CellEvidence]:
+    """The cells of one panel by the parameter that it varies: those of its group, where all in `where` holds."""
+    where = panel.get("where", {})
+    cells = evidence.cells(panel["group"])
+    found = [cell for cell in cells if all(cell.parameters.get(name) == value for name, value in where.items())]
+    if not found:
+        raise UnknownName(f"figures.yaml: group {panel['group']!r} has no cell with {parameters_text(where)}")
+    return sorted(found, key=lambda cell: cell.parameters[panel["parameter"]])
+
+
+def _panel_key(panel: Mapping[str, Any]) -> str:
+    """What tells one panel from the others in the figure's CSV: `kernel-size-25, patch size 4`."""
+    return ", ".join([panel["group"], *([cell_text(panel["where"])] if panel.get("where") else [])])
 
 
 def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
@@ -291,10 +254,8 @@ def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapp
         label = cell_label(cell, [*names, "epochs"])
         rows += [{"row": label, **row} for row in (*_measured_rows(cell), *_quoted_rows(cell, original))]
     if not any(row[ACCURACY] is not None for row in rows):
-        return _absent(name, item, cells)
-    ours = (
-        f"{_INTERVALS}, {_sample_words(cells)[:-1]}" if any(cell.n for cell in cells) else "No run of ours counts yet"
-    )
+        return absent(name, item, cells)
+    ours = f"{INTERVALS}, {sample_words(cells)[:-1]}" if any(cell.n for cell in cells) else "No run of ours counts yet"
     note = f"{ours}; hollow marks are others' results. {item['note']}".strip()
     words = [_measured_words(cell_label(cell, [*names, "epochs"]), cell) for cell in cells]
     alt = "One line for each setting with our accuracy beside what others report. Ours, " + "; ".join(words) + "."
@@ -307,4 +268,6 @@ _BUILDERS: dict[str, Callable[..., Figure]] = {
     "curves": _curves,
     "effect": _effect,
     "rows": _rows,
+    "forest": contrast_figures.forest,
+    "scatter": contrast_figures.scatter,
 }

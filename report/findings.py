@@ -30,6 +30,28 @@ RULES = {
         "every record was made from committed code",
         "commit the code and run it again: nobody else can check out what made it",
     ),
+    "value-stale": Rule(
+        "error", "no page lacks a number because its records are stale", "run them again, or `build.py accept` them"
+    ),
+    "value-pending": Rule(
+        "warning", "every planned run is recorded, as a finished report has it", "run them: `build.py run --group …`"
+    ),
+    "mixed-fidelity": Rule(
+        "warning",
+        "the runs of a cell agree in data, epochs, recipe and precision",
+        "run the odd ones again under the settings of the others; till then the cell has no number",
+    ),
+    "claim-untested": Rule(
+        "warning", "every claim has been tested", "run what it waits for, or say in the report why it stays untested"
+    ),
+    "title-prefix": Rule(
+        "warning", "the title says [Re] or [¬Re]", "nothing by hand: it comes with the verdicts on the main claims"
+    ),
+    "rule-changed": Rule(
+        "warning",
+        "every claim's rule is as it was before the runs that it judges",
+        "restore the rule in claims.yaml, or leave the change and its mention in the report for readers to judge",
+    ),
     "output-differs": Rule(
         "error", "tracked outputs are what a build makes", "run `python build.py` and look at the change"
     ),
@@ -66,8 +88,28 @@ RULES = {
     "claim-unused": Rule(
         "error", "every claim is printed with its verdict", "print << verdict(…) >> or delete the claim"
     ),
+    "formats-differ": Rule(
+        "error", "every format prints the same numbers", "mend the template of the format that lacks the number"
+    ),
+    "broken-link": Rule(
+        "error", "every link within the report leads somewhere", "correct the link, or place what it leads to"
+    ),
+    "alt-text": Rule("error", "every picture says in words what it shows", "give the figure an `alt` of a sentence"),
+    "overfull-box": Rule("warning", "no line sticks out of the page", "shorten the line or the table's cells"),
+    "missing-glyph": Rule(
+        "warning", "every letter has a glyph", "write it with letters that the font has, or name another font"
+    ),
+    "tex-unchecked": Rule(
+        "warning", "boxes and glyphs can be looked at in TeX's log", "install TeX Live's xelatex and latexmk"
+    ),
     "metadata-incomplete": Rule("error", "metadata.yaml has what the journal needs", "fill in the field"),
     "metadata-example": Rule("warning", "metadata.yaml names real people and places", "replace the example"),
+    "metadata-journal": Rule(
+        "error", "the journal's own tools take metadata.yaml", "write the field as the message says"
+    ),
+    "citation-file": Rule(
+        "warning", "CITATION.cff says what metadata.yaml says", "run `python build.py bundle`, which writes it"
+    ),
     "summary-heading": Rule("error", "the summary has its six headings", "add the heading in bold"),
     "summary-long": Rule("error", "the summary fits on the first page: at most 400 words", "shorten it"),
 }
@@ -98,3 +140,18 @@ class Finding:
         if self.expected or self.found:
             lines += [f"  expected: {self.expected}", f"  found:    {self.found}"]
         return "\n".join([*lines, f"  to do: {self.fix}"])
+
+
+def list_rules() -> str:
+    """Every rule for a reader at a terminal: id, severity, what it asks, what to do."""
+    width = max(map(len, RULES))
+    lines = []
+    for id, rule in RULES.items():
+        lines += [f"{id:{width}}  {rule.severity:7}  {rule.what}", f"{'':{width}}  {'':7}  to do: {rule.fix}"]
+    return "\n".join(lines)
+
+
+def rules_table() -> str:
+    """Every rule as a table of Markdown, for the README."""
+    rows = [f"| `{id}` | {rule.severity} | {rule.what} | {rule.fix} |" for id, rule in RULES.items()]
+    return "\n".join(["| rule | severity | what holds | where it does not |", "|---|---|---|---|", *rows])

@@ -145,8 +145,16 @@ def compiled(cache: Path | None) -> jinja2.BytecodeCache | None:
     return jinja2.FileSystemBytecodeCache(str(cache))
 
 
-def environment(format: Format, templates: Path, cache: Path | None = None) -> jinja2.Environment:
-    """The Jinja environment of FORMAT, with templates from TEMPLATES/<format name>, kept compiled in CACHE."""
+def environment(
+    format: Format,
+    templates: Path,
+    cache: Path | None = None,
+    anchor_of: Callable[[Quantity], str] = lambda quantity: "",
+) -> jinja2.Environment:
+    """The Jinja environment of FORMAT, with templates from TEMPLATES/<format name>, kept compiled in CACHE.
+
+    ANCHOR_OF says where in the report the origin of a quantity is told; a quantity without such a place is no link.
+    """
     made = jinja2.Environment(
         bytecode_cache=compiled(cache),
         loader=jinja2.FileSystemLoader(templates / format.name),
@@ -157,7 +165,7 @@ def environment(format: Format, templates: Path, cache: Path | None = None) -> j
         auto_reload=False,
         **format.brackets,
     )
-    made.finalize = Finalize(made, format)
+    made.finalize = Finalize(made, format, anchor_of)
     made.filters["fragment"] = lambda text: Fragment(text.strip())  # what a macro has made
     made.filters["nonbreaking"] = lambda text: Fragment(format.escape(text).replace(" ", NONBREAKING[format.name]))
     made.filters["string_literal"] = lambda text: Fragment(text.replace("\\", "\\\\").replace('"', '\\"'))
@@ -178,9 +186,10 @@ def escape_url(address: str, format_name: str) -> str:
 class Finalize:
     """What becomes of a value between the brackets of a template: escaped text, a set quantity, or an error."""
 
-    def __init__(self, made: jinja2.Environment, format: Format) -> None:
+    def __init__(self, made: jinja2.Environment, format: Format, anchor_of: Callable[[Quantity], str]) -> None:
         self._environment = made
         self._format = format
+        self._anchor_of = anchor_of
         self._set: dict[Any, Fragment] = {}
 
     def __call__(self, value: Any) -> str:
@@ -198,14 +207,18 @@ class Finalize:
             return self._format.escape(value)
         raise ConfigurationError(refusal(value, "the template"))
 
-    def quantity(self, quantity: Quantity, *, unit: bool = True, n: bool = True, pad: str = "") -> Fragment:
+    def quantity(
+        self, quantity: Quantity, *, unit: bool = True, n: bool = True, pad: str = "", link: bool = True
+    ) -> Fragment:
         """QUANTITY by the format's quantity template, with its unit and n where these are not in a column's header.
 
-        PAD is the text whose width stays free after it, so that the decimal points of a column stand in one line.
+        PAD is the text whose width stays free after it, so that the decimal points of a column stand in one line. It
+        is a LINK to its origin, unless it stands right there.
         """
         values = {"parts": parts(quantity), "quantity": quantity, "unit": unit, "n": n, "pad": pad}
         values["pad_width"] = Fragment(len(pad) + 1)
-        return self._once("quantity", (quantity, unit, n, pad), **values)
+        values["anchor"] = Fragment(self._anchor_of(quantity) if link else "")
+        return self._once("quantity", (quantity, unit, n, pad, link), **values)
 
     def outcome(self, outcome: Outcome) -> Fragment:
         """The word and the symbol of a verdict's OUTCOME by the format's verdict template."""

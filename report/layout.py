@@ -47,6 +47,15 @@ class SetColumn:
 
 
 @dataclass(frozen=True)
+class SetRow:
+    """The cells of one row; `anchors` are what links to it may name, `record` the file of the run that it is of."""
+
+    cells: tuple[Fragment, ...]
+    anchors: tuple[Fragment, ...] = ()
+    record: str = ""
+
+
+@dataclass(frozen=True)
 class SetTable:
     """A table whose cells are set in one format."""
 
@@ -55,7 +64,7 @@ class SetTable:
     title: str
     note: str
     columns: tuple[SetColumn, ...]
-    rows: tuple[tuple[Fragment, ...], ...]
+    rows: tuple[SetRow, ...]
     wide: bool
     dense: bool
     long: bool
@@ -64,6 +73,17 @@ class SetTable:
     def width(self) -> Fragment:
         """The number of columns."""
         return Fragment(len(self.columns))
+
+    @property
+    def looks(self) -> tuple[Fragment, ...]:
+        """The class of the cells of each column in HTML; most need none, which keeps a long table light."""
+        names = ([*([c.align] if c.align != "left" else []), *(["wraps"] if c.wraps else [])] for c in self.columns)
+        return tuple(Fragment(f' class="{" ".join(found)}"' if found else "") for found in names)
+
+    @property
+    def lists_runs(self) -> bool:
+        """Whether each row is a run, which a page lets its reader sort, filter and draw."""
+        return any(row.record for row in self.rows)
 
     @property
     def ruled(self) -> bool:
@@ -158,20 +178,34 @@ def lay_out(table: Table) -> Layout:
     return Layout(table, room, columns, pads, _lines(table, columns, room.characters) > LONG)
 
 
-def set_table(layout: Layout, number: str, format: Format, finalize: Finalize) -> SetTable:
-    """The table of LAYOUT with its cells set by FORMAT's templates, under NUMBER."""
+@dataclass(frozen=True)
+class Places:
+    """Where links to the rows of a table go: the anchors of each row, and the file of the record that it is of."""
+
+    anchors: tuple[tuple[str, ...], ...]
+    records: tuple[str, ...]
+
+
+def set_table(
+    layout: Layout, number: str, format: Format, finalize: Finalize, places: Places | None = None
+) -> SetTable:
+    """The table of LAYOUT under NUMBER, its cells set by FORMAT's templates; PLACES where its rows have anchors."""
     table, room = layout.table, layout.room
-    counts_runs = _counts_runs(table)
-    rows = tuple(
-        tuple(
-            _set_cell(cell, column, pad, counts_runs, format, finalize)
-            for cell, column, pad in zip(row, table.columns, layout.pads, strict=True)
-        )
-        for row in table.rows
-    )
+    rows = tuple(_set_row(layout, index, format, finalize, places) for index in range(len(table.rows)))
     return SetTable(
         table.name, number, table.title, table.note, layout.columns, rows, room.wide, room.dense, layout.long
     )
+
+
+def _set_row(layout: Layout, index: int, format: Format, finalize: Finalize, places: Places | None) -> SetRow:
+    """One row; numbers in a row with an anchor of its own are no links, for this is where links lead."""
+    table, anchors = layout.table, places.anchors[index] if places else ()
+    counts_runs = _counts_runs(table)
+    cells = tuple(
+        _set_cell(cell, column, pad, counts_runs, format, finalize, link=not anchors)
+        for cell, column, pad in zip(table.rows[index], table.columns, layout.pads, strict=True)
+    )
+    return SetRow(cells, tuple(map(Fragment, anchors)), places.records[index] if places else "")
 
 
 def _room(measures: list[_Measure]) -> _Room:
@@ -195,10 +229,12 @@ def _longest_spread(table: Table, index: int) -> str:
     return max(spreads, key=len, default="")
 
 
-def _set_cell(cell: Cell, column: Column, pad: str, counts_runs: bool, format: Format, finalize: Finalize) -> Fragment:
+def _set_cell(
+    cell: Cell, column: Column, pad: str, counts_runs: bool, format: Format, finalize: Finalize, *, link: bool
+) -> Fragment:
     if isinstance(cell, Quantity):
         bare = cell.is_measured and not parts(cell).spread
-        return finalize.quantity(cell, unit=not column.unit, n=not counts_runs, pad=pad if bare else "")
+        return finalize.quantity(cell, unit=not column.unit, n=not counts_runs, pad=pad if bare else "", link=link)
     if isinstance(cell, Outcome):
         return finalize.outcome(cell)
     return Fragment(format.escape(cell))

@@ -42,23 +42,26 @@ class Quoted:
     accuracy_pct: str
     parameters_thousands: str
     dataset: str
-    cell: Mapping[str, int]
+    cell: Mapping[str, int | str]
     epochs: int | None
     recipe: str
     train_images: int | None
     source: str
     certainty: str
     note: str
+    usual: Mapping[str, Any] = FrozenMapping()
 
     def fits(self, parameters: Mapping[str, Any]) -> bool:
         """Whether it is an accuracy of the very network of these PARAMETERS, on their data set.
 
-        A row that leaves a size unnamed may be of another network and fits none.
+        A row that leaves a size unnamed may be of another network and fits none; of `usual`, what it leaves unnamed is
+        as usual.
         """
         return (
             bool(self.accuracy_pct)
             and set(SIZES) <= self.cell.keys()
             and all(parameters.get(name) == value for name, value in self.cell.items())
+            and all(parameters.get(name, value) == value for name, value in self.usual.items() if name not in self.cell)
             and self.dataset.lower().replace("-", "") == parameters.get("dataset")
         )
 
@@ -93,14 +96,25 @@ class Quoted:
         )
 
 
-def read_original(path: Path) -> dict[str, Quoted]:
-    """The rows of PATH by id. Raises ConfigurationError with file and row for an unknown column or a bad value."""
+def find_quoted(
+    original: Mapping[str, Quoted], who: str, cell: Mapping[str, Any], epochs: int | None = None
+) -> Quoted | None:
+    """The first accuracy that WHO reports for the network of CELL (after EPOCHS, if given), if any."""
+    fitting = (row for row in original.values() if row.who == who and row.fits(cell) and epochs in (None, row.epochs))
+    return next(fitting, None)
+
+
+def read_original(path: Path, usual: Mapping[str, Any] = FrozenMapping()) -> dict[str, Quoted]:
+    """The rows of PATH by id, whose networks are as USUAL in what they do not name.
+
+    Raises ConfigurationError with file and row for an unknown column or a bad value.
+    """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(line for line in file if not line.startswith("#"))
             if tuple(rows.fieldnames or ()) != CSV_COLUMNS:
                 refuse(f"{path.name}: columns", list(rows.fieldnames or ()), f"exactly {', '.join(CSV_COLUMNS)}")
-            listed = [_quoted(row, f"{path.name}: row {number}") for number, row in enumerate(rows, 1)]
+            listed = [_quoted(row, usual, f"{path.name}: row {number}") for number, row in enumerate(rows, 1)]
     except OSError as error:
         raise ConfigurationError(f"{path.name}: cannot be read: {error.strerror}; expected {path}") from error
     found: dict[str, Quoted] = {}
@@ -111,7 +125,7 @@ def read_original(path: Path) -> dict[str, Quoted]:
     return found
 
 
-def _quoted(row: Mapping[str, Any], place: str) -> Quoted:
+def _quoted(row: Mapping[str, Any], usual: Mapping[str, Any], place: str) -> Quoted:
     if None in row or None in row.values():
         found = "more" if None in row else "fewer"
         raise ConfigurationError(f"{place}: {row['id']!r} has {found} than {len(CSV_COLUMNS)} fields; quote its commas")
@@ -125,15 +139,15 @@ def _quoted(row: Mapping[str, Any], place: str) -> Quoted:
     if row["accuracy_pct"] and not 0 <= float(row["accuracy_pct"]) <= 100:
         refuse(f"{place}: accuracy_pct", row["accuracy_pct"], "per cent, 0 to 100")
     whole = {name: _whole(row[name], f"{place}: {name}") for name in ("epochs", "train_images")}
-    return Quoted(**{**row, **whole, "cell": _cell(row["cell"], f"{place}: cell")})
+    return Quoted(**{**row, **whole, "cell": _cell(row["cell"], f"{place}: cell"), "usual": FrozenMapping(usual)})
 
 
-def _cell(text: str, place: str) -> Mapping[str, int]:
-    """`width=256 depth=8` as a mapping."""
+def _cell(text: str, place: str) -> Mapping[str, int | str]:
+    """`width=256 activation=relu` as a mapping; a size is a whole number, anything else a word."""
     pairs = [part.partition("=") for part in text.split()]
-    if any(not name or not value.isdigit() for name, _, value in pairs):
-        refuse(place, text, "name=number pairs, separated by spaces")
-    return FrozenMapping({name: int(value) for name, _, value in pairs})
+    if any(not name or not value or (name in SIZES and not value.isdigit()) for name, _, value in pairs):
+        refuse(place, text, "name=value pairs, separated by spaces, the sizes whole numbers")
+    return FrozenMapping({name: int(value) if value.isdigit() else value for name, _, value in pairs})
 
 
 def _whole(text: str, place: str) -> int | None:

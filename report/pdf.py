@@ -111,16 +111,25 @@ def pdf_by_latexmk(folder: Path, name: str = "report.tex") -> bytes:
 
     Raises MissingTool where latexmk or xelatex is not installed, ReproductionError with TeX's own words where it fails.
     """
+    return _by_latexmk(folder, name, ".pdf")
+
+
+def log_of_latexmk(folder: Path, name: str = "report.tex") -> str:
+    """TeX's log of FOLDER/NAME, its lines not broken; raises as `pdf_by_latexmk` does."""
+    return _by_latexmk(folder, name, ".log").decode("utf-8", "replace")
+
+
+def _by_latexmk(folder: Path, name: str, suffix: str) -> bytes:
     for tool in ("latexmk", "xelatex"):
         if shutil.which(tool) is None:
             raise MissingTool(f"{tool} is not there; install TeX Live (latexmk, xelatex) or build with --pdf typst")
     with tempfile.TemporaryDirectory() as place:
         command = ["latexmk", "-xelatex", "-interaction=nonstopmode", "-halt-on-error", f"-outdir={place}", name]
-        environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, "FORCE_SOURCE_DATE": "1"}
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, "FORCE_SOURCE_DATE": "1", "max_print_line": "1000"}
         run = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False
         )
-        made = Path(place, Path(name).with_suffix(".pdf"))
+        made = Path(place, name).with_suffix(suffix)
         if run.returncode or not made.is_file():
             raise ReproductionError(f"latexmk refuses {name}:\n{_tex_error(run.stdout)}")
         return made.read_bytes()

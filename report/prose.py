@@ -100,10 +100,12 @@ def fill_in(
     setters: Setters,
     seen: Callable[[Quantity], Any],
     cache: Path | None = None,
+    closing: tuple[str, str] | None = None,
 ) -> str:
     """The sections in FOLDER as one text of Markdown, with NAMES filled in.
 
-    SEEN is told of every quantity that is printed; compiled templates are kept in CACHE. Raises ConfigurationError,
+    SEEN is told of every quantity that is printed; compiled templates are kept in CACHE. CLOSING is a table and a
+    section that places it, added at the end unless the prose places that table itself. Raises ConfigurationError,
     naming file and line, for an unknown name, a raw number, a table placed twice, a reference to nothing.
     """
     placements = Placements()
@@ -114,11 +116,13 @@ def fill_in(
     for is_final in (False, True):
         made.globals |= {**names, **_placing(placements, setters, is_final)}
         texts = [_render(made, name, folder) for name in sections]
+        closed = [] if closing is None or f"tab:{closing[0]}" in placements.placed else [closing[1]]
+        last = [made.from_string(text).render() for text in closed]
         if not is_final:
             placements.settle()
     front = [text for name, text in zip(sections, texts, strict=True) if name < BACK_MATTER]
     back = [text for name, text in zip(sections, texts, strict=True) if name >= BACK_MATTER]
-    return "\n\n".join([*front, REFERENCES, *back])
+    return "\n\n".join([*front, REFERENCES, *back, *last])
 
 
 def _placing(placements: Placements, setters: Setters, is_final: bool) -> dict[str, Callable[[str], Fragment]]:
@@ -149,7 +153,7 @@ def _environment(
         if isinstance(value, Verdict | Outcome):
             return raw_inline(setters.outcome(value.outcome if isinstance(value, Verdict) else value))
         if isinstance(value, str):
-            return escape_prose(value)
+            return _bound(value)
         raise ConfigurationError(refusal(value, "the prose"))
 
     return jinja2.Environment(
@@ -162,6 +166,12 @@ def _environment(
         auto_reload=False,
         **ANGLE,
     )
+
+
+def _bound(text: str) -> str:
+    """TEXT that a word of the vocabulary made; marked where it has digits, so that a page tells it from typed ones."""
+    escaped = escape_prose(text)
+    return f"[{escaped}]{{.bound}}" if any(character.isdigit() for character in text) else escaped
 
 
 def _render(made: jinja2.Environment, name: str, folder: Path) -> str:

@@ -36,6 +36,8 @@ class Tier(StrEnum):
     """Where a number comes from."""
 
     RUN_HERE = "run here"
+    RUN_BY_CI = "run by CI"
+    RE_AGGREGATED = "re-aggregated from records"
     QUOTED = "quoted"
     COMPUTED = "computed"
 

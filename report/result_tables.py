@@ -1,20 +1,16 @@
-"""The tables of results: parameter counts, rows beside the originals', effects, verdicts and their reasons."""
+"""The tables of results: parameter counts, rows beside the originals', and effects."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from experiments.spec import FrozenMapping
-from report.claims import ClaimKind
 from report.comparisons import difference, gap
 from report.evidence import CellEvidence, UnknownName, in_words
 from report.facts import Facts
-from report.original import Quoted
+from report.original import PAPER, Quoted
 from report.quantities import Kind, Quantity, spell
 from report.tables import Cell, Column, Table
-from report.trials import Outcome
-from report.verdicts import Verdict
 
 DASH = "–"
 
@@ -59,15 +55,17 @@ Builder = Callable[[Declaration, Facts], Table]
 def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     """Each model of the plan once: the quoted count, the formula's, and the recorded network's."""
     names = tuple(declared.options["columns"])
-    models = {declared.sizes(cell): cell.parameters["dataset"] for cell in facts.evidence.cells()}
+    where = declared.options["where"]
+    cells = [cell for cell in facts.evidence.cells() if has_all(cell, where)]
+    models = {declared.sizes(cell): cell.parameters["dataset"] for cell in cells}
     counts = {FrozenMapping(row.cell): row for row in facts.original.values() if row.parameters_thousands}
     rows: list[tuple[Cell, ...]] = []
     agreeing = differing = 0
     for sizes in sorted(models):
         cell = dict(zip(names, sizes, strict=True))
-        where = {**cell, "dataset": models[sizes]}
+        named = {**cell, "dataset": models[sizes]}
         quoted = counts.get(FrozenMapping(cell))
-        formula, counted = facts.count_by_formula(where), facts.count_in_records(where)
+        formula, counted = facts.count_by_formula(named), facts.count_in_records(named)
         if counted is not None:
             agrees = _agree(quoted, formula, counted)
             agreeing, differing = agreeing + agrees, differing + (not agrees)
@@ -90,24 +88,29 @@ def _agree(quoted: Quoted | None, formula: Quantity, counted: Quantity) -> bool:
     return counted.value == formula.value and (quoted is None or thousands == round(float(quoted.parameters_thousands)))
 
 
+def has_all(cell: CellEvidence, where: Mapping[str, Any]) -> bool:
+    """Whether CELL has every parameter of WHERE as named there; what it lacks altogether is no difference."""
+    return all(cell.parameters.get(name, value) == value for name, value in where.items())
+
+
 def comparison(declared: Declaration, facts: Facts) -> Table:
-    """One line a cell of a group: original, earlier report, ours, and the difference of the last two."""
+    """One line a cell of a group: what others report, ours, and the difference from the one of them named `against`."""
     cells = facts.evidence.cells(declared.options["group"])
-    original, earlier = declared.options["original"], declared.options["earlier"]
-    originals = [facts.quoted_for(original, cell.parameters) for cell in cells]
-    earliers = [facts.quoted_for(earlier, cell.parameters, cell.parameters["epochs"]) for cell in cells]
+    against: str = declared.options["against"]
+    others = {who: [_of_others(who, cell, against, facts) for cell in cells] for who in declared.options["beside"]}
     rows: list[tuple[Cell, ...]] = []
     gaps = []
-    for cell, quoted, previous in zip(cells, originals, earliers, strict=True):
-        delta = gap(cell, previous.accuracy) if previous else None
+    for index, cell in enumerate(cells):
+        quoted = others[against][index]
+        delta = gap(cell, quoted.accuracy) if quoted else None
         gaps.append(delta)
         sizes = dict(zip(declared.options["columns"], declared.sizes(cell), strict=True))
+        beside = (listed[index] for listed in others.values())
         rows.append(
             (
                 *map(str, sizes.values()),
                 facts.parameters({**sizes, "dataset": cell.parameters["dataset"]}),
-                quoted.accuracy if quoted else DASH,
-                previous.accuracy if previous else DASH,
+                *(row.accuracy if row else DASH for row in beside),
                 cell.quantity(),
                 delta or DASH,
             )
@@ -115,12 +118,25 @@ def comparison(declared: Declaration, facts: Facts) -> Table:
     columns = (
         *declared.parameter_columns(),
         Column("parameters", "Parameters", align="right"),
-        Column("original", f"Original{_epochs_of(originals)}", "%", "right"),
-        Column("earlier", f"Earlier report{_epochs_of(earliers)}", "%", "right"),
+        *(_column_of(who, found) for who, found in others.items()),
         Column("ours", f"Ours{_in_epochs({cell.parameters['epochs'] for cell in cells})}", "%", "right"),
-        Column("difference", "Ours − earlier report", "pp", "right"),
+        Column("difference", f"Ours − {_name(against)}", "pp", "right"),
     )
-    return declared.table(_comparison_finding(gaps), columns, rows)
+    return declared.table(_comparison_finding(gaps, _name(against)), columns, rows)
+
+
+def _of_others(who: str, cell: CellEvidence, against: str, facts: Facts) -> Quoted | None:
+    """What WHO reports for the network of CELL, after as many epochs where we compare with it."""
+    return facts.quoted_for(who, cell.parameters, cell.parameters["epochs"] if who == against != PAPER else None)
+
+
+def _column_of(who: str, rows: list[Quoted | None]) -> Column:
+    return Column(_name(who).split()[0], f"{_name(who).capitalize()}{_epochs_of(rows)}", "%", "right")
+
+
+def _name(who: str) -> str:
+    """What a page calls WHO: the paper is the original."""
+    return "original" if who == PAPER else who
 
 
 def _epochs_of(rows: list[Quoted | None]) -> str:
@@ -132,7 +148,7 @@ def _in_epochs(epochs: set[int | None]) -> str:
     return f" ({' or '.join(listed)} epochs)" if listed else ""
 
 
-def _comparison_finding(gaps: list[Quantity | None]) -> str:
+def _comparison_finding(gaps: list[Quantity | None], name: str) -> str:
     values = [delta.value for delta in gaps if delta is not None and delta.value is not None]
     if not values:
         return "None of these rows is recorded yet."
@@ -140,12 +156,13 @@ def _comparison_finding(gaps: list[Quantity | None]) -> str:
     where = f"{low} from" if len(values) == 1 else f"between {low} and {high} from"
     several = f"{len(values)} of {len(gaps)} rows are" if len(values) > 1 else f"1 of {len(gaps)} rows is"
     mean = "means lie" if len(values) > 1 else "mean lies"
-    return f"{several} recorded; our {mean} {where} the earlier report's."
+    return f"{several} recorded; our {mean} {where} the {name}'s."
 
 
 def effects(declared: Declaration, facts: Facts) -> Table:
     """One line a level of each sweep: its accuracy and the step from the level before."""
-    sweeps = [(sweep["along"], _sweep(sweep, facts)) for sweep in declared.options["sweeps"]]
+    listed = [(sweep["along"], _sweep(sweep, facts)) for sweep in declared.options["sweeps"]]
+    sweeps = [item for item in listed if any(cell.n for cell in item[1])] or listed
     cells = [cell for _, levels in sweeps for cell in levels]
     varied = {along for along, _ in sweeps}
     rows: list[tuple[Cell, ...]] = []
@@ -171,79 +188,13 @@ def effects(declared: Declaration, facts: Facts) -> Table:
         Column("ours", f"Ours{_in_epochs({cell.parameters['epochs'] for cell in cells})}", "%", "right"),
         Column("step", "Step", "pp", "right"),
     )
-    return declared.table(f"{sum(cell.n > 0 for cell in cells)} of {len(rows)} levels are recorded.", columns, rows)
+    finding = f"{sum(cell.n > 0 for cell in cells)} of {len(rows)} levels are recorded."
+    if hidden := len(listed) - len(sweeps):
+        finding += f" {hidden} of {len(listed)} sweeps have no run yet and are left out."
+    return declared.table(finding, columns, rows)
 
 
-def _sweep(sweep: Mapping[str, str], facts: Facts) -> list[CellEvidence]:
-    """The cells of one sweep, by the parameter that it varies."""
-    return sorted(facts.evidence.cells(sweep["group"]), key=lambda cell: cell.parameters[sweep["along"]])
-
-
-def verdicts(declared: Declaration, facts: Facts) -> Table:
-    """One line a claim: what was reported, what we found, the verdict in words."""
-    rows: list[tuple[Cell, ...]] = [
-        (
-            verdict.claim.id,
-            verdict.claim.sentence,
-            verdict.reported or DASH,
-            verdict.ours or DASH,
-            verdict.difference or DASH,
-            verdict.printed,
-        )
-        for verdict in facts.verdicts.values()
-    ]
-    columns = (
-        Column("id", "Id"),
-        Column("claim", "Claim"),
-        Column("reported", "Reported", align="right"),
-        Column("ours", "Ours", align="right"),
-        Column("difference", "Difference", align="right"),
-        Column("verdict", "Verdict"),
-    )
-    return declared.table(verdict_finding(facts.verdicts), columns, rows)
-
-
-def verdict_finding(verdicts: Mapping[str, Verdict]) -> str:
-    """`1 REPRODUCED, 14 NOT TESTED; beyond the paper 1 shown.` in the order of the outcomes."""
-    listed = [verdict.outcome for verdict in verdicts.values() if not verdict.claim.is_beyond]
-    finding = ", ".join(f"{listed.count(outcome)} {outcome.value}" for outcome in Outcome if outcome in listed)
-    beyond = Counter(verdict.shown for verdict in verdicts.values() if verdict.claim.is_beyond)
-    words = ", ".join(f"{number} {shown}" for shown, number in beyond.items())
-    return f"{finding}; beyond the paper {words}." if words else f"{finding}."
-
-
-def reasons(declared: Declaration, facts: Facts) -> Table:
-    """One line a claim: why, with which deviations, and what other margins would give."""
-    rows: list[tuple[Cell, ...]] = []
-    for verdict in facts.verdicts.values():
-        why = (*verdict.reasons, *verdict.claim.deviations, *_sensitivity(verdict))
-        rows.append((verdict.claim.id, verdict.printed, "; ".join(text.rstrip(".") for text in why)))
-    columns = (
-        Column("id", "Id"),
-        Column("verdict", "Verdict"),
-        Column("reasons", "Reasons and deviations"),
-    )
-    decided = sum(verdict.is_decided for verdict in facts.verdicts.values())
-    are = "is" if decided == 1 else "are"
-    return declared.table(f"{decided} of {len(rows)} {are} decided.", columns, rows)
-
-
-def _sensitivity(verdict: Verdict) -> tuple[str, ...]:
-    """What other margins would give, in words; nothing where the rule was not reached or has no margin."""
-    if not verdict.sensitivity:
-        return ()
-    if all(outcome is verdict.outcome for _, outcome in verdict.sensitivity):
-        return (f"the same with {' or '.join(words for words, _ in verdict.sensitivity)}",)
-    return tuple(f"with {words}: {outcome.value}" for words, outcome in verdict.sensitivity)
-
-
-def rules(declared: Declaration, facts: Facts) -> Table:
-    """One line a rule, by the kind of claim, with the claims that it judges."""
-    judged: dict[tuple[ClaimKind, str], list[str]] = {}
-    for verdict in sorted(facts.verdicts.values(), key=lambda verdict: list(ClaimKind).index(verdict.claim.kind)):
-        if verdict.rule:
-            judged.setdefault((verdict.claim.kind, verdict.rule), []).append(verdict.claim.id)
-    rows: list[tuple[Cell, ...]] = [(kind.value, ", ".join(ids), rule) for (kind, rule), ids in judged.items()]
-    columns = (Column("kind", "Kind"), Column("claims", "Claims"), Column("rule", "Rule"))
-    several = f"{len(rows)} rules" if len(rows) != 1 else "1 rule"
-    return declared.table(f"{several} for {sum(map(len, judged.values()))} claims.", columns, rows)
+def _sweep(sweep: Mapping[str, Any], facts: Facts) -> list[CellEvidence]:
+    """The cells of one sweep, by the parameter that it varies: those of its group, where all in `where` holds."""
+    cells = [cell for cell in facts.evidence.cells(sweep["group"]) if has_all(cell, sweep.get("where", {}))]
+    return sorted(cells, key=lambda cell: cell.parameters[sweep["along"]])

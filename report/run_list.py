@@ -71,7 +71,11 @@ def _condense(declared: Declaration, facts: Facts) -> Table:
         f"HTML reports and in tables/{declared.name}.csv. A run's name is its cell's with the seed. Accuracy and time "
         f"are means over the runs with the 95 % t interval. {declared.note}"
     )
-    rows = [_cell_row(cell) for cell in facts.evidence.cells()]
+    every = facts.evidence.cells()
+    begun = [cell for cell in every if any(status.state is not State.PENDING for status in cell.statuses)]
+    if left_out := len(every) - len(begun):
+        where += f" {left_out} of {len(every)} cells, of which no run has begun, are left out here."
+    rows = [_cell_row(cell) for cell in begun]
     return Table(declared.name, f"{declared.title} {_finding(facts)}".strip(), where.strip(), columns, tuple(rows))
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from experiments.prices import reservation, rough_hours
+from experiments.prices import Price, by_device, reservation, rough_hours
 from experiments.spec import Record, State
 from experiments.status import RunStatus
 from report.evidence import setting_of
@@ -27,8 +27,9 @@ PROVENANCE = ("cpu", "gpu", "driver", "device_class", "threads", "platform", "py
 def settings(declared: Declaration, facts: Facts) -> Table:
     """One line a setting: each original's value and, beside it, what our runs of the matching group resolved."""
     protocols = {name: facts.claims.protocols[name] for name in declared.options["protocols"]}
-    groups: dict[str, str] = declared.options["groups"]
-    recorded = {name: facts.evidence.recorded(group) for name, group in groups.items()}
+    planned: dict[str, str] = declared.options["groups"]
+    recorded = {name: facts.evidence.recorded(group) for name, group in planned.items()}
+    groups = {name: group for name, group in planned.items() if recorded[name]}
     names = dict.fromkeys(name for protocol in protocols.values() for name in protocol.settings)
     rows: list[tuple[Cell, ...]] = []
     differing = 0
@@ -39,7 +40,7 @@ def settings(declared: Declaration, facts: Facts) -> Table:
             row.append(wanted)
             if id in groups:
                 ours = shared_setting(recorded[id], name)
-                differs = wanted != DASH and ours not in ("pending", wanted)
+                differs = wanted not in (DASH, ours)
                 differing += differs
                 row.append(f"{ours} (differs)" if differs else ours)
         rows.append(tuple(row))
@@ -48,8 +49,8 @@ def settings(declared: Declaration, facts: Facts) -> Table:
         columns.append(Column(id.replace("-", "_"), protocol.title.capitalize()))
         if id in groups:
             columns.append(Column(f"ours_{id.replace('-', '_')}", f"Ours, {groups[id]}"))
-    have = [groups[id] for id, records in recorded.items() if records]
-    finding = "No group is recorded yet."
+    have = list(groups.values())
+    finding = "No group is recorded yet, so that only the originals' are shown."
     if have:
         several = f"{differing} of the settings listed differ" if differing > 1 else "1 of the settings listed differs"
         found = several if differing else "none of the settings listed differs"
@@ -58,46 +59,49 @@ def settings(declared: Declaration, facts: Facts) -> Table:
 
 
 def shared_setting(records: Iterable[Record], name: str) -> str:
-    """The setting in all RECORDS as text, several values listed; `pending` without records."""
-    values = {setting_text(setting_of(record, name, NOT_RECORDED)) for record in records}
-    return ", ".join(sorted(values)) if values else "pending"
+    """The setting in all RECORDS as text, several values listed."""
+    return ", ".join(sorted({setting_text(setting_of(record, name, NOT_RECORDED)) for record in records}))
 
 
 def missing(declared: Declaration, facts: Facts) -> Table:
     """One line a group that is not complete: the question it would answer, what it waits for, and the price."""
     rows: list[tuple[Cell, ...]] = []
+    everything = [status for status in facts.evidence.runs() if status.state is not State.MEASURED]
+    devices = tuple(by_device(status.every_price for status in everything))
     for name, group in facts.evidence.groups.items():
         waiting = [status for status in facts.evidence.runs(name) if status.state is not State.MEASURED]
         if waiting:
-            basis = price_basis(waiting)
-            rows.append((name, group.question, state_counts(waiting), price(f"price/{name}", waiting), basis))
+            prices = (price(f"price/{name}", waiting, device) for device in devices)
+            rows.append((name, group.question, state_counts(waiting), *prices))
     columns = (
         Column("group", "Group"),
         Column("question", "Question it would answer"),
         Column("runs", "Runs"),
-        Column("hours", "Price", "h", "right"),
-        Column("basis", "Price from"),
+        *(Column(f"hours_{device}", f"Price on {device}", "h", "right") for device in devices),
     )
-    waiting = [status for status in facts.evidence.runs() if status.state is not State.MEASURED]
-    if not waiting:
+    if not everything:
         return declared.table("Nothing: every planned run is recorded.", columns, rows)
-    runs = f"{len(waiting)} run{'s' if len(waiting) != 1 else ''}"
-    prices = [status.price for status in waiting]
-    hours = f"{rough_hours(math.fsum(item.seconds for item in prices))} h"
-    return declared.table(f"{runs}, about {hours} in all{reservation(prices)}.", columns, rows)
+    runs = f"{len(everything)} run{'s' if len(everything) != 1 else ''}"
+    totals = " or ".join(
+        f"{rough_hours(math.fsum(item.seconds for item in prices))} h on {device}{reservation(prices)}"
+        for device, prices in by_device(status.every_price for status in everything).items()
+    )
+    return declared.table(f"{runs}, about {totals} in all.", columns, rows)
 
 
-def price_basis(waiting: Iterable[RunStatus]) -> str:
-    """What the prices of runs not measured yet rest on, in words; several bases are all named."""
-    found = {status.price.basis for status in waiting if status.state is not State.MEASURED}
+def price_basis(prices: Iterable[Price]) -> str:
+    """What PRICES rest on, in words; several bases are all named."""
+    found = {price.basis for price in prices}
     return "; ".join(words for basis, words in _BASES.items() if basis in found)
 
 
-def price(id: str, waiting: Iterable[RunStatus]) -> Quantity:
-    """The hours that runs not measured yet would take, printed to two digits: it is an estimate."""
-    statuses = tuple(waiting)
-    listed = [status.price for status in statuses if status.state is not State.MEASURED]
-    basis = price_basis(statuses) or "nothing"
+def price(id: str, waiting: Iterable[RunStatus], device: str = "") -> Quantity:
+    """The hours that runs not measured yet would take on DEVICE, or on the usual one: an estimate, printed so."""
+    statuses = [status for status in waiting if status.state is not State.MEASURED]
+    listed = [status.price for status in statuses]
+    if device:
+        id, listed = f"{id}/{device}", list(by_device(status.every_price for status in statuses).get(device, ()))
+    basis = price_basis(listed) or "nothing"
     devices = ", ".join(sorted({item.device_class for item in listed}))
     aggregate = f"price of {len(listed)} runs, from {basis}" + (f" ({devices})" if devices else "")
     seconds = math.fsum(item.seconds for item in listed)

@@ -1,4 +1,4 @@
-"""Intervals and tests as pure functions of numbers: t, Welch, equivalence, prediction, Wilson, Holm.
+"""Intervals and tests as pure functions of numbers: t, Welch, paired, equivalence, prediction, Wilson, Holm.
 
 Inputs are fractions or whatever unit the caller keeps to; outputs have the same unit. NaN and infinities are refused.
 Intervals are t intervals throughout: below ten runs a bootstrap covers far less than it says. Student's distribution
@@ -114,6 +114,14 @@ def welch(a: Sample, b: Sample) -> Comparison:
         return Comparison(first.mean - second.mean, 0.0, float(first.n + second.n - 2))
     degrees = (va + vb) ** 2 / (va**2 / (first.n - 1) + vb**2 / (second.n - 1))
     return Comparison(first.mean - second.mean, math.sqrt(va + vb), degrees)
+
+
+def paired(a: Sequence[float], b: Sequence[float]) -> Comparison:
+    """mean(A - B) of runs that belong together pair by pair: the t test of the differences; two pairs at least."""
+    if len(a) != len(b):
+        raise ReproductionError(f"pairs need as many values on both sides, found {len(a)} and {len(b)}")
+    pairs = zip(checked(a, at_least=2), checked(b, at_least=2), strict=True)
+    return against([first - second for first, second in pairs], 0.0)
 
 
 def against(values: Sample, target: float) -> Comparison:

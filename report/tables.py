@@ -1,7 +1,7 @@
 """Tables as data: columns and typed cells; templates print them, `Table.csv` and `Table.frame` hold the raw values.
 
 Which tables a report has stands in paper/tables.yaml; their rows are built by kind in result_tables.py,
-run_tables.py and run_list.py.
+contrast_tables.py, claim_tables.py, run_tables.py and run_list.py.
 """
 
 import csv

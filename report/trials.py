@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from experiments.spec import ConfigurationError, State
+from experiments.spec import ConfigurationError, FrozenMapping, Record, State
 from report.claims import Claim, Formula
 from report.evidence import CellEvidence, Evidence, cell_text, varying_parameters
 from report.original import Quoted
+from report.power import Design
 from report.quantities import Kind, Quantity, spell
 
 
@@ -30,30 +31,55 @@ Judgement = tuple[Outcome, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
+class Details:
+    """What stands in a verdict beside its outcome.
+
+    `design` says what the runs could have shown, `support` what else they say that decides nothing; `prediction` is
+    where one more run would fall.
+    """
+
+    reported: Quantity | None = None
+    ours: Quantity | None = None
+    difference: Quantity | None = None
+    design: Design | None = None
+    support: tuple[str, ...] = ()
+    prediction: Quantity | None = None
+
+
+@dataclass(frozen=True)
 class Trial:
     """What the records say on one claim before claims are taken together.
 
     `p` is the one-sided p of the claimed effect before Holm. `judge` takes it after Holm, and the margin, and gives
     outcome and reasons; it is None where the rule has not enough evidence, and `shortage` then says what is missing.
+    `details` is worked out once for the verdict, and not each time that the rule is tried without a run.
     """
 
     cells: tuple[CellEvidence, ...]
     rule: str
-    reported: Quantity | None = None
-    ours: Quantity | None = None
-    difference: Quantity | None = None
+    details: Callable[[], Details] = Details
     p: float | None = None
     judge: Callable[[float | None, float | None], Judgement] | None = None
     shortage: str = ""
 
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The measured records of its cells."""
+        return tuple(record for cell in self.cells for record in cell.records)
+
 
 @dataclass(frozen=True)
 class Sources:
-    """All that a rule may look at."""
+    """All that a rule may look at; `families` is how many claims share an error rate by Holm's method."""
 
     evidence: Evidence
     original: Mapping[str, Quoted]
     formulas: Mapping[str, Formula]
+    families: Mapping[str, int] = FrozenMapping()
+
+    def strictest(self, claim: Claim) -> float:
+        """The level at which CLAIM is tested at worst: Holm's first step over its family."""
+        return claim.alpha / self.families.get(claim.family, 1)
 
     def quoted(self, claim: Claim, amount: int) -> tuple[Quoted, ...]:
         """The AMOUNT rows of original.csv that CLAIM names; ConfigurationError where they are others or not there."""
@@ -71,6 +97,8 @@ def find_shortage(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
     """What the claim's rule still lacks, in words; empty where every cell has its runs."""
     short = [cell for cell in cells if cell.state is not State.MEASURED or cell.n < claim.min_seeds]
     names = cell_names(cells)
+    if copied := [f"seeds {_listed(cell.copies)} of {names[cell.name]}" for cell in cells if cell.copies]:
+        return f"the runs of {' and '.join(copied)} are the same image by image: a copied record is no second run"
     if not short:
         unknown = [names[cell.name] for cell in cells if cell.is_without_spread and not cell.test_images]
         equal = f"the runs of {', '.join(unknown)} are exactly equal, so that nothing is known of their spread"
@@ -84,9 +112,29 @@ def find_shortage(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
     return f"too few runs: {', '.join(listed)}{single}"
 
 
+def _listed(seeds: tuple[int, ...]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def missing_text(cells: tuple[CellEvidence, ...]) -> str:
+    """The planned runs that a judgement goes without, so that nobody can leave out those that do not please."""
+    names = cell_names(cells)
+    missing = [f"{names[cell.name]} lacks seeds {_listed(cell.missing_seeds)}" for cell in cells if cell.missing_seeds]
+    planned, there = sum(cell.planned for cell in cells), sum(cell.n for cell in cells)
+    return f"provisional, on {there} of {planned} planned runs: {'; '.join(missing)}" if missing else ""
+
+
 def cell_names(cells: tuple[CellEvidence, ...]) -> dict[str, str]:
-    """What a reader calls each of CELLS, by its name: the parameters in which they differ."""
+    """What a reader calls each of CELLS, by its name: the parameters in which they differ.
+
+    Where a word tells them apart, as an architecture does, that word alone: the sizes follow from it.
+    """
     varying = varying_parameters(cells)
+    for name in varying:
+        values = {cell.parameters[name] for cell in cells}
+        if len(values) == len(cells) and all(isinstance(value, str) for value in values):
+            varying = (name,)
+            break
     return {cell.name: cell_text({name: cell.parameters[name] for name in varying}) or cell.name for cell in cells}
 
 

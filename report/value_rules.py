@@ -5,10 +5,11 @@ from dataclasses import replace
 from report import statistics
 from report.claims import Claim
 from report.comparisons import gap
-from report.evidence import CellEvidence, cell_text
-from report.quantities import Kind, count, spell
+from report.evidence import CellEvidence, cell_text, spread
+from report.power import Design, chance_equivalent, chance_greater, repeat, smallest_gap, smallest_margin, with_runs
+from report.quantities import Kind, Quantity, count, spell
 from report.statistics import Comparison
-from report.trials import Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
+from report.trials import Details, Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
 
 
 def equality(claim: Claim, sources: Sources) -> Trial:
@@ -19,16 +20,46 @@ def equality(claim: Claim, sources: Sources) -> Trial:
         f"quoted value, itself a single run, lies outside the {percent_text(1 - claim.alpha)} prediction interval for "
         f"one more run; at least {claim.min_seeds} runs"
     )
-    trial, target = _against_quoted(claim, sources, rule)
-    if trial.shortage:
-        return trial
-    (cell,) = trial.cells
+    cell, quoted = _against_quoted(claim, sources)
+
+    def details() -> Details:
+        told = Details(quoted, cell.quantity(), gap(cell, quoted))
+        if shortage:
+            return told
+        return replace(told, design=_equality_design(claim, cell, target), prediction=_prediction(claim, cell))
+
+    if shortage := find_shortage(claim, (cell,)):
+        return Trial((cell,), rule, details, shortage=shortage)
+    target = quoted.value or 0.0
     comparison = statistics.against(cell.summary(), target)
 
     def judge(_: float | None, margin: float | None) -> Judgement:
         return _judge_equality(claim, cell, comparison, target, margin or 0.0)
 
-    return replace(trial, judge=judge)
+    return Trial((cell,), rule, details, judge=judge)
+
+
+def _equality_design(claim: Claim, cell: CellEvidence, target: float) -> Design:
+    """What the runs could have shown; a value that one run may give is not refuted by any number of them."""
+    seen, margin = cell.summary(), claim.margin or 0.0
+
+    def chance(n: int) -> float:
+        more, gap = with_runs(seen, n), abs(seen.mean - target)
+        outside = chance_greater(gap - margin, repeat(more), claim.alpha / 2)
+        unlike = target not in statistics.prediction_interval(more, 1 - claim.alpha)
+        within = chance_equivalent(gap, margin, repeat(more), claim.alpha)
+        return max(within, outside if unlike else 0.0)
+
+    what = "margin within which these runs would have shown a mean that is equal to be equal"
+    return Design(smallest_margin(repeat(seen), claim.alpha), what, chance)
+
+
+def _prediction(claim: Claim, cell: CellEvidence) -> Quantity:
+    """Our mean with the interval in which one more run of ours would fall."""
+    interval = statistics.prediction_interval(cell.summary(), 1 - claim.alpha)
+    kind = f"{percent_text(1 - claim.alpha)} prediction interval for one more run"
+    around = spread(interval, cell.summary().sd, kind)
+    return replace(cell.quantity(), id=f"claim/{claim.id}/prediction", spread=around)
 
 
 def _judge_equality(
@@ -36,13 +67,13 @@ def _judge_equality(
 ) -> Judgement:
     """The quoted value is one run of unknown spread: what one more run of ours might give is not refuted by it."""
     p, bounds = comparison.p_equivalent(margin), comparison.interval(1 - claim.alpha)
-    if p < claim.alpha:
-        return Outcome.REPRODUCED, (f"our mean is within {margin_text(margin)} ({p_text(p)})",)
     inside = target in statistics.prediction_interval(cell.summary(), 1 - claim.alpha)
     compatible = (
         f"the quoted value lies {'inside' if inside else 'outside'} the {percent_text(1 - claim.alpha)} prediction "
         "interval for one more run"
     )
+    if p < claim.alpha:
+        return Outcome.REPRODUCED, (f"our mean is within {margin_text(margin)} ({p_text(p)}); {compatible}",)
     if bounds.low > margin or bounds.high < -margin:
         wholly = f"the interval of the difference lies wholly outside {margin_text(margin)}"
         if inside:
@@ -57,10 +88,18 @@ def threshold(claim: Claim, sources: Sources) -> Trial:
         f"REPRODUCED if the one-sided t test of our mean above the quoted value has p below {claim.alpha:g}; "
         f"NOT REPRODUCED if that of below has; at least {claim.min_seeds} runs"
     )
-    trial, target = _against_quoted(claim, sources, rule)
-    if trial.shortage:
-        return trial
-    comparison = statistics.against(trial.cells[0].summary(), target)
+    cell, quoted = _against_quoted(claim, sources)
+
+    def details() -> Details:
+        told = Details(quoted, cell.quantity(), gap(cell, quoted))
+        if shortage:
+            return told
+        return replace(told, design=_threshold_design(claim, cell, target), prediction=_prediction(claim, cell))
+
+    if shortage := find_shortage(claim, (cell,)):
+        return Trial((cell,), rule, details, shortage=shortage)
+    target = quoted.value or 0.0
+    comparison = statistics.against(cell.summary(), target)
 
     def judge(_: float | None, __: float | None) -> Judgement:
         above, below = comparison.p_greater(), comparison.p_less()
@@ -70,16 +109,23 @@ def threshold(claim: Claim, sources: Sources) -> Trial:
             return Outcome.NOT_REPRODUCED, (f"our mean is below the quoted value ({p_text(below)})",)
         return Outcome.INCONCLUSIVE, (f"our mean may lie on either side of the quoted value ({p_text(above)})",)
 
-    return replace(trial, judge=judge)
+    return Trial((cell,), rule, details, judge=judge)
 
 
-def _against_quoted(claim: Claim, sources: Sources, rule: str) -> tuple[Trial, float]:
-    """The trial of one cell against one quoted accuracy, and that accuracy as a fraction."""
+def _threshold_design(claim: Claim, cell: CellEvidence, target: float) -> Design:
+    seen = cell.summary()
+
+    def chance(n: int) -> float:
+        return chance_greater(abs(seen.mean - target), repeat(with_runs(seen, n)), claim.alpha)
+
+    what = "true distance from the quoted value that these runs would have shown"
+    return Design(smallest_gap(repeat(seen), claim.alpha), what, chance)
+
+
+def _against_quoted(claim: Claim, sources: Sources) -> tuple[CellEvidence, Quantity]:
+    """The claim's one cell and the quoted accuracy."""
     (row,) = sources.quoted(claim, 1)
-    cell, quoted = sources.evidence.cell(str(claim.group), claim.cell), row.accuracy
-    assert quoted.value is not None
-    shortage = find_shortage(claim, (cell,))
-    return Trial((cell,), rule, quoted, cell.quantity(), gap(cell, quoted), shortage=shortage), quoted.value
+    return sources.evidence.cell(str(claim.group), claim.cell), row.accuracy
 
 
 def counts(claim: Claim, sources: Sources) -> Trial:
@@ -105,12 +151,16 @@ def counts(claim: Claim, sources: Sources) -> Trial:
             return Outcome.PARTIAL, (f"{agreeing} of {len(rows)} models are recorded, and these agree",)
         return Outcome.REPRODUCED, (f"all {len(rows)} models are recorded and agree",)
 
+    def details() -> Details:
+        reported = count(f"claim/{claim.id}/quoted", len(rows), "models whose parameter count is quoted")
+        ours = "of these, models recorded here with the quoted count"
+        return Details(reported, count(f"claim/{claim.id}/agreeing", agreeing, ours))
+
     return Trial(
         tuple(cells),
         "REPRODUCED if every recorded model has the quoted number of parameters, to the thousand; PARTIAL while models "
         "are not recorded; NOT REPRODUCED if one differs",
-        count(f"claim/{claim.id}/quoted", len(rows), "models whose parameter count is quoted"),
-        count(f"claim/{claim.id}/agreeing", agreeing, "of these, models recorded here with the quoted count"),
+        details,
         judge=judge,
         shortage="" if cells else "none of these models is recorded yet",
     )

@@ -104,6 +104,7 @@ class Vocabulary:
             "seeds": len({status.run.seed for status in self._evidence.runs(group)}),
             "cells": len(self._evidence.cells(group)),
             "groups": 1 if group else len(self._evidence.groups),
+            "groups waiting": sum(not self.any_run(name) for name in ([group] if group else self._evidence.groups)),
         }
 
     def _claim_counts(self) -> dict[str, int]:
@@ -118,6 +119,7 @@ class Vocabulary:
             "claims decided": sum(verdict.is_decided for verdict in verdicts),
             **{f"claims {outcome.value.lower()}": outcomes.count(outcome) for outcome in Outcome},
             "claims beyond the paper": len(beyond),
+            "claims beyond the paper tested": sum(verdict.is_tested for verdict in beyond),
             "claims beyond the paper shown": sum(verdict.outcome is Outcome.REPRODUCED for verdict in beyond),
         }
 
@@ -193,6 +195,10 @@ class Vocabulary:
         """`complete` where every run of GROUP is measured, `partial` where some are, else `pending`."""
         states = [status.state is State.MEASURED for status in self._evidence.runs(group)]
         return "complete" if all(states) else "partial" if any(states) else "pending"
+
+    def any_run(self, *groups: str) -> bool:
+        """Whether any run of GROUPS counts."""
+        return any(self.state(group) != "pending" for group in groups)
 
     def title(self, group: str) -> str:
         """The title of GROUP in the plan."""

@@ -117,6 +117,19 @@ local function heading(name, numbers)
   end
 end
 
+-- Numbers that the authors typed are marked on the page, so that each can be told from what the machine printed.
+local stated = {
+  traverse = "topdown",
+  Cite = function(cite) return cite, false end,
+  Header = function(header) return header, false end,
+  Link = function(link) return link, false end,
+  Span = function(span) return span, false end,
+  Div = function(div) if div.identifier == "refs" then return div, false end end,
+  Str = function(text)
+    if text.text:find("%d") then return pandoc.Span(text, pandoc.Attr("", { "stated" })), false end
+  end,
+}
+
 -- GitHub's Markdown has no divisions: an entry of the references becomes a paragraph with an anchor before it.
 local function flatten(div)
   local blocks = div.content
@@ -161,9 +174,11 @@ for name, format in pairs(FORMATS) do
   if name ~= "markdown" then -- no colours in code: they need definitions that our templates do not have
     filter.CodeBlock = function(block) return pandoc.CodeBlock(block.text) end
   else
-    filter.Div, filter.Span = flatten, function(span) return span.content end
+    filter.Div = flatten
   end
-  write(out .. "." .. name, pandoc.write(doc:walk(filter), format.writer, {
+  if name ~= "html" then filter.Span = function(span) return span.content end end
+  local marked = name == "html" and doc:walk(stated) or doc
+  write(out .. "." .. name, pandoc.write(marked:walk(filter), format.writer, {
     html_math_method = "mathml", wrap_text = "none", top_level_division = "section", number_sections = name == "latex",
   }))
 end

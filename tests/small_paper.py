@@ -80,6 +80,9 @@ def absent(text: str = "a figure") -> Figure:
     return Figure("absent", "rows", f"Title of {text}.", "", "Nothing.", message=f"Nothing to draw yet of {text}.")
 
 
+RUNS = tuple(SimpleNamespace(run=SimpleNamespace(name=f"run-s{seed}", cell="run")) for seed in (0, 1))
+
+
 def context(text: str = "plain", **changes: Any) -> SimpleNamespace:
     """What `Composer` needs of a context: every word of prose, a table; TEXT in each place where text can stand."""
     words = {"text": text, "ours": accuracy(), "waiting": pending(), "outcome": Outcome.INCONCLUSIVE, "number": 0.7123}
@@ -89,7 +92,7 @@ def context(text: str = "plain", **changes: Any) -> SimpleNamespace:
         "tables": {"demo": table(text)},
         "words": words,
         "registry": Registry(),
-        "evidence": SimpleNamespace(recorded=lambda: ()),
+        "evidence": SimpleNamespace(recorded=lambda: (), runs=lambda: RUNS),
     }
     return SimpleNamespace(**(made | changes))
 

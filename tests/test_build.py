@@ -93,8 +93,25 @@ def test_the_version_is_the_projects(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == f"build.py {version}\n"
 
 
-def test_status_shows_each_run_and_the_price_of_the_rest(command: Command) -> None:
+def test_status_sums_up_the_groups_with_the_price_of_the_rest_on_each_device_class(command: Command) -> None:
     code, out, errors = command("status")
+    rows = [re.split(r"\s{2,}", line.strip()) for line in out.splitlines()]
+    assert (code, errors) == (0, "")
+    assert rows == [
+        ["group", "runs", "rest on cpu", "rest on cuda", "state"],
+        ["sizes", "4", "~ 16 s", "? 2 s", "1 measured, 3 pending"],
+        ["larger", "2", "~ 14 s", "? 1 s", "2 pending"],
+        ["A run of several groups counts in each. ~ extrapolated from other cells' runs, ? by a speed that is a guess"],
+        ["5 runs: 1 measured, 4 pending; about 24 s on cpu (extrapolated)"],
+    ]
+    assert (
+        command("status", "--group", "larger")[1].splitlines()[-1]
+        == "2 runs: 2 pending; about 14 s on cpu (extrapolated)"
+    )
+
+
+def test_status_shows_each_run_and_the_price_of_the_rest(command: Command) -> None:
+    code, out, errors = command("status", "--runs")
     rows = [re.split(r"\s{2,}", line.strip()) for line in out.splitlines()]
     assert (code, errors) == (0, "")
     assert rows == [
@@ -131,7 +148,7 @@ def test_status_of_a_damaged_ledger_names_the_fault_and_ends_with_3(root: Path, 
     code, out, errors = command("status")
     assert code == 3
     assert errors.startswith("error: experiments/records/tiny-z2-s0.json: metrics.test_accuracy: found 0.85, but ")
-    assert "tiny-z3-s0" in out
+    assert "sizes" in out
 
 
 def test_a_dry_run_lists_runs_and_prices_and_runs_nothing(root: Path, command: Command) -> None:

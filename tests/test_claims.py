@@ -76,8 +76,8 @@ def test_a_claim_is_read_with_its_protocol_and_the_common_rules(tmp_path: Path) 
             "kind: trend",
             "kind: trends",
             (
-                "claims.yaml: claims.kernel.kind: found 'trends'; expected direction | trend | equality | threshold | "
-                "count"
+                "claims.yaml: claims.kernel.kind: found 'trends'; expected direction | trend | equality | equivalence "
+                "| threshold | count | compound"
             ),
         ),
         ("    along: kernel_size\n", "", "claims.yaml: claims.kernel: the field 'along' is missing"),
@@ -147,7 +147,7 @@ def test_a_quoted_row_prints_as_its_source_has_it(tmp_path: Path) -> None:
         (
             "depth=8",
             "depth",
-            "original.csv: row 1: cell: found 'width=256 depth'; expected name=number pairs, separated by spaces",
+            "original.csv: row 1: cell: found 'width=256 depth'; expected name=value pairs, separated by spaces, the sizes whole numbers",
         ),
         (",200,", ",many,", "original.csv: row 1: epochs: found 'many'; expected a whole number or nothing"),
         (
@@ -180,8 +180,10 @@ def test_the_papers_claims_name_existing_groups_cells_and_rows(root: Path) -> No
     plan = load_plan(root / "experiments/plan.yaml")
     for claim in claims.claims.values():
         assert set(claim.quoted) <= set(original), claim.id
-        assert claim.untested or claim.kind is ClaimKind.COUNT or claim.group in plan.groups, claim.id
-        for which in (claim.cell, claim.better, claim.worse):
+        assert set(claim.parts) <= set(claims.claims), claim.id
+        groupless = claim.untested or claim.kind in (ClaimKind.COUNT, ClaimKind.COMPOUND)
+        assert groupless or claim.group in plan.groups, claim.id
+        for which in (claim.cell, claim.reference, claim.better, claim.worse):
             runs = plan.groups[claim.group].runs if which and claim.group else ()
             assert not which or any(which.items() <= run.parameters.items() for run in runs), claim.id
 

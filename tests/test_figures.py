@@ -10,8 +10,9 @@ import yaml
 
 from experiments.spec import ConfigurationError
 from report import charts
+from report.claims import read_claims
 from report.drawing import Studio, draw
-from report.evidence import Evidence
+from report.evidence import Evidence, UnknownName
 from report.figures import Figure, build_figures, read_figures
 from report.original import Quoted
 from tests.made_up import make_cell, make_evidence, make_run, waiting
@@ -159,7 +160,8 @@ def test_curves_have_a_row_an_epoch_and_seed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "pie"}, "figures.yaml: figures.demo.kind: found 'pie'; expected blocks | classes | curves | effect | rows"),
+        ({"kind": "pie"}, "figures.yaml: figures.demo.kind: found 'pie'; expected "
+         "blocks | classes | curves | effect | rows | forest | scatter"),
         ({"groups": ["sweep"], "kind": "rows", "colour": "red"},
          "figures.yaml: figures.demo: unknown field 'colour'; the fields are groups, kind, note, title"),
         ({"kind": "rows"}, "figures.yaml: figures.demo: the field 'groups' is missing"),
@@ -173,11 +175,72 @@ def test_a_wrong_declaration_is_refused(tmp_path: Path, change: dict[str, Any], 
     assert str(caught.value) == message
 
 
+def test_a_sweep_is_of_the_cells_where_all_that_is_named_holds_and_one_without_a_run_is_left_out(
+    tmp_path: Path,
+) -> None:
+    evidence = make_evidence(*make_cell([0.5], patch_size=4), *make_cell([0.6], patch_size=4, kernel_size=5),
+                             waiting(make_run(0, patch_size=2)))  # fmt: skip
+    panels = [{"group": "sweep", "parameter": "kernel_size", "where": {"patch_size": size}} for size in (4, 2)]
+    made = build_figures(declare(tmp_path, "effect", panels=panels), evidence, {})["demo"]
+    assert {row["panel"] for row in made.rows} == {"sweep, patch size 4"}
+    assert made.note.endswith(" 1 of 2 sweeps have no recorded run yet and are not drawn.")
+
+
+def test_a_sweep_without_a_cell_is_refused(tmp_path: Path) -> None:
+    panels = [{"group": "sweep", "parameter": "kernel_size", "where": {"patch_size": 16}}]
+    with pytest.raises(UnknownName, match="figures.yaml: group 'sweep' has no cell with patch_size=16"):
+        build_figures(declare(tmp_path, "effect", panels=panels), sweep(), {})
+
+
+def forest(folder: Path, evidence: Evidence, **fields: Any) -> Figure:
+    given = {"group": "sweep", "base": {"kernel_size": 3}, "original": "paper", "margin": 0.005, "confidence": 0.9}
+    return build_figures(declare(folder, "forest", **{**given, **fields}), evidence, {})["demo"]
+
+
+def test_a_forest_has_the_difference_of_each_change_from_its_base(tmp_path: Path) -> None:
+    made = forest(tmp_path, make_evidence(*make_cell([0.50, 0.52]), *make_cell([0.54, 0.56], kernel_size=5),
+                                          waiting(make_run(0, kernel_size=7))))  # fmt: skip
+    first, second = made.rows
+    assert (first["row"], first["who"], first["n"]) == ("kernel size 5", "mean", 2)
+    assert first["difference"] == pytest.approx(0.04)
+    assert first["low"] == pytest.approx(0.04 - 2.919986 * 0.02 / 2**0.5, abs=1e-7)  # t at 95 %, 2 degrees of freedom
+    assert second == {"row": "kernel size 7", "who": "pending", "difference": None}
+    assert "The band is the margin of 0.50 pp." in made.note and "90 % intervals (Welch)" in made.note
+
+
+def test_a_forest_without_any_difference_says_so(tmp_path: Path) -> None:
+    made = forest(tmp_path, make_evidence(*make_cell([0.5]), waiting(make_run(0, kernel_size=5))))
+    assert made.message.startswith("Nothing to draw yet") and made.rows == ()
+
+
+def test_a_scatter_sets_accuracy_against_a_metric_for_each_measured_cell(tmp_path: Path) -> None:
+    panels = [{"metric": "parameters", "text": "parameters"}]
+    path = declare(tmp_path, "scatter", groups=["sweep"], label="kernel_size", panels=panels)
+    made = build_figures(path, sweep(), {})["demo"]
+    assert [(row["panel"], row["label"], row["x"], row["n"]) for row in made.rows] == [
+        ("parameters", "3", 600_458, 3),
+        ("parameters", "5", 600_458, 1),
+    ]
+    assert made.note.endswith("1 of 3 settings have no recorded run yet and are not drawn.")
+
+
+def test_the_margin_that_is_drawn_is_the_claims(root: Path) -> None:
+    claims = read_claims(root / "report/paper/claims.yaml").claims
+    drawn = read_figures(root / "report/paper/figures.yaml")["equivalence"]["margin"]
+    assert {drawn} == {claim.margin for id, claim in claims.items() if id.startswith("equivalence-")}
+
+
 def every_kind(folder: Path, root: Path) -> list[Figure]:
     evidence = with_breakdown(make_evidence(*make_cell([0.5, 0.6], kernel_size=3), *make_cell([0.7], kernel_size=5)))
     kinds: dict[str, dict[str, Any]] = {
         "classes": {"group": "sweep", "cell": {"kernel_size": 3}},
         "curves": {"groups": ["sweep"], "column": "test_accuracy"},
+        "forest": {"group": "sweep", "base": {"kernel_size": 3}, "original": "paper", "margin": 0.1, "confidence": 0.9},
+        "scatter": {
+            "groups": ["sweep"],
+            "label": "kernel_size",
+            "panels": [{"metric": "parameters", "text": "parameters"}],
+        },
         "effect": {"panels": [{"group": "sweep", "parameter": "kernel_size"}]},
         "rows": {"groups": ["sweep"]},
     }

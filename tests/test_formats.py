@@ -29,13 +29,25 @@ def test_quantities_and_outcomes_are_set_by_the_templates_of_the_format(root: Pa
     assert (finalize(accuracy()), finalize(pending()), finalize(Outcome.NOT_REPRODUCED)) == SET[name]
 
 
-def test_html_tells_a_quantity_s_state_and_origin_to_people_and_machines(root: Path) -> None:
-    text = environment(FORMATS["html"], root / "templates").finalize(accuracy())
-    assert text.startswith(
-        '<span class="quantity" tabindex="0" data-id="group/cell/test_accuracy" data-state="measured"'
-    )
-    assert "Origin: run here: run-s0, run-s1" in text
-    assert text.endswith('>71.23&nbsp;±&nbsp;0.41&nbsp;% <span class="n">(n&nbsp;=&nbsp;3)</span></span>')
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("markdown", "[71.23&nbsp;±&nbsp;0.41&nbsp;% (n&nbsp;=&nbsp;3)](#cell:a)"),
+        ("latex", r"\origin{cell:a}{71.23~±~0.41\,\% (n~=~3)}"),
+        ("typst", r'#origin("cell:a")[71.23~±~0.41~\% (n~\=~3)]'),
+        (
+            "html",
+            (
+                '<a class="q" href="#cell:a" data-q="group/cell/test_accuracy">71.23&nbsp;±&nbsp;0.41&nbsp;% '
+                '<span class="n">(n&nbsp;=&nbsp;3)</span></a>'
+            ),
+        ),
+    ],
+)
+def test_a_quantity_is_a_link_to_its_origin(root: Path, name: str, text: str) -> None:
+    finalize = environment(FORMATS[name], root / "templates", anchor_of=lambda quantity: "cell:a").finalize
+    assert finalize(accuracy()) == text
+    assert "cell:a" not in finalize.quantity(accuracy(), link=False)
 
 
 def test_a_state_looks_different_from_a_number_in_every_format(root: Path, format: Format) -> None:

@@ -114,6 +114,12 @@ def test_defaults_need_no_download(notebook: Path) -> None:
         "kernel_size": 3,
         "seed": 0,
         "precision": "auto",
+        "path": "auto",
+        "architecture": "convmixer",
+        "without": "nothing",
+        "activation": "gelu",
+        "norm": "batch",
+        "residual": "depthwise",
     }
 
 

@@ -39,6 +39,35 @@ def test_the_rehearsal_keeps_the_cells_and_forces_its_own_parameters_and_seeds(s
     assert all(run.smoke for run in smoke.runs.values())
 
 
+@pytest.mark.parametrize(
+    ("only", "message"),
+    [
+        ("{sizes: {depth: [2]}}", "no parameter 'depth'; there are name, rate, seed, size"),
+        ("{sizes: {size: [5]}}", "no run has these values; name those of a cell, or leave the group out"),
+    ],
+)
+def test_a_rehearsal_refuses_values_that_no_run_has(tmp_path: Path, only: str, message: str) -> None:
+    text = PLAN.replace("groups: [sizes]", f"groups: [sizes], only: {only}")
+    with pytest.raises(ConfigurationError) as caught:
+        load_plan(make_repository(tmp_path / "root", text) / "experiments" / "plan.yaml", smoke=True)
+    assert str(caught.value) == f"plan.yaml: smoke: only: sizes: {message}"
+
+
+def test_a_rehearsal_leaves_runs_pending_that_no_group_rehearses(tmp_path: Path) -> None:
+    text = PLAN.replace("groups: [sizes]", "groups: [sizes, larger], only: {sizes: {size: [2]}, larger: {size: [4]}}")
+    path = make_repository(tmp_path / "root", text) / "experiments" / "plan.yaml"
+    smoke = load_plan(path, smoke=True)
+    assert list(smoke.runs) == ["smoke-z2-s0", "smoke-z3-s0", "smoke-z4-s0"]
+    assert smoke.unrehearsed == {"smoke-z3-s0"}
+    assert load_plan(path).unrehearsed == frozenset()
+
+
+def test_what_a_cell_names_a_rehearsal_keeps(tmp_path: Path) -> None:
+    text = PLAN.replace("parameters: {name: smoke}", "parameters: {name: smoke, size: 9, rate: 0.25}")
+    smoke = load_plan(make_repository(tmp_path / "root", text) / "experiments" / "plan.yaml", smoke=True)
+    assert [(run.parameters["size"], run.parameters["rate"]) for run in smoke.runs.values()] == [(2, 0.25), (3, 0.25)]
+
+
 def test_a_run_needs_a_device_only_if_all_its_groups_do(tmp_path: Path) -> None:
     text = PLAN.replace("    grid:", "    needs: cuda\n    grid:")
     plan = load_plan(make_repository(tmp_path / "root", text) / "experiments" / "plan.yaml")
@@ -95,7 +124,7 @@ def test_an_unknown_group_or_run_is_refused_with_the_nearest(small: Plan) -> Non
         (
             "version: 1",
             "version: 1\nseeds: []",
-            "plan.yaml: unknown field 'seeds'; the fields are version, name, work, speed, data, values, defaults, groups, smoke",
+            "plan.yaml: unknown field 'seeds'; the fields are version, name, variant, work, speed, data, values, defaults, groups, smoke",
         ),
         ("-s{seed}", "", "plan.yaml: name: found '{name}-z{size}'; expected a template that holds {seed}"),
         (
@@ -184,6 +213,16 @@ def test_an_unknown_group_or_run_is_refused_with_the_nearest(small: Plan) -> Non
             "grid:",
             "needs: tpu\n    grid:",
             "plan.yaml: groups: larger: needs: found 'tpu'; expected cpu or cuda",
+        ),
+        (
+            "groups: [sizes]",
+            "groups: [sizes], only: {larger: {size: [3]}}",
+            "plan.yaml: smoke: only: no group 'larger'; there are sizes",
+        ),
+        (
+            "groups: [sizes]",
+            "groups: [sizes], only: {sizes: {size: 3}}",
+            "plan.yaml: smoke: only: sizes: found {'size': 3}; expected a list of values for each parameter that decides",
         ),
         ("groups: [sizes]", "groups: [size]", "plan.yaml: smoke: groups: no group 'size'; did you mean 'sizes'?"),
         ("title: Two sizes", "title: 2", "plan.yaml: groups: sizes: title: found 2; expected str"),

@@ -144,31 +144,90 @@ def test_an_effect_is_the_step_from_the_level_before(complete: dict[str, Table])
 
 def test_settings_that_differ_from_the_original_are_marked(complete: dict[str, Table]) -> None:
     rows = {row[0]: row for row in lines(complete["hyperparameters"])}
-    assert rows["epochs"] == ["epochs", "200", "5", "5", "25", "25", "100", "100"]
-    assert rows["train images"][4:6] == ["50000", "45000 (differs)"]
-    assert rows["learning rate"][2:4] == ["0.001", "not recorded (differs)"]
+    assert rows["epochs"] == ["epochs", "200", "200", "5", "5", "25", "25", "100", "100"]
+    assert rows["train images"][5:7] == ["50000", "45000 (differs)"]
+    assert rows["learning rate"][3:5] == ["0.001", "not recorded (differs)"]
     assert " of the settings listed differ from the original's." in complete["hyperparameters"].title
 
 
 def test_verdicts_are_words_and_counted_in_the_title(complete: dict[str, Table]) -> None:
     table = complete["verdicts"]
     kernel = next(row for row in table.rows if row[0] == "kernel-size")
-    assert kernel[5] is Outcome.REPRODUCED
-    assert table.title.endswith("NOT COMPARABLE, 1 NOT TESTED; beyond the paper 1 shown.")
+    assert kernel[4] is Outcome.REPRODUCED
+    assert table.title.startswith("Claims and verdicts. ")
+    assert " REPRODUCED, " in table.title and "; beyond the paper " in table.title
+
+
+def test_claims_without_a_run_are_listed_apart_with_the_price_of_what_they_wait_for(root: Path) -> None:
+    facts = make_facts(root, runs=9)
+    made = {name: build_table(read_tables(root)[name], facts) for name in ("verdicts", "untested", "reasons")}
+    tested = {str(row[0]) for row in made["verdicts"].rows}
+    assert "earlier-p4-k9" in tested and "authors-25" not in tested
+    assert {str(row[0]) for row in made["reasons"].rows} == tested
+    rows = {row[0]: row for row in lines(made["untested"])}
+    assert rows["authors-25"] == ["authors-25", "authors-25", "5 runs to come, about 2.5 h (a guess)"]
+    waiting = {claim for row in rows.values() for claim in row[1].split(", ")}
+    assert waiting | tested == set(facts.verdicts) and not waiting & tested
+
+
+def test_ablations_stand_beside_what_they_change_as_quoted_and_as_ours(complete: dict[str, Table]) -> None:
+    first, *changes = lines(complete["ablations"])
+    assert first[:3] == ["nothing changed", "95.88 %", DASH]
+    rows = {row[0]: row for row in changes}
+    assert len(rows) == 9
+    assert rows["without scaling"][1:3] == ["86.24 %", "\N{MINUS SIGN}9.64 pp"]
+    assert rows["activation relu"][4] == "\N{MINUS SIGN}0.50 ± 0.23 pp (n = 3)"
+    assert rows["without erasing"][1:3] == [DASH, DASH]
+    assert complete["ablations"].title == "The paper's ablations. 9 of 9 changes are measured."
+
+
+def test_contrasts_without_quoted_values_have_no_columns_for_them(complete: dict[str, Table]) -> None:
+    assert [column.key for column in complete["equivalence"].columns] == ["change", "ours", "difference"]
+    assert [row[0] for row in complete["equivalence"].rows] == ["path plain", "path channel-major", "path native"]
+
+
+def test_models_stand_with_their_size_accuracy_and_cost(complete: dict[str, Table]) -> None:
+    rows = lines(complete["architectures"])
+    assert [row[0] for row in rows] == 2 * ["convmixer", "vit", "mlp-mixer", "resnet"]
+    assert [column.key for column in complete["architectures"].columns] == [
+        "architecture", "epochs", "parameters", "work", "n", "accuracy", "images_per_second", "memory"
+    ]  # fmt: skip
+    assert rows[3][1] == "25"
+    assert rows[0][3:5] == [DASH, "5"]  # these records do not say how much arithmetic it was
+
+
+def test_a_recipe_is_listed_by_its_sources(complete: dict[str, Table]) -> None:
+    rows = [row for row in lines(complete["recipes"]) if row[0] == "authors"]
+    assert "epochs 25 or 100, " in rows[0][1]
+    assert rows[0][2:] == [
+        "locuslab/convmixer-cifar10 2d3d9b7, README command for this number of epochs",
+        "seen in primary source",
+    ]
+
+
+def test_a_group_without_a_run_has_no_column_of_settings(root: Path) -> None:
+    table = build_table(read_tables(root)["hyperparameters"], make_facts(root, runs=9))
+    assert [column.key for column in table.columns if column.key.startswith("ours")] == ["ours_earlier_5"]
+
+
+def test_a_sweep_without_a_run_is_left_out_of_the_effects(root: Path) -> None:
+    table = build_table(read_tables(root)["effects"], make_facts(root, runs=9))
+    assert {str(row[0]) for row in table.rows} == {"Kernel size k, patch size 4", "Patch size p, kernel size 9"}
+    assert table.title.endswith(" 1 of 3 sweeps have no run yet and are left out.")
 
 
 def test_a_claim_beyond_the_paper_is_told_and_counted_in_other_words(complete: dict[str, Table]) -> None:
     ours = next(row for row in complete["verdicts"].rows if row[0] == "kernel-size-p8")
-    assert ours[5] == "shown"
+    assert ours[4] == "shown"
     reasons = next(row for row in complete["reasons"].rows if row[0] == "kernel-size-p8")
     assert "reduced protocol" not in str(reasons[2])
 
 
-def test_the_reasons_are_sentences_joined_once_and_end_with_what_other_margins_give(complete: dict[str, Table]) -> None:
-    assert [column.key for column in complete["reasons"].columns] == ["id", "verdict", "reasons"]
+def test_the_reasons_are_sentences_joined_once_with_what_other_margins_give_beside(complete: dict[str, Table]) -> None:
+    assert [column.key for column in complete["reasons"].columns] == ["id", "verdict", "reasons", "trust"]
     assert not any(".;" in str(row[2]) for row in complete["reasons"].rows)
-    kernel = next(str(row[2]) for row in complete["reasons"].rows if row[0] == "kernel-size")
-    assert kernel.endswith("; the same with half the margin or twice the margin")
+    kernel = next(str(row[3]) for row in complete["reasons"].rows if row[0] == "kernel-size")
+    assert "the same with half the margin or twice the margin" in kernel
 
 
 def test_each_rule_is_printed_once_with_the_claims_it_judges(complete: dict[str, Table]) -> None:
@@ -197,7 +256,9 @@ def test_the_missing_are_listed_with_their_price() -> None:
     table = build_table(read_tables(root)["missing"], make_facts(root, runs=9))
     rows = {row[0]: row for row in lines(table)}
     assert "earlier-5" not in rows
-    assert rows["authors-25"][2:] == ["5 pending", "2.5 h", "an assumed speed, a guess"]
+    assert rows["authors-25"][2:] == ["5 pending", "2.5 h"]
+    assert table.columns[3].header == "Price on cpu"
+    assert table.title.endswith(" h on cpu (a guess) in all.")
 
 
 def test_nothing_is_missing_when_all_is_recorded(complete: dict[str, Table]) -> None:
@@ -226,13 +287,15 @@ def test_a_list_of_runs_too_long_for_paper_is_condensed_there_to_a_line_a_cell()
     assert lines(short)[0] == [
         "e5-p1-k1", "2", "0–1", "70.50 ± 6.35 % (n = 2)", "600 ± 0 s (n = 2)", "a CPU (2 threads)", "0000000"
     ]  # fmt: skip
-    assert lines(short)[-1] == ["e5-p8-k15", "0 of 1", "–", "pending", "–", "–", "–"]
+    assert lines(short)[-1][0] == "e5-p8-k14"
+    assert short.note.endswith("1 of 57 cells, of which no run has begun, are left out here.")
     assert "the 113 runs, a line each, stand in the Markdown and HTML reports and in tables/runs.csv" in short.note
     assert set(table.quantities) > set(short.quantities)
 
 
-def test_a_list_of_runs_that_paper_holds_is_not_condensed(complete: dict[str, Table]) -> None:
-    assert complete["runs"].condensed is None
+def test_a_list_of_runs_that_paper_holds_is_not_condensed(root: Path) -> None:
+    evidence = make_evidence(*make_cell([0.70, 0.71]), waiting(make_run(0, kernel_size=5)))
+    assert build_table(read_tables(root)["runs"], SimpleNamespace(evidence=evidence)).condensed is None
 
 
 def test_seeds_that_follow_upon_each_other_are_joined() -> None:

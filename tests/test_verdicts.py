@@ -13,43 +13,10 @@ from report.evidence import Evidence, UnknownName
 from report.original import Quoted
 from report.quantities import parts
 from report.verdicts import Deviation, Outcome, Verdict, judge, title_prefix
+from tests.judging import EQUALITY, ORIGINAL, PROTOCOL, THRESHOLD, claim, judged, quoted, sweep
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, waiting
 
-PROTOCOL = Protocol("ours", "the original", "its README", {"dataset": "cifar10", "epochs": 5, "batch_size": 128})
 LONG = Protocol("long", "the original", "its README", {"dataset": "cifar10", "epochs": 200, "batch_size": 128})
-
-
-def quoted(id: str, accuracy: str = "71.00", prefix: str = "", thousands: str = "600") -> Quoted:
-    cell = {"patch_size": 8, "kernel_size": 3}
-    return Quoted(id, "paper", prefix, accuracy, thousands, "cifar10", cell, 5, "keras", None, "Table 1", "seen", "")
-
-
-ORIGINAL = {"a": quoted("a"), "b": quoted("b", "69.00")}
-
-
-def claim(kind: ClaimKind, **fields: Any) -> Claim:
-    common = {
-        "id": "it",
-        "sentence": "It is so.",
-        "source": "Table 1",
-        "certainty": "seen",
-        "kind": kind,
-        "main": True,
-        "alpha": 0.05,
-        "min_seeds": 3,
-        "protocol": PROTOCOL,
-        "group": "sweep",
-        "reason": "because",
-    }
-    return Claim(**{**common, **fields})
-
-
-def judged(evidence: Evidence, *claims: Claim) -> Verdict:
-    """The verdict on the first of CLAIMS."""
-    listed = {one.id: one for one in claims}
-    return judge(Claims(0.05, 3, listed, {}, {}), evidence, ORIGINAL)[claims[0].id]
-
-
 DIRECTION = claim(
     ClaimKind.DIRECTION,
     better={"kernel_size": 5},
@@ -67,16 +34,7 @@ TREND = claim(
     family="effects",
     essential=("dataset",),
 )
-EQUALITY = claim(ClaimKind.EQUALITY, cell={"kernel_size": 3}, quoted=("a",), margin=0.01)
-THRESHOLD = claim(ClaimKind.THRESHOLD, cell={"kernel_size": 3}, quoted=("a",))
 COUNT = claim(ClaimKind.COUNT, quoted=("a",), protocol=None, group=None)
-
-
-def sweep(*levels: Sequence[float], **settings: Any) -> Evidence:
-    """Evidence with kernel sizes 3, 5, 7, ... of these accuracies."""
-    cells = [make_cell(level, kernel_size=3 + 2 * index, settings=settings) for index, level in enumerate(levels)]
-    return make_evidence(*(status for cell in cells for status in cell))
-
 
 LOW, HIGH, TOP = (0.600, 0.602, 0.601), (0.650, 0.652, 0.648), (0.700, 0.703, 0.698)
 NEAR = (0.6005, 0.6015, 0.601)
@@ -177,7 +135,14 @@ def test_a_falling_trend_is_judged_in_its_own_order() -> None:
 @pytest.mark.parametrize(
     ("accuracies", "outcome", "reason"),
     [
-        ((0.7095, 0.7105, 0.7102), Outcome.REPRODUCED, "our mean is within ± 1.00 pp (p < 0.001)"),
+        (
+            (0.7095, 0.7105, 0.7102),
+            Outcome.REPRODUCED,
+            (
+                "our mean is within ± 1.00 pp (p < 0.001); the quoted value lies inside the 95 % prediction interval for "
+                "one more run"
+            ),
+        ),
         (
             (0.750, 0.752, 0.751),
             Outcome.NOT_REPRODUCED,
@@ -411,7 +376,10 @@ def test_equal_runs_are_judged_by_the_binomial_error_and_say_so() -> None:
     verdict = judged(equal_runs(images=10_000), WITHIN_TWO)
     assert verdict.outcome is Outcome.REPRODUCED
     assert verdict.reasons == (
-        "our mean is within ± 2.00 pp (p = 0.008)",
+        (
+            "our mean is within ± 2.00 pp (p = 0.008); the quoted value lies inside the 95 % prediction interval for one "
+            "more run"
+        ),
         (
             "the runs of e5-p8-k3 are exactly equal: check that their seeds differ; the binomial error of the test images "
             "stands for their spread"

@@ -1,0 +1,69 @@
+"""Which rules were to judge a run when it was made: short digests that its record keeps.
+
+The rules stand in report/paper/claims.yaml, the quoted numbers that they look at in original.csv beside it. A digest
+covers what decides: not comments, and not the sentences that only explain. A claim that is edited, added or taken away
+after its runs can so be told from one that was fixed before them.
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.spec import Run
+from experiments.strict_yaml import read_text, read_yaml
+
+FOLDER = "report/paper"
+CLAIMS = "claims.yaml"
+ORIGINAL = "original.csv"
+_DIGITS = 12  # hexadecimal: two rules of one paper do not share them by chance
+_EXPLAINING = frozenset({"sentence", "source", "certainty", "reason", "deviations", "untested"})
+_QUOTED = ("prefix", "accuracy_pct", "parameters_thousands", "cell", "dataset")
+_COMMON = ("alpha", "min_seeds")  # what a claim takes from the top of the file unless it says otherwise
+
+
+def read_rules(run: Run, root: Path) -> dict[str, str]:
+    """Claim -> digest of the rule, of the claims on the run's groups and those on no group; empty without claims.yaml.
+
+    Raises:
+        ConfigurationError: claims.yaml cannot be read.
+    """
+    path = root / FOLDER / CLAIMS
+    content = read_yaml(path) if path.is_file() else {}
+    digests = digest_rules(content, path.parent / ORIGINAL)
+    groups = {id: content["claims"][id].get("group") for id in sorted(digests)}
+    return {id: digests[id] for id, group in groups.items() if group is None or group in run.groups}
+
+
+def digest_rules(content: Mapping[str, Any], original: Path) -> dict[str, str]:
+    """Claim -> digest of its rule, of a claims.yaml of this CONTENT and the quoted values in the file ORIGINAL."""
+    quoted = _read_quoted(original)
+    claims, protocols = (_mapping(content.get(name)) for name in ("claims", "protocols"))
+    common = {name: content.get(name) for name in _COMMON}
+    return {
+        id: _digest({**common, **item}, _mapping(protocols.get(item.get("protocol"))), quoted)
+        for id, item in claims.items()
+        if isinstance(item, Mapping)  # what is none the report refuses by name; a run need not
+    }
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _digest(item: Mapping[str, Any], protocol: Mapping[str, Any], quoted: Mapping[str, Any]) -> str:
+    rule: dict[str, Any] = {name: value for name, value in item.items() if name not in _EXPLAINING}
+    rule["protocol"] = protocol.get("settings")
+    rule["quoted"] = {id: quoted.get(id) for id in item.get("quoted", ())}
+    text = json.dumps(rule, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+def _read_quoted(path: Path) -> dict[str, dict[str, str]]:
+    """Row -> the columns of original.csv that a rule looks at; empty where there is no such file."""
+    if not path.is_file():
+        return {}
+    lines: Iterable[str] = (line for line in read_text(path).splitlines() if not line.startswith("#"))
+    return {row["id"]: {name: row.get(name) or "" for name in _QUOTED} for row in csv.DictReader(lines)}

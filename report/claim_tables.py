@@ -1,0 +1,103 @@
+"""The tables of claims: verdicts, why each is what it is, what waits for its first run, and the rules that judge."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from experiments.spec import State
+from report.claims import ClaimKind
+from report.evidence import price_text
+from report.facts import Facts
+from report.result_tables import DASH, Declaration
+from report.tables import Cell, Column, Table
+from report.trials import Outcome
+from report.verdicts import Verdict
+
+_NO_GROUP = "no group"
+
+
+def verdicts(declared: Declaration, facts: Facts) -> Table:
+    """One line a claim that any run speaks to: what was reported, what we found, the verdict in words."""
+    rows: list[tuple[Cell, ...]] = [
+        (
+            verdict.claim.id,
+            verdict.reported or DASH,
+            verdict.ours or DASH,
+            verdict.difference or DASH,
+            verdict.printed,
+        )
+        for verdict in facts.verdicts.values()
+        if verdict.is_tested
+    ]
+    columns = (
+        Column("id", "Claim"),
+        Column("reported", "Reported", align="right"),
+        Column("ours", "Ours", align="right"),
+        Column("difference", "Difference", align="right"),
+        Column("verdict", "Verdict"),
+    )
+    return declared.table(verdict_finding(facts.verdicts), columns, rows)
+
+
+def verdict_finding(verdicts: Mapping[str, Verdict]) -> str:
+    """`1 REPRODUCED, 14 NOT TESTED; beyond the paper 1 shown.` in the order of the outcomes."""
+    listed = [verdict.outcome for verdict in verdicts.values() if not verdict.claim.is_beyond]
+    finding = ", ".join(f"{listed.count(outcome)} {outcome.value}" for outcome in Outcome if outcome in listed)
+    beyond = Counter(verdict.shown for verdict in verdicts.values() if verdict.claim.is_beyond)
+    words = ", ".join(f"{number} {shown}" for shown, number in beyond.items())
+    return f"{finding}; beyond the paper {words}." if words else f"{finding}."
+
+
+def untested(declared: Declaration, facts: Facts) -> Table:
+    """One line a group that claims wait for: these claims, and the price of the runs that they need first."""
+    waiting: dict[str, list[Verdict]] = {}
+    for verdict in facts.verdicts.values():
+        if not verdict.is_tested:
+            waiting.setdefault(verdict.claim.group or _NO_GROUP, []).append(verdict)
+    rows: list[tuple[Cell, ...]] = []
+    for group, listed in waiting.items():
+        runs = facts.evidence.runs(group) if group in facts.evidence.groups else ()
+        lacking = [status for status in runs if status.state is not State.MEASURED]
+        price = price_text(lacking) if lacking else "; ".join(dict.fromkeys(text for v in listed for text in v.reasons))
+        rows.append((group, ", ".join(verdict.claim.id for verdict in listed), price))
+    columns = (
+        Column("group", "Group"),
+        Column("claims", "Claims that wait for it"),
+        Column("lacking", "What is lacking"),
+    )
+    number = sum(map(len, waiting.values()))
+    claims = f"{number} claims wait" if number != 1 else "1 claim waits"
+    return declared.table(f"{claims} for a first run." if number else "Every claim is tested.", columns, rows)
+
+
+def reasons(declared: Declaration, facts: Facts) -> Table:
+    """One line a tested claim: why, with which deviations, and how far the verdict can be trusted."""
+    rows: list[tuple[Cell, ...]] = []
+    for verdict in facts.verdicts.values():
+        if verdict.is_tested:
+            why = (*verdict.reasons, *verdict.claim.deviations)
+            rows.append((verdict.claim.id, verdict.printed, _sentence(why), _sentence(verdict.notes) or DASH))
+    columns = (
+        Column("id", "Id"),
+        Column("verdict", "Verdict"),
+        Column("reasons", "Reasons and deviations"),
+        Column("trust", "How far it can be trusted"),
+    )
+    decided = sum(verdict.is_decided for verdict in facts.verdicts.values())
+    are = "is" if decided == 1 else "are"
+    return declared.table(f"{decided} of {len(facts.verdicts)} {are} decided.", columns, rows)
+
+
+def _sentence(texts: tuple[str, ...]) -> str:
+    return "; ".join(text.rstrip(".") for text in texts)
+
+
+def rules(declared: Declaration, facts: Facts) -> Table:
+    """One line a rule, by the kind of claim, with the claims that it judges."""
+    judged: dict[tuple[ClaimKind, str], list[str]] = {}
+    for verdict in sorted(facts.verdicts.values(), key=lambda verdict: list(ClaimKind).index(verdict.claim.kind)):
+        if verdict.rule:
+            judged.setdefault((verdict.claim.kind, verdict.rule), []).append(verdict.claim.id)
+    rows: list[tuple[Cell, ...]] = [(kind.value, ", ".join(ids), rule) for (kind, rule), ids in judged.items()]
+    columns = (Column("kind", "Kind"), Column("claims", "Claims"), Column("rule", "Rule"))
+    several = f"{len(rows)} rules" if len(rows) != 1 else "1 rule"
+    return declared.table(f"{several} for {sum(map(len, judged.values()))} claims.", columns, rows)

@@ -1,0 +1,79 @@
+"""Figures of differences and of costs: a forest of contrasts with their margin, accuracies against what they cost."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from report.comparisons import are_pairs
+from report.contrasts import Contrast, find_contrasts
+from report.evidence import ACCURACY, CellEvidence, Evidence, in_words
+from report.figure_rows import Figure, Row, absent, epochs_words, runs_words, sample_words
+from report.original import Quoted
+from report.quantities import Kind, spell
+
+
+def forest(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    """One line a contrast: our difference with its interval, and the one that the original reports."""
+    listed = find_contrasts(evidence, original, item["group"], item["base"], item["original"])
+    cells = evidence.cells(item["group"])
+    if not any(contrast.ours.is_measured for contrast in listed):
+        return absent(name, item, cells)
+    rows = [row for contrast in listed for row in _forest_rows(contrast, item["confidence"])]
+    share = f"{100 * item['confidence']:g} %"
+    how = f"{share} intervals ({_method(listed)})"
+    note = f"{item['note']} Diamonds are differences of means with {how}, {sample_words(cells)}"
+    if margin := item["margin"]:
+        note += f" The band is the margin of {100 * margin:.2f} pp."
+    words = "; ".join(_forest_words(contrast) for contrast in listed)
+    alt = f"Forest plot of differences in test accuracy. {words}."
+    return Figure(name, "forest", item["title"], note.strip(), alt, tuple(rows), {"margin": margin or 0.0})
+
+
+def _method(listed: Iterable[Contrast]) -> str:
+    """How the intervals were made: `Welch`, `paired by seed`, or both."""
+    drawn = [contrast for contrast in listed if contrast.ours.is_measured]
+    return " or ".join(sorted({"paired by seed" if are_pairs(c.cell, c.base) else "Welch" for c in drawn}))
+
+
+def _forest_rows(contrast: Contrast, confidence: float) -> list[Row]:
+    ours, interval = contrast.ours, contrast.interval(confidence)
+    measured: Row = {"row": contrast.label, "who": "mean", "n": ours.n, "difference": ours.value}
+    if ours.is_measured:
+        measured |= {"low": interval.low, "high": interval.high} if interval else {"low": None, "high": None}
+    else:
+        measured = {"row": contrast.label, "who": ours.state.value, "difference": None}
+    if contrast.reported is None:
+        return [measured]
+    return [measured, {"row": contrast.label, "who": "original", "difference": contrast.reported.value}]
+
+
+def _forest_words(contrast: Contrast) -> str:
+    ours = contrast.ours
+    return f"{contrast.label}: {spell(Kind.DIFFERENCE, ours.value) if ours.is_measured else ours.state.value}"
+
+
+def scatter(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    """Every cell's mean accuracy against a metric, a panel a metric; only cells with a run are drawn."""
+    cells = list({cell.name: cell for group in item["groups"] for cell in evidence.cells(group)}.values())
+    drawn = [cell for cell in cells if cell.quantity().is_measured]
+    if not drawn:
+        return absent(name, item, cells)
+    metrics = {panel["metric"]: panel["text"] for panel in item["panels"]}
+    rows = [_scatter_row(cell, item["label"], metric) for metric in metrics for cell in drawn if cell.values(metric)]
+    note = f"{item['note']} Marks are means with a 95 % t interval, {sample_words(drawn)}"
+    if missing := len(cells) - len(drawn):
+        note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."
+    words = "; ".join(_scatter_words(cell, item["label"]) for cell in drawn)
+    alt = f"Scatter plots of test accuracy against {' and '.join(metrics.values())}. {words}."
+    return Figure(name, "scatter", item["title"], note.strip(), alt, tuple(rows), {"panels": metrics})
+
+
+def _scatter_row(cell: CellEvidence, label: str, metric: str) -> Row:
+    accuracy, x = cell.quantity(), cell.quantity(metric)
+    low, high = (accuracy.spread.low, accuracy.spread.high) if accuracy.spread else (None, None)
+    shared = {"panel": metric, "label": str(cell.parameters[label]), "setting": epochs_words(cell), "x": x.value}
+    return {**shared, ACCURACY: accuracy.value, "low": low, "high": high, "n": cell.n}
+
+
+def _scatter_words(cell: CellEvidence, label: str) -> str:
+    accuracy = spell(Kind.ACCURACY, cell.quantity().value)
+    return f"{in_words(label)} {cell.parameters[label]}, {epochs_words(cell)}: {accuracy} ({runs_words(cell.n)})"

@@ -1,0 +1,53 @@
+"""Cells set beside one of their group: how much each differs from it, and what others report of the same change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from report.comparisons import compare, difference, quoted_difference
+from report.evidence import CellEvidence, Evidence, cell_text
+from report.original import Quoted, find_quoted
+from report.quantities import Quantity
+from report.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A cell and the base that it is set beside: what was changed, our difference, and the one quoted of the same."""
+
+    cell: CellEvidence
+    base: CellEvidence
+    label: str
+    ours: Quantity
+    reported: Quantity | None
+
+    def interval(self, confidence: float) -> Interval | None:
+        """The difference's interval; None below two runs on either side, or where the cells do not compare."""
+        if not self.ours.is_measured or min(self.cell.n, self.base.n) < 2:
+            return None
+        return compare(self.cell, self.base).interval(confidence)
+
+
+def find_contrasts(
+    evidence: Evidence, original: Mapping[str, Quoted], group: str, base: Mapping[str, Any], who: str
+) -> tuple[Contrast, ...]:
+    """Every cell of GROUP beside the one with the parameters BASE, in the order of the plan.
+
+    Raises UnknownName where BASE is not exactly one cell.
+    """
+    start = evidence.cell(group, base)
+    return tuple(
+        Contrast(cell, start, _change(cell, start), difference(cell, start), _reported(original, who, cell, start))
+        for cell in evidence.cells(group)
+        if cell.name != start.name
+    )
+
+
+def _change(cell: CellEvidence, base: CellEvidence) -> str:
+    """What CELL has otherwise: `without randaugment`, `residual both`."""
+    return cell_text({name: value for name, value in cell.parameters.items() if value != base.parameters[name]})
+
+
+def _reported(original: Mapping[str, Quoted], who: str, cell: CellEvidence, base: CellEvidence) -> Quantity | None:
+    there, here = (find_quoted(original, who, each.parameters) for each in (base, cell))
+    return quoted_difference(here.accuracy, there.accuracy) if here is not None and there is not None else None

@@ -1,0 +1,82 @@
+"""The rule of claims that two cells give the same accuracy: two one-sided tests on their difference."""
+
+import math
+
+from experiments.spec import ConfigurationError
+from report.claims import Claim
+from report.comparisons import SAME, are_pairs, compare, difference
+from report.evidence import CellEvidence
+from report.power import Design, Repeats, chance_equivalent, chance_greater, repeat, smallest_margin, with_runs
+from report.statistics import Comparison, Summary
+from report.trials import Details, Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
+
+
+def equivalence(claim: Claim, sources: Sources) -> Trial:
+    """The cell gives the accuracy of the cell `reference`, within the margin.
+
+    Every way of computing is a claim of its own, each with its own error rate: nothing is gained by asking of more.
+    """
+    group = str(claim.group)
+    cell, reference = (sources.evidence.cell(group, which) for which in (claim.cell, claim.reference))
+    if cell.name == reference.name:
+        raise ConfigurationError(f"claims.yaml: claims.{claim.id}: cell and reference are the same one, {cell.name!r}")
+    rule = (
+        f"REPRODUCED if two one-sided tests at {claim.alpha:g} place the difference of the means within "
+        f"{margin_text(claim.margin)}; NOT REPRODUCED if its {percent_text(1 - claim.alpha)} interval lies wholly "
+        "outside; the runs are paired by seed where both cells have the same seeds and differ only in how they are "
+        f"computed, and compared by Welch's method where not; at least {claim.min_seeds} runs a cell"
+    )
+    cells = (cell, reference)
+
+    def details() -> Details:
+        design = None if shortage else _design(claim, cell, reference)
+        return Details(ours=difference(cell, reference), design=design)
+
+    if shortage := find_shortage(claim, cells) or _unknown_spread(cell, reference):
+        return Trial(cells, rule, details, shortage=shortage)
+    comparison = compare(cell, reference)
+
+    def judge(_: float | None, margin: float | None) -> Judgement:
+        return _judge(claim, comparison, margin or 0.0, are_pairs(cell, reference))
+
+    return Trial(cells, rule, details, judge=judge)
+
+
+def _unknown_spread(cell: CellEvidence, reference: CellEvidence) -> str:
+    """That pairs differ by exactly the same and nobody knows what one image is; empty where the spread is known."""
+    if not are_pairs(cell, reference) or cell.test_images:
+        return ""
+    differences = [a - b for a, b in zip(cell.values(), reference.values(), strict=True)]
+    same = max(differences) - min(differences) < SAME
+    return "the differences of the pairs are exactly equal, so that nothing is known of their spread" if same else ""
+
+
+def _judge(claim: Claim, comparison: Comparison, margin: float, is_paired: bool) -> Judgement:
+    p, bounds = comparison.p_equivalent(margin), comparison.interval(1 - claim.alpha)
+    how = "paired by seed" if is_paired else "by Welch's method"
+    if p < claim.alpha:
+        reason = f"the difference lies within {margin_text(margin)} ({p_text(p)}, {how})"
+        apart = bounds.low > 0 or bounds.high < 0
+        return Outcome.REPRODUCED, (f"{reason}, though it is not zero" if apart else reason,)
+    if bounds.low > margin or bounds.high < -margin:
+        wholly = f"the {percent_text(1 - claim.alpha)} interval of the difference lies wholly outside"
+        return Outcome.NOT_REPRODUCED, (f"{wholly} {margin_text(margin)} ({how})",)
+    return Outcome.INCONCLUSIVE, (f"the runs do not settle it ({p_text(p)}, {how})",)
+
+
+def _design(claim: Claim, cell: CellEvidence, reference: CellEvidence) -> Design:
+    margin = claim.margin or 0.0
+    compared = compare(cell, reference)
+    pairs = Summary(cell.n, compared.difference, compared.error * math.sqrt(cell.n), compared.error)
+
+    def again(n: int) -> Repeats:
+        if are_pairs(cell, reference):
+            return repeat(with_runs(pairs, n))
+        return repeat(with_runs(cell.summary(), n), with_runs(reference.summary(), n))
+
+    def chance(n: int) -> float:
+        outside = chance_greater(abs(compared.difference) - margin, again(n), claim.alpha / 2)
+        return max(outside, chance_equivalent(compared.difference, margin, again(n), claim.alpha))
+
+    what = "margin within which these runs would have shown two equal cells to be equal"
+    return Design(smallest_margin(again(2), claim.alpha), what, chance)

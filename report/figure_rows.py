@@ -1,0 +1,73 @@
+"""What every kind of figure is made of: the figure itself, its rows, and the words that its captions share."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from report.evidence import CellEvidence, in_words, price_text
+
+Row = dict[str, str | int | float | None]
+INTERVALS = "Dots are single runs, diamonds their means with a 95 % t interval"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: caption, alternative text, and the rows that are drawn; `message` instead where there are none."""
+
+    name: str
+    kind: str
+    title: str
+    note: str
+    alt: str
+    rows: tuple[Row, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    message: str = ""
+
+    @property
+    def csv(self) -> str:
+        """The rows as CSV, raw: accuracies are fractions."""
+        buffer = io.StringIO()
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return buffer.getvalue()
+
+
+def absent(name: str, item: Mapping[str, Any], cells: Iterable[CellEvidence]) -> Figure:
+    """The figure that says what is missing, instead of empty axes."""
+    runs = {status.run.name: status for cell in cells for status in cell.statuses}
+    price = price_text(runs.values())
+    message = f"Nothing to draw yet: none of the {len(runs)} runs that this figure shows is recorded ({price})."
+    return Figure(name, item["kind"], item["title"], item["note"], message, message=message)
+
+
+def cell_label(cell: CellEvidence, names: Iterable[str]) -> str:
+    """What tells CELL from its neighbours: `patch size 4, kernel size 9, 5 epochs`; the epochs come last."""
+    listed = list(names)
+    words = [f"{in_words(name)} {cell.parameters[name]}" for name in listed if name != "epochs"]
+    return ", ".join([*words, epochs_words(cell)] if "epochs" in listed else words)
+
+
+def epochs_words(cell: CellEvidence) -> str:
+    """`5 epochs`."""
+    return f"{cell.parameters['epochs']} epochs"
+
+
+def runs_words(count: int) -> str:
+    """`3 runs`."""
+    return f"{count} run{'s' if count != 1 else ''}"
+
+
+def sample_words(cells: Iterable[CellEvidence]) -> str:
+    """How many runs stand behind a mean, and how they were run: `2 to 3 runs a setting (cifar10, keras, fp32).`"""
+    drawn = [cell for cell in cells if cell.n]
+    counts = sorted({cell.n for cell in drawn})
+    runs = runs_words(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
+    shared = []
+    for name in ("dataset", "recipe", "precision"):
+        values = sorted({str(getattr(cell.fidelity, name)) for cell in drawn})
+        shared.append(" or ".join(values))
+    return f"{runs} a setting ({', '.join(shared)})."

@@ -1,0 +1,120 @@
+"""What stands before a claim's own rule: are there runs, may they be compared, and what must a reader know of them?"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.spec import Record, State
+from report.claims import Claim, ClaimKind
+from report.evidence import COMPUTING, FIDELITY, differing_settings, in_words, price_text, setting_of
+from report.trials import Judgement, Outcome, Trial, cell_names, missing_text
+
+NOT_RECORDED = "not recorded"
+COMPARING = (ClaimKind.DIRECTION, ClaimKind.TREND, ClaimKind.EQUIVALENCE)  # cells of ours with each other
+_LISTED = 4
+_TOLD = ("precision",)  # settings in which runs may differ from the original's and still be compared with its values
+_FAIR = tuple(name for name in FIDELITY if name not in COMPUTING)  # in which cells must agree to be compared
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A setting in which our runs differ from the original's, as text."""
+
+    setting: str
+    original: str
+    ours: str
+
+    @property
+    def text(self) -> str:
+        """`epochs 5 (original 200)`."""
+        return f"{in_words(self.setting)} {self.ours} (original {self.original})"
+
+
+def deviations_from(claim: Claim, records: tuple[Record, ...]) -> tuple[Deviation, ...]:
+    """The settings of the claim's protocol that the records do not share."""
+    if claim.protocol is None or not records:
+        return ()
+    found = []
+    for name, wanted in claim.protocol.settings.items():
+        values = {setting_of(record, name, NOT_RECORDED) for record in records}
+        if values != {wanted}:
+            found.append(Deviation(name, setting_text(wanted), ", ".join(sorted(map(setting_text, values)))))
+    return tuple(found)
+
+
+def setting_text(value: Any) -> str:
+    """A setting for a reader: `0.001`, `none`, `keras`."""
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def gate(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> Judgement | None:
+    """The outcome that the gates of evidence and protocol give; None where the claim's own rule decides."""
+    if not trial.records:
+        return Outcome.NOT_TESTED, (_explain_waiting(trial),)
+    mixed = tuple(f"{cell.name}: {cell.why}" for cell in trial.cells if cell.state is State.NOT_COMPARABLE)
+    if mixed:
+        return Outcome.NOT_COMPARABLE, mixed
+    unlike = differing_settings(trial.cells, _FAIR) if claim.kind in COMPARING else {}
+    if unlike:
+        found = "; ".join(f"{name} {', '.join(values)}" for name, values in unlike.items())
+        return Outcome.NOT_COMPARABLE, (f"the cells that the rule compares differ in {found}",)
+    if any(_is_fatal(claim, item) for item in deviations):
+        return Outcome.NOT_COMPARABLE, (f"our runs differ from the original's in {_list(deviations)}",)
+    if claim.kind is not ClaimKind.COUNT and any(s.run.smoke for cell in trial.cells for s in cell.statuses):
+        return Outcome.NOT_COMPARABLE, ("a rehearsal decides nothing",)
+    if trial.judge is None or trial.shortage:
+        return Outcome.INCONCLUSIVE, (trial.shortage, *reservations(claim, trial, deviations))
+    return None
+
+
+def _is_fatal(claim: Claim, deviation: Deviation) -> bool:
+    """Whether a claim cannot be judged for DEVIATION; another arithmetic alone is told and no more."""
+    if claim.kind in COMPARING:
+        return deviation.setting in claim.essential
+    return deviation.setting not in _TOLD
+
+
+def _explain_waiting(trial: Trial) -> str:
+    """Why nothing is measured: what is stale, failed or gated before what merely waits."""
+    special = [cell for cell in trial.cells if cell.state is not State.PENDING]
+    waiting = price_text(status for cell in trial.cells for status in cell.statuses)
+    return "; ".join(f"{cell.name}: {cell.why}" for cell in special) or (waiting if trial.cells else trial.shortage)
+
+
+def reservations(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> tuple[str, ...]:
+    """What a reader must know of how the runs that were judged came about."""
+    words = "under a reduced protocol" if claim.kind in COMPARING else "in another arithmetic"
+    missing = missing_text(trial.cells) if claim.kind is not ClaimKind.COUNT and not trial.shortage else ""
+    return (
+        *((f"{words}: {_list(deviations)}",) if deviations else ()),
+        *_other_computing(claim, trial),
+        *((missing,) if missing else ()),
+        *_equal_runs(claim, trial),
+    )
+
+
+def _other_computing(claim: Claim, trial: Trial) -> tuple[str, ...]:
+    """In what the computing of the compared cells differs, unless the claim is about just that."""
+    if claim.kind not in COMPARING:
+        return ()
+    asked = {*claim.better, *claim.cell} & {*claim.worse, *claim.reference} | {claim.along}
+    found = differing_settings(trial.cells, COMPUTING)
+    return tuple(f"the cells differ in {name}: {', '.join(v)}" for name, v in found.items() if name not in asked)
+
+
+def _equal_runs(claim: Claim, trial: Trial) -> tuple[str, ...]:
+    """That a spread was not seen but taken from the number of test images."""
+    if claim.kind is ClaimKind.COUNT:
+        return ()
+    names = cell_names(trial.cells)
+    found = [names[cell.name] for cell in trial.cells if cell.is_without_spread and cell.test_images]
+    if not found:
+        return ()
+    equal = f"the runs of {', '.join(found)} are exactly equal: check that their seeds differ"
+    return (f"{equal}; the binomial error of the test images stands for their spread",)
+
+
+def _list(deviations: tuple[Deviation, ...]) -> str:
+    """The first deviations in full and how many more there are; all of them stand in the table of settings."""
+    few = deviations if len(deviations) <= _LISTED else deviations[: _LISTED - 1]
+    more = len(deviations) - len(few)
+    return ", ".join(item.text for item in few) + (f" and {more} more settings" if more else "")

@@ -1,0 +1,79 @@
+"""Does a verdict hang on one run, or on the margin? The rule is applied again, each time with something else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from report.claims import Claim, ClaimKind
+from report.comparisons import are_pairs
+from report.trials import Outcome, Sources, Trial
+
+MOST_RUNS = 60  # of more runs a single one weighs little, and trying each takes longer than the rest of a report
+_SHOWN = 3
+_SENSITIVITY = ((0.5, "half the margin"), (2.0, "twice the margin"))
+
+Rule = Callable[[Claim, Sources], Trial]
+Adjustment = Callable[[float | None], float | None]  # p -> p after Holm, the other claims of the family as they are
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """`tried` runs (or pairs) were left out one at a time; `changes` lists those without which the outcome is other."""
+
+    tried: int = 0
+    changes: tuple[tuple[str, Outcome], ...] = ()
+    pairs: bool = False
+
+    @property
+    def text(self) -> str:
+        """`the same whichever of the 9 runs is left out`; empty where nothing was tried."""
+        things = "pairs" if self.pairs else "runs"
+        if not self.tried:
+            return ""
+        if not self.changes:
+            return f"the same whichever of the {self.tried} {things} is left out"
+        shown = ", ".join(f"{outcome.value} without {name}" for name, outcome in self.changes[:_SHOWN])
+        more = f" and {len(self.changes) - _SHOWN} more" if len(self.changes) > _SHOWN else ""
+        return f"it hangs on {len(self.changes)} of {self.tried} {things}: {shown}{more}"
+
+
+def other_margins(claim: Claim, trial: Trial, p: float | None) -> tuple[tuple[str, Outcome], ...]:
+    """What the outcome had been under half and twice the margin; empty for a claim without one."""
+    if claim.margin is None or trial.judge is None:
+        return ()
+    return tuple((words, trial.judge(p, factor * claim.margin)[0]) for factor, words in _SENSITIVITY)
+
+
+def leave_out(
+    claim: Claim, trial: Trial, outcome: Outcome, rule: Rule, sources: Sources, adjust: Adjustment
+) -> Robustness:
+    """The OUTCOME of CLAIM against those without each single run, or each pair of runs where these are paired.
+
+    The least number of runs is not asked for again, as it was fixed for all of them; where one run a cell would be left,
+    the rule cannot be applied and nothing is tried.
+    """
+    parts, pairs = _parts(claim, trial)
+    if not 0 < len(parts) <= MOST_RUNS:
+        return Robustness()
+    relaxed, changes, tried = replace(claim, min_seeds=2), [], 0
+    for name, runs in parts.items():
+        fewer = replace(sources, evidence=sources.evidence.without(str(claim.group), runs))
+        again = rule(relaxed, fewer)
+        if again.judge is None or again.shortage:
+            continue
+        tried += 1
+        found, _ = again.judge(adjust(again.p), claim.margin)
+        if found is not outcome:
+            changes.append((name, found))
+    return Robustness(tried, tuple(changes), pairs)
+
+
+def _parts(claim: Claim, trial: Trial) -> tuple[dict[str, frozenset[str]], bool]:
+    """What is left out at a time, by name, and whether that is pairs."""
+    if claim.kind is ClaimKind.COUNT:
+        return {}, False
+    if claim.kind is ClaimKind.EQUIVALENCE and are_pairs(*trial.cells):
+        by_seed: dict[str, list[str]] = {}
+        for record in trial.records:
+            by_seed.setdefault(f"seed {record.parameters['seed']}", []).append(record.run)
+        return {name: frozenset(runs) for name, runs in by_seed.items()}, True
+    return {record.run: frozenset((record.run,)) for record in trial.records}, False

@@ -1,0 +1,212 @@
+"""The reviewer's bundle is whole, the same for the same files, and what the tools of its three formats call valid."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from experiments.spec import ConfigurationError
+from report.bundle import codecheck, pack, write_bundle
+from report.citation import citation_file, entry_of
+from report.crate import METADATA, crate_metadata
+from tests.small_repository import PROVENANCE, make_record, make_repository, open_repository
+
+PAPER = ("metadata.yaml", "references.bib", "figures.yaml", "tables.yaml")
+# The validators want other versions of packages than we do, so that they have an environment of their own.
+TOOLS = Path(os.environ.get("REPRODUCTION_TOOLS", Path(__file__).parent.parent / ".venv/tools")) / "bin"
+needs_tools = pytest.mark.skipif(
+    not (TOOLS / "cffconvert").is_file(),
+    reason=f"no validators in {TOOLS}: make .venv/tools by venv and install roc-validator, rocrate, cffconvert",
+)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, root: Path) -> Path:
+    """A small repository with a paper, an output of a report and two records."""
+    made = make_repository(tmp_path / "root")
+    (made / "report/paper").mkdir(parents=True)
+    for name in PAPER:
+        shutil.copyfile(root / "report/paper" / name, made / "report/paper" / name)
+    out = made / "report/out"
+    (out / "figures").mkdir(parents=True)
+    (out / "provenance.json").write_text("{}", encoding="utf-8")
+    (out / "report.pdf").write_bytes(b"%PDF")
+    (out / "figures/learning-curves.pdf").write_bytes(b"%PDF")
+    (made / "pyproject.toml").write_text('[project]\nname = "a"\nlicense = "MIT"\n', encoding="utf-8")
+    (made / ".hidden").mkdir()
+    (made / ".hidden/secret.txt").write_text("not for a bundle", encoding="utf-8")
+    _, ledger = open_repository(made)
+    ledger.save(make_record(made, "tiny-z2-s0"))
+    ledger.save(make_record(made, "tiny-z2-s1", provenance=PROVENANCE | {"started": "2026-03-04T05:06:07Z"}))
+    return made
+
+
+def unpacked(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        return {entry.filename: archive.read(entry) for entry in archive.infolist()}
+
+
+def graph_of(contents: dict[str, bytes]) -> dict[str, dict]:
+    return {entity["@id"]: entity for entity in json.loads(contents[METADATA])["@graph"]}
+
+
+def test_it_holds_records_notebooks_plan_and_paper_and_describes_every_file(repository: Path) -> None:
+    bundle = write_bundle(repository)
+    contents = unpacked(bundle.path)
+    assert bundle.path == repository / "reviewer-bundle.zip"
+    assert (bundle.files, bundle.records) == (len(contents), 2)
+    wanted = {"experiments/records/tiny-z2-s0.json", "experiments/plan.yaml", "report/out/report.pdf", "CITATION.cff"}
+    assert wanted | {"codecheck.yml", "method/model.py", "report/paper/metadata.yaml"} <= contents.keys()
+    assert ".hidden/secret.txt" not in contents
+    graph = graph_of(contents)
+    described = {part["@id"] for part in graph["./"]["hasPart"]}
+    assert described == contents.keys() - {METADATA}
+    for name in described:
+        assert graph[name]["sha256"] == hashlib.sha256(contents[name]).hexdigest()
+        assert graph[name]["contentSize"] == str(len(contents[name]))
+
+
+def test_each_record_is_the_result_of_a_run_with_its_times(repository: Path) -> None:
+    graph = graph_of(unpacked(write_bundle(repository).path))
+    assert graph["./"]["datePublished"] == "2026-03-04"
+    run = graph["#run/tiny-z2-s1"]
+    assert run["instrument"] == {"@id": "experiments/fine.ipynb"}
+    assert run["result"] == {"@id": "experiments/records/tiny-z2-s1.json"}
+    assert (run["startTime"], run["endTime"]) == ("2026-03-04T05:06:07+00:00", "2026-03-04T05:06:11+00:00")
+    assert run["description"] == "fine.ipynb with name=tiny, rate=0.5, seed=1, size=2, on a CPU"
+
+
+def test_the_same_files_give_the_same_bytes_whenever_and_wherever(repository: Path, tmp_path: Path) -> None:
+    first = write_bundle(repository).path.read_bytes()
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(repository, copy)
+    for path in copy.rglob("*"):
+        os.utime(path, (1, 1))
+    assert write_bundle(copy, tmp_path / "other.zip").path.read_bytes() == first
+    assert write_bundle(repository).path.read_bytes() == first  # the bundle is not packed into the next one
+
+
+def test_a_bundle_of_no_runs_is_one_too(repository: Path) -> None:
+    shutil.rmtree(repository / "experiments/records")
+    graph = graph_of(unpacked(write_bundle(repository).path))
+    assert graph["./"]["datePublished"] == "2000-01-01"
+    assert "mentions" not in graph["./"]
+
+
+def test_without_a_report_or_a_name_for_a_zip_it_is_refused(repository: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"is no name for the bundle; name a file that ends in \.zip"):
+        write_bundle(repository, repository / "report")
+    (repository / "report/out/provenance.json").unlink()
+    with pytest.raises(ConfigurationError, match="there is no report to pack; run `python build.py` first"):
+        write_bundle(repository)
+
+
+@pytest.mark.parametrize("name", ["/etc/a", "a/../../b"])
+def test_no_file_leaves_the_folder_into_which_it_is_unpacked(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no place within the bundle"):
+        pack({name: b""})
+
+
+def test_scripts_stay_executable_and_nothing_else_does() -> None:
+    with zipfile.ZipFile(io.BytesIO(pack({"run": b"#!/bin/sh\n", "text": b"#"}))) as archive:
+        modes = {entry.filename: oct(entry.external_attr >> 16) for entry in archive.infolist()}
+    assert modes == {"run": "0o755", "text": "0o644"}
+
+
+def test_the_codecheck_manifest_names_existing_outputs_with_their_titles(repository: Path) -> None:
+    metadata = yaml.safe_load((repository / "report/paper/metadata.yaml").read_text(encoding="utf-8"))
+    metadata["authors"][0]["orcid"] = "0000-0002-1825-0097"
+    text = codecheck(repository, metadata)
+    read = yaml.safe_load(text)
+    assert text.startswith("---\n")
+    assert read["version"] == "https://codecheck.org.uk/spec/config/1.0/"
+    assert read["paper"]["authors"][0]["ORCID"] == "0000-0002-1825-0097"
+    assert [item["file"] for item in read["manifest"]] == [
+        "report/out/figures/learning-curves.pdf", "report/out/report.pdf",
+    ]  # fmt: skip
+    assert all(item["comment"] and (repository / item["file"]).is_file() for item in read["manifest"])
+
+
+def test_the_original_work_is_cited_from_the_bibliography(repository: Path) -> None:
+    read = yaml.safe_load(citation_file(repository))
+    (original,) = read["references"]
+    assert [author["family-names"] for author in original["authors"]] == ["Trockman", "Kolter"]
+    assert original["title"] == "Patches Are All You Need?"
+    assert read["license"] == "MIT"
+
+
+def test_people_and_groups_are_told_apart(repository: Path) -> None:
+    path = repository / "report/paper/metadata.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('orcid: ""', 'orcid: "0000-0002-1825-0097"', 1), encoding="utf-8")
+    (author,) = yaml.safe_load(citation_file(repository))["authors"]
+    assert author["family-names"] == "contributors"
+    assert author["orcid"] == "https://orcid.org/0000-0002-1825-0097"
+    path.write_text(text, encoding="utf-8")
+    assert "name" in yaml.safe_load(citation_file(repository))["authors"][0]
+
+
+def test_an_entry_of_the_bibliography_is_read_without_its_braces() -> None:
+    text = "@misc{a,\n author = {Lee, Ann and\n   Roe, Bob},\n title = {{A {B} c}}\n}\n@misc{b,\n title = {D}\n}\n"
+    assert entry_of("a", text) == {"author": "Lee, Ann and Roe, Bob", "title": "A B c"}
+    assert entry_of("b", text) == {"title": "D"}
+    assert entry_of("c", text) == {}
+
+
+def test_a_crate_of_one_author_names_that_one(repository: Path) -> None:
+    metadata = yaml.safe_load((repository / "report/paper/metadata.yaml").read_text(encoding="utf-8"))
+    graph = json.loads(crate_metadata(metadata, {"a.md": b""}, [], "MIT"))["@graph"]
+    assert graph[1]["author"] == {"@id": "#author-1"}
+    assert graph[1]["hasPart"] == {"@id": "a.md"}
+
+
+VALIDATE = """
+import json, sys
+from pathlib import Path
+import rocrate
+from rocrate_validator.utils import document_loader
+terms = json.loads((Path(rocrate.__file__).parent / "data/ro-crate.jsonld").read_text())["@context"]
+document_loader._fetch_json_ld = lambda url, **_: {"@context": terms}  # there is no network here
+from rocrate_validator import services
+from rocrate_validator.models import Severity, ValidationSettings
+settings = ValidationSettings(
+    rocrate_uri=sys.argv[1], profile_identifier="process-run-crate", requirement_severity=Severity.REQUIRED
+)
+needs_network = {"ro-crate-1.1_3.1", "ro-crate-1.1_3.2"}  # they ask the web whether the context is there
+issues = [i for i in services.validate(settings).get_issues() if i.check.identifier not in needs_network]
+print(*(f"{issue.check.identifier}: {issue.message}" for issue in issues), sep="\\n")
+print("validated")
+"""
+
+
+@needs_tools
+def test_the_crate_is_valid_by_the_validator_of_ro_crate(repository: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(write_bundle(repository).path) as archive:
+        archive.extractall(tmp_path / "crate")
+    command = [TOOLS / "python", "-c", VALIDATE, tmp_path / "crate"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert run.stdout.split("\n") == ["", "validated", ""], run.stdout + run.stderr
+
+
+@needs_tools
+def test_the_crate_opens_in_the_library_of_ro_crate(repository: Path) -> None:
+    path = write_bundle(repository).path
+    code = "import sys; from rocrate.rocrate import ROCrate; print(len(ROCrate(sys.argv[1]).data_entities))"
+    run = subprocess.run([TOOLS / "python", "-c", code, path], capture_output=True, text=True, check=True)
+    assert int(run.stdout) == len(unpacked(path)) - 1
+
+
+@needs_tools
+def test_the_citation_file_is_valid_by_cffconvert(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "CITATION.cff").write_text(citation_file(repository), encoding="utf-8")
+    command = [TOOLS / "cffconvert", "--validate", "-i", tmp_path / "CITATION.cff"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr

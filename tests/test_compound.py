@@ -1,0 +1,41 @@
+"""Claims that are several at once."""
+
+from dataclasses import replace
+
+import pytest
+
+from report.claims import ClaimKind
+from report.verdicts import Outcome
+from tests.judging import THRESHOLD, claim, sweep, verdicts_on
+
+ABOVE, BELOW, OPEN = (0.72, 0.722, 0.721), (0.70, 0.702, 0.701), (0.70, 0.71, 0.722)
+BOTH = claim(ClaimKind.COMPOUND, id="both", group=None, protocol=None, parts=("small", "large"))
+PARTS = (
+    replace(THRESHOLD, id="small", cell={"kernel_size": 3}),
+    replace(THRESHOLD, id="large", cell={"kernel_size": 5}),
+)
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "outcome"),
+    [
+        (ABOVE, ABOVE, Outcome.REPRODUCED),
+        (BELOW, BELOW, Outcome.NOT_REPRODUCED),
+        (ABOVE, BELOW, Outcome.PARTIAL),
+        (ABOVE, OPEN, Outcome.INCONCLUSIVE),
+        (OPEN, OPEN, Outcome.INCONCLUSIVE),
+    ],
+)
+def test_a_compound_follows_its_parts_and_lists_them(
+    small: tuple[float, ...], large: tuple[float, ...], outcome: Outcome
+) -> None:
+    verdicts = verdicts_on(sweep(small, large), BOTH, *PARTS)
+    parts = ", ".join(f"{id} {verdicts[id].outcome.value}" for id in ("small", "large"))
+    assert (verdicts["both"].outcome, verdicts["both"].reasons) == (outcome, (parts,))
+    assert list(verdicts) == ["both", "small", "large"]
+
+
+def test_a_compound_of_which_nothing_is_tested_says_why_once() -> None:
+    untested = [replace(part, untested="no run is planned") for part in PARTS]
+    verdict = verdicts_on(sweep(ABOVE), BOTH, *untested)["both"]
+    assert (verdict.outcome, verdict.reasons) == (Outcome.NOT_TESTED, ("no run is planned",))

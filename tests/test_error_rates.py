@@ -1,0 +1,163 @@
+"""Simulated papers whose truth is known: no rule errs more often than it says, intervals cover, power is as stated.
+
+Accuracies are drawn from normal distributions with seeds that are fixed here. A rate is compared with what is allowed
+plus three standard errors of the simulation.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from report import effect_rules, equivalence_rules, power, statistics, value_rules
+from report.claims import Claim
+from report.evidence import Evidence
+from report.mcnemar import Discordance, combine
+from report.statistics import Interval, Summary
+from report.trials import Outcome, Sources, Trial
+from tests.judging import DIRECTION, EQUALITY, EQUIVALENCE, ORIGINAL, THRESHOLD, TREND, sweep, ways
+
+PAPERS = 800
+ALPHA = 0.05
+Rule = Callable[[Claim, Sources], Trial]
+
+
+def allowed(rate: float, papers: int = PAPERS) -> float:
+    """RATE and three standard errors of a simulation of so many PAPERS."""
+    return rate + 3 * math.sqrt(rate * (1 - rate) / papers)
+
+
+def outcomes(rule: Rule, claim: Claim, papers: Sequence[Evidence]) -> Counter[Outcome]:
+    """How often each outcome came of RULE on CLAIM, alone in its family."""
+    found: Counter[Outcome] = Counter()
+    for evidence in papers:
+        trial = rule(claim, Sources(evidence, ORIGINAL, {}))
+        assert trial.judge is not None
+        found[trial.judge(trial.p, claim.margin)[0]] += 1
+    return found
+
+
+def sweeps(seed: int, *cells: tuple[float, float, int], papers: int = PAPERS) -> list[Evidence]:
+    """Papers with cells of (true mean, standard deviation, runs)."""
+    noise = np.random.default_rng(seed)
+    return [sweep(*(noise.normal(mean, sd, n).tolist() for mean, sd, n in cells)) for _ in range(papers)]
+
+
+def both_ways(seed: int, gap: float, *, n: int = 5, papers: int = PAPERS) -> list[Evidence]:
+    """Papers with two ways of computing whose seeds have half of their variance in common."""
+    noise = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(papers):
+        common = noise.normal(0.7, 0.002, n)
+        plain, native = (common + noise.normal(mean, 0.002, n) for mean in (0.0, gap))
+        drawn.append(ways(plain.tolist(), native.tolist()))
+    return drawn
+
+
+def test_a_direction_that_is_not_there_is_found_no_oftener_than_alpha() -> None:
+    found = outcomes(effect_rules.direction, DIRECTION, sweeps(1, (0.7, 0.002, 3), (0.7, 0.004, 5)))
+    assert found[Outcome.REPRODUCED] <= allowed(ALPHA) * PAPERS
+
+
+def test_a_direction_that_is_there_is_refuted_no_oftener_than_half_of_alpha() -> None:
+    found = outcomes(effect_rules.direction, DIRECTION, sweeps(2, (0.7, 0.004, 3), (0.7051, 0.004, 3)))
+    assert found[Outcome.NOT_REPRODUCED] <= allowed(ALPHA) * PAPERS
+
+
+def test_a_trend_that_is_not_there_is_found_no_oftener_than_alpha() -> None:
+    cells = [(0.7, 0.003, 3)] * 4
+    assert outcomes(effect_rules.trend, TREND, sweeps(3, *cells))[Outcome.REPRODUCED] <= allowed(ALPHA) * PAPERS
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_mean_at_the_margin_is_called_equal_no_oftener_than_alpha(side: int) -> None:
+    found = outcomes(value_rules.equality, EQUALITY, sweeps(4, (0.71 + side * 0.01, 0.004, 3)))
+    assert found[Outcome.REPRODUCED] <= allowed(ALPHA) * PAPERS
+
+
+def test_a_quoted_run_of_the_same_kind_is_refuted_no_oftener_than_alpha() -> None:
+    """The quoted value is itself one draw: 71.00 %, from a truth that lies anywhere as one run may."""
+    noise = np.random.default_rng(5)
+    papers = [sweep(noise.normal(mean, 0.006, 3).tolist()) for mean in 0.71 - noise.normal(0, 0.006, PAPERS)]
+    assert outcomes(value_rules.equality, EQUALITY, papers)[Outcome.NOT_REPRODUCED] <= allowed(ALPHA) * PAPERS
+
+
+@pytest.mark.parametrize("wrong", [Outcome.REPRODUCED, Outcome.NOT_REPRODUCED])
+def test_a_mean_at_the_threshold_is_put_on_either_side_no_oftener_than_alpha(wrong: Outcome) -> None:
+    found = outcomes(value_rules.threshold, THRESHOLD, sweeps(6, (0.71, 0.004, 4)))
+    assert found[wrong] <= allowed(ALPHA) * PAPERS
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_ways_of_computing_at_the_margin_are_called_equal_no_oftener_than_alpha(n: int) -> None:
+    found = outcomes(equivalence_rules.equivalence, EQUIVALENCE, both_ways(7, 0.005, n=n))
+    assert found[Outcome.REPRODUCED] <= allowed(ALPHA) * PAPERS
+
+
+def test_equal_ways_of_computing_are_refuted_hardly_ever() -> None:
+    found = outcomes(equivalence_rules.equivalence, EQUIVALENCE, both_ways(8, 0.0))
+    assert found[Outcome.NOT_REPRODUCED] <= allowed(ALPHA / 2) * PAPERS
+
+
+def test_a_family_of_five_without_any_effect_errs_no_oftener_than_alpha() -> None:
+    noise = np.random.default_rng(9)
+    wrong = 0
+    for _ in range(PAPERS):
+        cells = noise.normal(0.7, 0.002, (5, 2, 3)).tolist()
+        wrong += min(statistics.holm([statistics.welch(a, b).p_greater() for a, b in cells])) < ALPHA
+    assert wrong <= allowed(ALPHA) * PAPERS
+
+
+def test_equal_networks_are_told_apart_by_their_images_no_oftener_than_alpha() -> None:
+    noise = np.random.default_rng(10)
+    draws = noise.binomial(300, 0.5, (PAPERS, 3)).tolist()
+    wrong = sum(combine([Discordance(won, 300 - won).p_first for won in seeds]) < ALPHA for seeds in draws)
+    assert wrong <= allowed(ALPHA) * PAPERS
+
+
+def covered(intervals: Sequence[Interval], truths: Sequence[float]) -> float:
+    return sum(truth in interval for interval, truth in zip(intervals, truths, strict=True)) / len(truths)
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_intervals_cover_as_often_as_they_say(n: int) -> None:
+    noise = np.random.default_rng(11)
+    runs = noise.normal(0.7, 0.003, (PAPERS, n)).tolist()
+    others = noise.normal(0.69, 0.001, (PAPERS, n)).tolist()
+    one_more, least = noise.normal(0.7, 0.003, PAPERS).tolist(), 2 * 0.95 - allowed(0.95)
+    assert covered([statistics.summarise(r).interval() for r in runs], [0.7] * PAPERS) >= least
+    assert covered([statistics.prediction_interval(r) for r in runs], one_more) >= least
+    for compare in (statistics.welch, statistics.paired):
+        intervals = [compare(a, b).interval() for a, b in zip(runs, others, strict=True)]
+        assert covered(intervals, [0.01] * PAPERS) >= least
+
+
+def of_known_spread(n: int, sd: float) -> power.Repeats:
+    """The comparison of two cells of N runs whose standard deviation is known to be SD."""
+    one = Summary(n, 0.7, sd, sd / math.sqrt(n))
+    return power.repeat(one, one)
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_the_smallest_gap_of_a_direction_is_shown_in_four_papers_of_five(n: int) -> None:
+    gap = power.smallest_gap(of_known_spread(n, 0.003), ALPHA)
+    found = outcomes(effect_rules.direction, DIRECTION, sweeps(12, (0.7, 0.003, n), (0.7 + gap, 0.003, n)))
+    assert found[Outcome.REPRODUCED] / PAPERS == pytest.approx(power.POWER, abs=0.04)
+
+
+def test_the_smallest_end_to_end_gap_of_a_trend_in_even_steps_is_shown_in_four_papers_of_five() -> None:
+    gap = power.smallest_gap(of_known_spread(3, 0.003), ALPHA / 2)
+    cells = [(0.7 + gap * level / 3, 0.003, 3) for level in range(4)]
+    found = outcomes(effect_rules.trend, TREND, sweeps(13, *cells))
+    shown = found[Outcome.REPRODUCED] + found[Outcome.PARTIAL]
+    assert shown / PAPERS == pytest.approx(power.POWER, abs=0.05)
+
+
+def test_the_smallest_margin_is_shown_in_four_papers_of_five_that_are_equal() -> None:
+    n, sd = 5, 0.002 * math.sqrt(2)
+    margin = power.smallest_margin(power.repeat(Summary(n, 0.0, sd, sd / math.sqrt(n))), ALPHA)
+    claim = Claim(**{**vars(EQUIVALENCE), "margin": margin})
+    found = outcomes(equivalence_rules.equivalence, claim, both_ways(14, 0.0, n=n))
+    assert found[Outcome.REPRODUCED] / PAPERS == pytest.approx(power.POWER, abs=0.04)

@@ -1,0 +1,105 @@
+"""A hostile reviewer's papers: seeds left out, records copied, runs mixed, rules bent. Each is refused or shown."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from experiments.spec import ReproductionError, Run, State
+from experiments.status import RunStatus
+from report.trials import Outcome
+from tests.judging import DIRECTION, THRESHOLD, bits, judged, sweep
+from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
+
+LOW, HIGH = (0.600, 0.602, 0.601), (0.650, 0.652, 0.648)
+
+
+def test_seeds_that_are_planned_and_missing_stand_in_the_verdict() -> None:
+    """Three good seeds of five: decided, but nobody can overlook the other two."""
+    cell = [*make_cell((0.720, 0.721, 0.722)), *(waiting(make_run(seed)) for seed in (3, 4))]
+    verdict = judged(make_evidence(*cell), THRESHOLD)
+    assert verdict.outcome is Outcome.REPRODUCED
+    assert verdict.reasons[1] == "provisional, on 3 of 5 planned runs: e5-p8-k3 lacks seeds 3, 4"
+
+
+def test_seeds_picked_from_the_middle_are_named() -> None:
+    runs = {0: 0.720, 3: 0.721, 4: 0.722}
+    cell = [
+        measured(make_run(seed), runs[seed]) if seed in runs else waiting(make_run(seed), State.FAILED, "it diverged")
+        for seed in range(5)
+    ]
+    verdict = judged(make_evidence(*cell), THRESHOLD)
+    assert verdict.reasons[1] == "provisional, on 3 of 5 planned runs: e5-p8-k3 lacks seeds 1, 2"
+
+
+def with_images(status: RunStatus, seed: int) -> RunStatus:
+    assert status.record is not None
+    right = [(index * (seed + 3)) % 11 < 7 for index in range(100)]
+    return replace(status, record=replace(status.record, correct=bits(right)))
+
+
+def test_a_copied_record_is_no_second_run() -> None:
+    cell = [with_images(status, seed) for seed, status in enumerate(make_cell((0.720, 0.721, 0.722)))]
+    copy = replace(
+        cell[2], record=replace(cell[2].record, correct=cell[1].record.correct, history=cell[1].record.history)
+    )
+    verdict = judged(make_evidence(*cell[:2], copy), THRESHOLD)
+    assert (verdict.outcome, verdict.reasons) == (
+        Outcome.INCONCLUSIVE,
+        ("the runs of seeds 1, 2 of e5-p8-k3 are the same image by image: a copied record is no second run",),
+    )
+    assert judged(make_evidence(*cell), THRESHOLD).outcome is Outcome.REPRODUCED
+
+
+def test_a_single_run_decides_nothing_however_clear_it_looks() -> None:
+    verdict = judged(sweep((0.1,), (0.9,)), DIRECTION)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reasons[0].endswith("; a single run shows no more than its own accuracy")
+
+
+def test_unequal_numbers_of_runs_are_all_used() -> None:
+    verdict = judged(sweep(LOW, (*HIGH, 0.651, 0.649)), DIRECTION)
+    assert verdict.outcome is Outcome.REPRODUCED
+    assert verdict.ours is not None and verdict.ours.aggregate.endswith(", 5 against 3 runs")
+    assert len(verdict.ours.origin) == 8
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_accuracy_that_is_no_number_is_refused(value: float) -> None:
+    with pytest.raises(ReproductionError, match="statistics of finite numbers only"):
+        judged(sweep((0.6, 0.61, value), HIGH), DIRECTION)
+
+
+def test_runs_of_one_cell_with_different_epochs_are_not_averaged() -> None:
+    odd = measured(make_run(3), 0.72, epochs=40)
+    verdict = judged(make_evidence(*make_cell((0.720, 0.721, 0.722)), odd), THRESHOLD)
+    assert verdict.outcome is Outcome.NOT_COMPARABLE
+    assert verdict.reasons == ("e5-p8-k3: its runs differ in epochs: 40, 5",)
+
+
+def test_a_rehearsal_decides_nothing_even_where_every_setting_fits() -> None:
+    cell = [replace(status, run=replace(status.run, smoke=True)) for status in make_cell((0.720, 0.721, 0.722))]
+    verdict = judged(make_evidence(*cell), THRESHOLD)
+    assert (verdict.outcome, verdict.reasons) == (Outcome.NOT_COMPARABLE, ("a rehearsal decides nothing",))
+
+
+def test_a_claim_on_cells_that_a_rehearsal_leaves_out_is_not_tested() -> None:
+    cell = [replace(status, run=replace(status.run, smoke=True)) for status in make_cell((0.720, 0.721, 0.722))]
+    verdict = judged(make_evidence(*cell), DIRECTION)
+    assert (verdict.outcome, verdict.reasons) == (Outcome.NOT_TESTED, ("this rehearsal leaves its cells out",))
+
+
+def architecture(name: str, accuracies: tuple[float, ...], **sizes: Any) -> list[RunStatus]:
+    runs = [make_run(seed, architecture=name, **sizes) for seed in range(len(accuracies))]
+    named = [Run(f"{name}-s{run.seed}", run.notebook, run.parameters, run.groups, name) for run in runs]
+    return [measured(run, accuracy) for run, accuracy in zip(named, accuracies, strict=True)]
+
+
+def test_a_word_that_tells_cells_apart_names_them_alone() -> None:
+    cells = [*architecture("convmixer", (0.7,)), *architecture("vit", (0.6,), width=96, depth=6)]
+    one = replace(DIRECTION, better={"architecture": "convmixer"}, worse={"architecture": "vit"})
+    assert (
+        judged(make_evidence(*cells), one)
+        .reasons[0]
+        .startswith("too few runs: architecture convmixer has 1 of 3 runs, architecture vit has 1 of 3 runs")
+    )

@@ -1,0 +1,232 @@
+"""The web page in a real browser: readable on every screen, usable by keyboard, and it tells where numbers come from."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from report.compose import Composer, begin_drawing
+from report.drawing import Studio
+from report.page import CURVE_POINTS, FEW_POINTS, page_data, sampled
+from report.provenance import Origins
+from report.render import build_report
+from report.tables import Column, Table
+from tests.made_up import make_record, make_run, measured, waiting
+from tests.pages import SIZES, barriers, browser, opened
+from tests.small_paper import PROSE, accuracy, context, figures, make_paper, pending, table
+
+RUNS = (measured(make_run(0), 0.71), measured(make_run(1), 0.69), waiting(make_run(2)))
+CELL = RUNS[0].run.cell
+
+
+def run_table() -> Table:
+    """A list of runs as the report has it."""
+    from report.facts import run_accuracy
+
+    columns = (Column("run", "Run"), Column("state", "State"), Column("accuracy", "Accuracy", "%", "right"))
+    rows = tuple(
+        (status.run.name, status.state.value, run_accuracy(status.record) if status.record else "–") for status in RUNS
+    )
+    return Table("runs", "Every run.", "", columns, rows)
+
+
+def compose_with_runs(folder: Path, root: Path, text: str = "plain") -> Path:
+    """The page of the small paper, with a list of runs and numbers that stand for its cell."""
+    paper, out = (
+        make_paper(folder / "paper", root, {**PROSE, "91-runs.md": '# All {.appendix}\n\n<< table("runs") >>\n'}),
+        folder / "out",
+    )
+    for name in ("figures", "tables"):
+        (out / name).mkdir(parents=True)
+    records = tuple(status.record for status in RUNS if status.record)
+    evidence = SimpleNamespace(recorded=lambda: records, runs=lambda: RUNS)
+    ours = replace(accuracy(), id=f"sweep/{CELL}/test_accuracy", origin=tuple(record.run for record in records))
+    words = {**context(text).words, "ours": ours}
+    tables = {"demo": table(text), "runs": run_table()}
+    drawn = figures(text)
+    with Studio() as studio:
+        files = begin_drawing(drawn.values(), out / "figures", studio, folder / "cache")
+        made = context(text, evidence=evidence, words=words, tables=tables)
+        Composer(paper, made, drawn, out).write(("html",), "typst", files)
+    return out / "report.html"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """One browser for all tests of this file."""
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    """The page of the small paper."""
+    return compose_with_runs(tmp_path_factory.mktemp("small"), root)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    """The page of the repository's own report."""
+    folder = tmp_path_factory.mktemp("whole")
+    return build_report(root, out=folder / "out", formats=["html"], cache=folder / "cache").out / "report.html"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_nobody_meets_a_barrier(chromium: Any, small: Path, size: str, scheme: str) -> None:
+    with opened(chromium, small, size, color_scheme=scheme) as page:
+        page.locator("table[data-runs] input").first.check()
+        page.locator("main p a.q").first.click()
+        assert barriers(page) == []
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("phone", "light"), ("desk", "dark")])
+def test_nobody_meets_a_barrier_in_the_whole_report(chromium: Any, whole: Path, size: str, scheme: str) -> None:
+    with opened(chromium, whole, size, color_scheme=scheme) as page:
+        assert barriers(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_page_is_light_enough(whole: Path) -> None:
+    assert whole.stat().st_size < 1_000_000
+
+
+def test_on_paper_there_are_no_controls_and_nothing_is_cut_off(chromium: Any, whole: Path) -> None:
+    with opened(chromium, whole, "desk") as page:
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": 640, "height": 1000})  # 17 cm, as wide as the text of a sheet
+        for control in (".runs", ".curves", "nav", ".skip"):
+            assert not page.locator(control).first.is_visible()
+        assert page.evaluate(
+            "[...document.querySelectorAll('.scroll')].every((e) => getComputedStyle(e).overflowX === 'visible')"
+        )
+        assert page.pdf().startswith(b"%PDF")
+
+
+def test_without_script_everything_can_be_read(chromium: Any, small: Path) -> None:
+    with opened(chromium, small, java_script_enabled=False) as page:
+        number = page.locator("main p a.q").first
+        assert number.inner_text().replace("\N{NO-BREAK SPACE}", " ") == "71.23 ± 0.41 % (n = 3)"
+        anchor = number.get_attribute("href")
+        assert anchor == f"#cell:{CELL}"
+        assert page.locator(f'[id="{anchor[1:]}"]').count() == 1
+
+
+def shown(page: Any) -> dict[str, str]:
+    """What the pop-up says, by label."""
+    labels, texts = page.locator("#origin dt").all_inner_texts(), page.locator("#origin dd").all_inner_texts()
+    return dict(zip(labels, texts, strict=True))
+
+
+def test_a_tap_on_a_number_tells_its_runs_with_links_to_record_and_command(chromium: Any, small: Path) -> None:
+    with opened(chromium, small, "phone", has_touch=True) as page:
+        page.locator("main p a.q").first.tap()
+        told = shown(page)
+        assert told["What"] == "mean of the last epoch's test accuracy"
+        assert told["Kind"] == "re-aggregated from records"
+        assert told["Again by"] == f"python build.py run --force {CELL}"
+        names = [status.run.name for status in RUNS[:2]]
+        assert [name in told["Records"] for name in names] == [True, True]
+        links = [link.get_attribute("href") for link in page.locator("#origin li a").all()]
+        assert links == [f"../../experiments/records/{name}.json" for name in names]
+        page.locator("h1").tap()
+        assert not page.locator("#origin").is_visible()
+
+
+def test_hovering_shows_the_origin_and_leaving_hides_it(chromium: Any, small: Path) -> None:
+    with opened(chromium, small) as page:
+        page.locator("main p a.q").first.hover()
+        page.locator("#origin").wait_for(state="visible")
+        page.locator("#origin").hover()  # the pointer may go there, to follow a link
+        page.wait_for_timeout(400)
+        assert page.locator("#origin").is_visible()
+        page.locator("h1").hover()
+        page.locator("#origin").wait_for(state="hidden")
+
+
+def test_the_keyboard_reaches_a_number_enters_its_origin_and_escape_goes_back(chromium: Any, small: Path) -> None:
+    with opened(chromium, small) as page:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.matches('main p a.q')"):
+                break
+        assert page.locator("#origin").is_visible()  # focus alone shows it
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "origin"
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.closest('#origin') !== null")
+        page.keyboard.press("Escape")
+        assert not page.locator("#origin").is_visible()
+        assert page.evaluate("document.activeElement.matches('main p a.q')")
+
+
+def visible_runs(page: Any) -> list[str]:
+    return [text for text in page.locator("table[data-runs] tbody tr:visible th").all_inner_texts()]
+
+
+def test_the_list_of_runs_is_filtered_and_sorted(chromium: Any, small: Path) -> None:
+    names = [status.run.name for status in RUNS]
+    with opened(chromium, small) as page:
+        accuracy_head = page.locator("table[data-runs] thead th").nth(2)
+        accuracy_head.locator("button").click()
+        assert visible_runs(page) == [names[1], names[0], names[2]]
+        assert accuracy_head.get_attribute("aria-sort") == "ascending"
+        accuracy_head.locator("button").click()
+        assert visible_runs(page) == [names[0], names[1], names[2]]
+        page.get_by_label("State").select_option("pending")
+        assert visible_runs(page) == [names[2]]
+        assert page.locator(".runs output").inner_text() == "1 of 3 runs"
+        page.get_by_label("State").select_option("any")
+        page.get_by_label("Filter").fill("s1")
+        assert visible_runs(page) == [names[1]]
+
+
+def test_ticked_runs_are_drawn(chromium: Any, small: Path) -> None:
+    with opened(chromium, small) as page:
+        assert page.locator(".curves > svg").count() == 0
+        for box in page.locator("table[data-runs] input").all():
+            box.check()
+        assert page.locator(".curves > svg > path").count() == 2
+        assert page.locator(".curves li").all_inner_texts() == [
+            f"{status.run.name}: {100 * status.record.metrics['test_accuracy']:.2f}\N{NO-BREAK SPACE}%"
+            for status in RUNS[:2]
+        ]
+        page.get_by_role("button", name="No curves").click()
+        assert page.locator(".curves > svg").count() == 0
+
+
+def test_names_that_try_to_break_out_stay_text(chromium: Any, tmp_path: Path, root: Path) -> None:
+    hostile = "</script><script>document.title='broken'</script>"
+    with opened(chromium, compose_with_runs(tmp_path, root, hostile)) as page:
+        assert page.title() != "broken"
+        assert hostile in page.locator("main").inner_text()
+
+
+def test_embedded_data_cannot_end_their_element() -> None:
+    quantity = replace(pending(), why="</script>\u2028<!--")
+    text = page_data([quantity], Origins(SimpleNamespace(recorded=lambda: (), runs=lambda: ())), (), ())
+    assert not re.search("[<\u2028]", text)
+    assert json.loads(text)["quantities"][quantity.id]["lines"][0] == [
+        "State",
+        f"{quantity.state.value}: {quantity.why}",
+    ]
+
+
+@pytest.mark.parametrize(("length", "points", "indices"), [(3, 5, [0, 1, 2]), (5, 3, [0, 2, 4]), (25, 12, None)])
+def test_a_curve_keeps_its_first_and_last_point(length: int, points: int, indices: list[int] | None) -> None:
+    found = sampled(length, points)
+    assert found == (indices or found)
+    assert (len(found), found[0], found[-1]) == (min(length, points), 0, length - 1)
+
+
+def test_of_many_runs_the_curves_are_shorter() -> None:
+    records = [replace(make_record(make_run(0), 0.7), history={"test_accuracy": [0.5] * 100})]
+    origins = Origins(SimpleNamespace(recorded=lambda: (), runs=lambda: ()))
+    for number, points in ((1, CURVE_POINTS), (1001, FEW_POINTS)):
+        runs = json.loads(page_data((), origins, records * number, ()))["runs"]
+        assert len(runs[records[0].run]["curve"]) == points

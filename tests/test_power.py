@@ -1,0 +1,85 @@
+"""What a design can show: against closed forms, limits and repeated draws."""
+
+import math
+import random
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from report import power, statistics
+from report.statistics import Summary
+
+
+def cell(n: int, sd: float = 1.0) -> Summary:
+    return Summary(n, 0.0, sd, sd / math.sqrt(n))
+
+
+def test_the_smallest_gap_of_one_cell_is_that_of_the_noncentral_t() -> None:
+    gap = power.smallest_gap(power.repeat(cell(5)), 0.05)
+    assert stats.nct.sf(stats.t.ppf(0.95, 4), 4, gap * math.sqrt(5)) == pytest.approx(0.8, abs=0.005)
+
+
+@pytest.mark.parametrize(("n", "planned"), [(5, 2.02), (10, 1.32), (30, 0.736)])
+def test_the_smallest_gap_of_two_cells_is_about_the_planning_value_that_knows_the_degrees(
+    n: int, planned: float
+) -> None:
+    """Known for degrees of 2 n - 2; Welch estimates them, which costs some power where runs are few."""
+    found = power.smallest_gap(power.repeat(cell(n), cell(n)), 0.025)
+    assert planned - 0.005 < found < 1.05 * planned
+
+
+def test_the_power_at_the_smallest_gap_is_80_percent_and_at_none_is_the_level() -> None:
+    repeats = power.repeat(cell(5), cell(5))
+    assert power.chance_greater(power.smallest_gap(repeats, 0.05), repeats, 0.05) == pytest.approx(0.8, abs=0.001)
+    assert power.chance_greater(0.0, repeats, 0.05) == pytest.approx(0.05, abs=0.004)
+
+
+@pytest.mark.parametrize(("ns", "sds"), [((3, 3), (1.0, 1.0)), ((3, 6), (1.0, 0.3)), ((4, 4), (0.5, 2.0))])
+def test_the_power_of_welchs_test_agrees_with_repeated_draws(ns: tuple[int, int], sds: tuple[float, float]) -> None:
+    noise, gap = np.random.default_rng(8), 2.0
+    first, second = (noise.normal(mean, sd, (4000, n)) for mean, sd, n in zip((gap, 0.0), sds, ns, strict=True))
+    found = (stats.ttest_ind(first, second, axis=1, equal_var=False, alternative="greater").pvalue < 0.05).mean()
+    repeats = power.repeat(cell(ns[0], sds[0]), cell(ns[1], sds[1]))
+    assert power.chance_greater(gap, repeats, 0.05) == pytest.approx(found, abs=0.025)
+
+
+def test_without_any_spread_every_effect_is_certain() -> None:
+    exact = power.repeat(cell(3, 0.0), cell(3, 0.0))
+    assert (power.chance_greater(0.1, exact, 0.05), power.chance_greater(0.0, exact, 0.05)) == (1.0, 0.0)
+    assert (power.chance_equivalent(0.1, 0.2, exact, 0.05), power.chance_equivalent(0.3, 0.2, exact, 0.05)) == (1, 0)
+
+
+@pytest.mark.parametrize(("n", "sd", "known"), [(3, 0.2, 0.75), (5, 0.2, 0.99), (3, 0.3, 0.41), (5, 0.3, 0.84)])
+def test_the_power_of_equivalence_within_half_a_point_is_as_known(n: int, sd: float, known: float) -> None:
+    """One sample against a value, margin 0.5 pp."""
+    assert power.chance_equivalent(0.0, 0.5, power.repeat(cell(n, sd)), 0.05) == pytest.approx(known, abs=0.015)
+
+
+def test_the_power_of_equivalence_agrees_with_repeated_draws() -> None:
+    noise, n, margin, gap = random.Random(7), 4, 0.5, 0.2
+    draws = [[noise.gauss(gap, 0.25) for _ in range(n)] for _ in range(3000)]
+    found = sum(statistics.against(draw, 0.0).p_equivalent(margin) < 0.05 for draw in draws) / len(draws)
+    assert power.chance_equivalent(gap, margin, power.repeat(cell(n, 0.25)), 0.05) == pytest.approx(found, abs=0.03)
+
+
+def test_with_many_degrees_of_freedom_the_smallest_margin_is_the_normal_distributions() -> None:
+    normal = NormalDist()
+    known = normal.inv_cdf(0.95) + normal.inv_cdf(0.9)  # 1 - beta / 2, as both sides may fail
+    assert power.smallest_margin(power.repeat(Summary(10**6, 0.0, 1e3, 1.0)), 0.05) == pytest.approx(known, abs=0.01)
+
+
+def test_runs_needed_is_the_first_number_with_80_percent_and_none_where_a_hundred_do_not_do() -> None:
+    design = power.Design(0.01, "difference", lambda n: n / 10)
+    assert design.runs_needed(3) == 8
+    assert design.runs_needed(9) == 10
+    assert power.Design(0.01, "difference", lambda n: 0.5).runs_needed(3) is None
+
+
+def test_more_runs_that_agree_with_those_seen_keep_mean_and_deviation() -> None:
+    seen = statistics.summarise([0.70, 0.72])
+    more = power.with_runs(seen, 8)
+    assert (more.n, more.mean, more.sd) == (8, seen.mean, seen.sd)
+    assert more.error == pytest.approx((seen.error or 0) / 2)
+    assert power.with_runs(seen, 1) == seen

@@ -1,0 +1,206 @@
+"""Every number on every page has its origin, and all formats print the same numbers with the same origins."""
+
+import html
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from report.evidence import Evidence
+from report.formats import FORMATS
+from report.provenance import Origin, Origins, cell_anchor, origins_table, row_anchors
+from report.quantities import Kind, Quantity, Tier, count
+from report.render import build_report
+from report.tables import Column, Table
+from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
+
+EMPTY = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
+# Digits that are no results, told apart by markup: numbers of sections, titles, references, citations, code, formulas,
+# what the authors typed in a sentence or a word of the vocabulary printed; a float as a whole has its data's file.
+TOLD_APART = frozenset({"h1", "h2", "h3", "h4", "code", "math", "nav", "figure"})
+CLASSES = frozenset({"number", "stated", "bound", "citation", "csl-entry", "head", "banner"})
+
+
+class Walk(HTMLParser):
+    """Every text with a digit in the body of a page: what stands outside of all markup, and each number with its id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[tuple[str, dict[str, str]]] = []
+        self.homeless: list[str] = []
+        self.numbers: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag: str, attributes: Any) -> None:
+        found = {name: value or "" for name, value in attributes}
+        if "q" in found.get("class", "").split():
+            self.numbers.append((found.get("data-q") or self._row(), ""))
+        if tag not in EMPTY:
+            self.open.append((tag, found))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, text: str) -> None:
+        inside = {tag for tag, _ in self.open}
+        classes = {name for _, found in self.open for name in found.get("class", "").split()}
+        if "q" in classes:
+            id, before = self.numbers[-1]
+            self.numbers[-1] = id, before + text
+        elif not re.search(r"\d", text) or "main" not in inside:
+            return
+        elif not (
+            inside & TOLD_APART or classes & CLASSES or any(f.get("href", "").startswith("#") for _, f in self.open)
+        ):
+            self.homeless.append(text.strip())
+
+    def _row(self) -> str:
+        """Of a number in the list of runs: the anchor of its row."""
+        return next((found["id"] for tag, found in reversed(self.open) if tag == "tr" and "id" in found), "")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    """The repository's own report, less the PDF."""
+    folder = tmp_path_factory.mktemp("report")
+    formats = ("markdown", "latex", "html")
+    return build_report(root, out=folder / "out", formats=formats, cache=folder / "cache").out
+
+
+def normal(text: str) -> str:
+    return " ".join(text.replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+def fits(printed: str, entry: dict[str, Any]) -> bool:
+    """Whether PRINTED is the text of ENTRY, or that less its unit or its n, which may stand in a table's header."""
+    full = normal(entry["text"])
+    without_n = re.sub(r" \(n = [^)]*\)$", "", full)
+    unit = f" {entry['unit']}" if entry["unit"] else ""
+    return normal(printed) in {full, without_n, without_n.removesuffix(unit), full.replace(f"{unit} (", " (")}
+
+
+def test_no_number_of_the_page_is_without_origin(report: Path) -> None:
+    walk, told = Walk(), json.loads((report / "provenance.json").read_text(encoding="utf-8"))
+    walk.feed((report / "report.html").read_text(encoding="utf-8"))
+    assert walk.homeless == []
+    assert len(walk.numbers) > 50
+    by_row: dict[str, list[Any]] = {}
+    for id, entry in told["quantities"].items():
+        if id.startswith("run/"):
+            by_row.setdefault("run:" + id.split("/")[1], []).append(entry)
+    for id, text in walk.numbers:
+        known = [told["quantities"][id]] if id in told["quantities"] else by_row.get(id, [])
+        assert any(fits(text, entry) for entry in known), (id, text)
+
+
+def test_the_walk_notices_a_number_without_origin() -> None:
+    walk = Walk()
+    walk.feed(
+        '<main><h2>1 Setup</h2><p>Of <a class="q" data-q="a/b" href="#x">3</a> runs<br> 71.23 % are right.</p></main>'
+    )
+    assert (walk.homeless, walk.numbers) == (["71.23 % are right."], [("a/b", "3")])
+
+
+def test_every_float_names_the_file_of_its_data(report: Path) -> None:
+    told, page = json.loads((report / "provenance.json").read_text()), (report / "report.html").read_text()
+    floats = re.findall(r'<figure[^>]* id="(tab|fig):([^"]+)"', page)
+    assert floats
+    for kind, name in floats:
+        data = told["tables" if kind == "tab" else "figures"][name]["data"]
+        assert data is None or (report / data).is_file()
+
+
+def of_markdown(text: str) -> list[tuple[str, str]]:
+    found = re.findall(r"\[((?:[^\[\]\\]|\\.)*)\]\(#((?:cell|from):[^)]+)\)", text)
+    return [(anchor, re.sub(r"\\(.)", r"\1", html.unescape(words))) for words, anchor in found]
+
+
+def of_html(text: str) -> list[tuple[str, str]]:
+    found = re.findall(r'<a class="q[^"]*" href="#([^"]+)"[^>]*>(.*?)</a>', text, re.DOTALL)
+    return [(anchor, html.unescape(re.sub(r"<[^>]*>", "", words))) for anchor, words in found]
+
+
+def of_latex(text: str) -> list[tuple[str, str]]:
+    found = re.findall(r"\\origin\{([^}]*)\}\{((?:[^{}]|\{[^{}]*\})*)\}", text)
+    plain = (re.sub(r"\\resultstate\{([^}]*)\}|\{([][])\}|\\textless\{\}", r"\1\2", words) for _, words in found)
+    return [
+        (anchor, re.sub(r"~|\\,", " ", words).replace("\\", ""))
+        for (anchor, _), words in zip(found, plain, strict=True)
+    ]
+
+
+def test_all_formats_print_the_same_numbers_with_the_same_origins(report: Path) -> None:
+    pages = {
+        name: (report / FORMATS[name].report).read_text(encoding="utf-8") for name in ("markdown", "html", "latex")
+    }
+    read = {"markdown": of_markdown, "html": of_html, "latex": of_latex}
+    found = {name: [(a, normal(t).replace("< ", "")) for a, t in read[name](text)] for name, text in pages.items()}
+    assert len(found["html"]) > 50
+    assert found["markdown"] == found["html"]
+    assert found["latex"] == found["html"]
+
+
+def test_every_link_to_an_origin_has_its_target_in_every_format(report: Path) -> None:
+    page, paper, text = ((report / f"report.{suffix}").read_text(encoding="utf-8") for suffix in ("html", "tex", "md"))
+    anchors = {anchor for anchor, _ in of_html(page)}
+    assert anchors <= set(re.findall(r' id="([^"]+)"', page))
+    assert anchors <= set(re.findall(r"\\hypertarget\{([^}]+)\}", paper))
+    assert anchors <= set(re.findall(r'<a id="([^"]+)">', text))
+
+
+def traced(quantity: Quantity, evidence: Evidence | None = None) -> Origin:
+    return Origins(evidence or make_evidence(*make_cell([0.7, 0.8]))).of(quantity)
+
+
+def test_the_mean_of_a_cell_leads_to_the_cell_and_is_re_aggregated() -> None:
+    evidence = make_evidence(*make_cell([0.7, 0.8]))
+    (cell,) = evidence.cells()
+    runs = tuple(record.run for record in cell.records)
+    command = f"python build.py run --force {cell.name}"
+    expected = Origin(Tier.RE_AGGREGATED, (cell.name,), runs, (), cell_anchor(cell.name), command)
+    assert traced(cell.quantity(), evidence) == expected
+
+
+@pytest.mark.parametrize(("executor", "tier"), [("local", Tier.RUN_HERE), ("ci", Tier.RUN_BY_CI)])
+def test_a_value_of_one_run_is_told_by_who_ran_it(executor: str, tier: Tier) -> None:
+    status = measured(make_run(0), 0.7)
+    assert status.record is not None
+    record = replace(status.record, provenance={**status.record.provenance, "executor": executor})
+    evidence = make_evidence(replace(status, record=record))
+    assert traced(evidence.cells()[0].quantity(), evidence).tier is tier
+
+
+def test_a_number_that_waits_for_its_runs_leads_to_its_cell_all_the_same() -> None:
+    evidence = make_evidence(waiting(make_run(0)))
+    (cell,) = evidence.cells()
+    origin = traced(cell.quantity(), evidence)
+    assert (origin.anchor, origin.runs, origin.tier) == (cell_anchor(cell.name), (), Tier.COMPUTED)
+
+
+def test_what_is_quoted_or_counted_leads_to_the_table_of_origins() -> None:
+    quoted = Quantity("original/a", Kind.ACCURACY, 0.9, origin=("Table 1",), tier=Tier.QUOTED, quoted="90")
+    origins = [traced(quoted), traced(count("count/runs", 3, "runs"))]
+    assert [(origin.tier, origin.words, origin.command) for origin in origins] == [
+        (Tier.QUOTED, "Table 1", ""),
+        (Tier.COMPUTED, "experiments/plan.yaml, the ledger and claims.yaml, counted", "python build.py"),
+    ]
+    table, anchors = origins_table(origins, {"cell:a"})
+    assert table.rows == (
+        ("computed", "experiments/plan.yaml, the ledger and claims.yaml, counted", "python build.py"),
+        ("quoted", "Table 1", "quoted as printed there"),
+    )
+    assert anchors == ((origins[1].anchor,), (origins[0].anchor,))
+    assert origins_table(origins, [origin.anchor for origin in origins])[0].rows == ()
+
+
+def test_the_first_run_of_a_cell_is_the_cell_s_row() -> None:
+    evidence = make_evidence(*make_cell([0.7, 0.8]))
+    names = [status.run.name for status in evidence.runs()]
+    table = Table("runs", "Runs.", "", (Column("run", "Run"),), tuple((name,) for name in names))
+    cell = cell_anchor(evidence.cells()[0].name)
+    assert row_anchors(table, Origins(evidence)) == ((f"run:{names[0]}", cell), (f"run:{names[1]}",))
+    assert row_anchors(replace(table, columns=(Column("name", "Run"),)), Origins(evidence)) == ((), ())

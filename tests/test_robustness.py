@@ -1,0 +1,43 @@
+"""Verdicts that hang on one run, and those that do not."""
+
+from dataclasses import replace
+
+from report.robustness import MOST_RUNS, Robustness
+from report.verdicts import Outcome
+from tests.judging import DIRECTION, EQUIVALENCE, THRESHOLD, judged, sweep, ways
+
+LOW, HIGH = (0.600, 0.602, 0.601), (0.650, 0.652, 0.648)
+
+
+def test_a_clear_difference_stays_whichever_run_is_left_out() -> None:
+    verdict = judged(sweep(LOW, HIGH), DIRECTION)
+    assert verdict.robustness == Robustness(tried=6)
+    assert "the same whichever of the 6 runs is left out" in verdict.notes
+
+
+def test_a_verdict_that_hangs_on_single_runs_names_them() -> None:
+    verdict = judged(sweep((0.7101, 0.712, 0.713, 0.7145)), THRESHOLD)
+    assert verdict.outcome is Outcome.REPRODUCED
+    runs = ("e5-p8-k3-s1", "e5-p8-k3-s2", "e5-p8-k3-s3")
+    assert verdict.robustness == Robustness(4, tuple((run, Outcome.INCONCLUSIVE) for run in runs))
+    assert verdict.robustness.text == (
+        "it hangs on 3 of 4 runs: INCONCLUSIVE without e5-p8-k3-s1, INCONCLUSIVE without e5-p8-k3-s2, INCONCLUSIVE "
+        "without e5-p8-k3-s3"
+    )
+
+
+def test_pairs_are_left_out_together() -> None:
+    verdict = judged(ways((0.700, 0.710, 0.690, 0.705), (0.701, 0.7095, 0.691, 0.7045)), EQUIVALENCE)
+    assert verdict.robustness == Robustness(4, (), pairs=True)
+    assert verdict.robustness.text == "the same whichever of the 4 pairs is left out"
+
+
+def test_two_runs_of_which_one_would_be_left_are_not_tried() -> None:
+    verdict = judged(sweep((0.72, 0.7201)), replace(THRESHOLD, min_seeds=2))
+    assert verdict.is_decided
+    assert (verdict.robustness, verdict.robustness.text) == (Robustness(), "")
+
+
+def test_of_very_many_runs_none_is_left_out() -> None:
+    many = [0.72 + 0.0001 * (index % 7) for index in range(MOST_RUNS + 1)]
+    assert judged(sweep(many), THRESHOLD).robustness == Robustness()

@@ -1,0 +1,69 @@
+"""Rules that were changed, written or taken away after the runs that they judge."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from report.checks import inspect_states
+from report.rule_history import RuleHistory, rule_history, withdrawn
+from report.verdicts import Outcome
+from tests.judging import THRESHOLD, judged, with_provenance
+from tests.made_up import make_cell, make_evidence
+
+ABOVE = (0.720, 0.721, 0.722)
+FIXED = replace(THRESHOLD, digest="today")
+
+
+def records(*rules: dict[str, str] | None) -> list:
+    """One record for each of RULES; None where the record does not say."""
+    cell = make_cell([0.72 + 0.001 * index for index in range(len(rules))])
+    pairs = zip(cell, rules, strict=True)
+    kept = [status if kept is None else with_provenance([status], rules=kept)[0] for status, kept in pairs]
+    return [status.record for status in kept]
+
+
+def test_a_rule_fixed_before_its_runs_needs_no_word() -> None:
+    history = rule_history(FIXED, records({"it": "today"}, {"it": "today"}))
+    assert history == RuleHistory(records=2)
+    assert (history.warnings, history.note) == ((), "")
+
+
+def test_rules_changed_or_written_later_are_told_from_records_that_do_not_say() -> None:
+    history = rule_history(FIXED, records({"it": "before"}, {"other": "today"}, None, {"it": "today"}))
+    assert history == RuleHistory(records=4, changed=1, younger=1, unrecorded=1)
+    assert history.warnings == ("its rule was changed after 1 of 4 runs", "its rule was written after 1 of 4 runs")
+    assert history.note == "1 of 4 runs were recorded without the rule's digest"
+
+
+def test_a_verdict_by_a_rule_that_was_changed_after_the_runs_says_so() -> None:
+    statuses = with_provenance(make_cell(ABOVE), rules={"it": "before"})
+    verdict = judged(make_evidence(*statuses), FIXED)
+    assert verdict.outcome is Outcome.REPRODUCED
+    assert verdict.reasons[-1] == "its rule was changed after 3 of 3 runs"
+
+
+def test_a_claim_that_cannot_be_compared_or_has_too_few_runs_says_so_too() -> None:
+    statuses = with_provenance(make_cell(ABOVE[:2]), rules={"it": "before"})
+    verdict = judged(make_evidence(*statuses), FIXED)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reasons[-1] == "its rule was changed after 2 of 2 runs"
+
+
+def test_claims_taken_away_after_their_runs_are_counted() -> None:
+    kept = records({"it": "today", "gone": "x"}, {"gone": "x", "also": "y"}, None)
+    assert list(withdrawn({"it": FIXED}, kept)) == [("also", 1), ("gone", 2)]
+
+
+def test_the_check_warns_of_rules_changed_and_of_claims_taken_away() -> None:
+    statuses = with_provenance(make_cell(ABOVE), rules={"it": "before", "gone": "x"})
+    evidence = make_evidence(*statuses)
+    context = SimpleNamespace(
+        verdicts={"it": judged(evidence, FIXED)}, claims={"it": FIXED}, evidence=evidence, metadata={"title": "[Re] It"}
+    )
+    with patch("report.render.missing_runs", return_value=[]):
+        context.registry = SimpleNamespace(printed=[])
+        found = list(inspect_states(context))
+    assert [(finding.rule, finding.severity, finding.place, finding.message) for finding in found] == [
+        ("rule-changed", "warning", "report/paper/claims.yaml: it", "its rule was changed after 3 of 3 runs"),
+        ("rule-changed", "warning", "report/paper/claims.yaml: gone", "the claim was taken away after 3 runs"),
+    ]

@@ -1,0 +1,41 @@
+"""What would settle an inconclusive claim, and what it would cost."""
+
+from dataclasses import replace
+
+from report.verdicts import Outcome
+from tests.judging import DIRECTION, EQUALITY, judged, sweep
+from tests.made_up import make_cell, make_evidence, make_run, waiting
+
+
+def test_a_claim_short_of_runs_says_how_many_more_its_rule_asks_for() -> None:
+    low, high = make_cell((0.60, 0.61, 0.62)), make_cell((0.65,), kernel_size=5)
+    planned = [waiting(make_run(seed, kernel_size=5)) for seed in (1, 2)]
+    settling = judged(make_evidence(*low, *high, *planned), DIRECTION).settling
+    assert settling is not None and settling.more is not None and settling.hours is not None
+    assert settling.text == (
+        "what would settle it: 2 more runs (3 a cell), about 1 h (a guess), before its rule can judge"
+    )
+    assert (settling.more.value, settling.hours.value) == (2, 1.0)
+
+
+def test_a_straddling_difference_says_with_how_many_runs_it_would_be_shown() -> None:
+    verdict = judged(sweep((0.600, 0.610, 0.620), (0.605, 0.617, 0.628)), DIRECTION)
+    assert verdict.outcome is Outcome.INCONCLUSIVE and verdict.settling is not None
+    assert verdict.settling.text == (
+        "what would settle it: 62 more runs (34 a cell), about 10 h, with a chance of 80 %, if difference and spread "
+        "are those seen"
+    )
+    assert verdict.notes[-1] == verdict.settling.text
+
+
+def test_a_value_that_one_run_may_give_is_refuted_by_no_number_of_runs() -> None:
+    verdict = judged(sweep((0.70, 0.73, 0.76)), replace(EQUALITY, margin=0.001))
+    assert verdict.outcome is Outcome.INCONCLUSIVE and verdict.settling is not None
+    assert verdict.settling.text == (
+        "what would settle it: more than 100 runs a cell, if difference and spread are those seen"
+    )
+    assert verdict.settling.more is None
+
+
+def test_a_decided_claim_needs_nothing_more() -> None:
+    assert judged(sweep((0.600, 0.602, 0.601), (0.650, 0.652, 0.648)), DIRECTION).settling is None
