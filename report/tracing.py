@@ -35,17 +35,16 @@ class Tracing:
 
     def settle(self, placed: tuple[str, ...]) -> None:
         """Give the rows of the tables PLACED their anchors, and make the table of what has no row among them."""
-        common: set[str] | None = None
-        for is_paged in (False, True):
-            seen: set[str] = set()
+        seen: dict[bool, set[str]] = {False: set(), True: set()}
+        for is_paged, there in seen.items():
             for name in placed:
                 rows = row_anchors(self.shown(name, is_paged), self.origins)
-                self._anchors[name, is_paged] = tuple(tuple(a for a in row if a not in seen) for row in rows)
-                seen.update(anchor for row in rows for anchor in row)
-            common = seen if common is None else common & seen
+                self._anchors[name, is_paged] = tuple(tuple(a for a in row if a not in there) for row in rows)
+                there.update(anchor for row in rows for anchor in row)
         printed = map(self.origins.of, self._context.registry.printed)
-        self.tables[ORIGINS], anchors = origins_table(printed, common or ())
-        self._anchors[ORIGINS, False] = self._anchors[ORIGINS, True] = anchors
+        self.tables[ORIGINS], anchors = origins_table(printed, seen[False] & seen[True])
+        for is_paged, there in seen.items():  # what only one of the two has a row for is listed, and named once in each
+            self._anchors[ORIGINS, is_paged] = tuple(tuple(a for a in row if a not in there) for row in anchors)
 
     def places(self, name: str, is_paged: bool) -> Places:
         """The anchors of the rows of a table, and the records of those that are runs."""

@@ -160,8 +160,8 @@ def test_curves_have_a_row_an_epoch_and_seed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "pie"}, "figures.yaml: figures.demo.kind: found 'pie'; expected "
-         "blocks | classes | curves | effect | rows | forest | scatter"),
+        ({"kind": "pie"}, ("figures.yaml: figures.demo.kind: found 'pie'; expected "
+         "blocks | classes | curves | effect | rows | forest | scatter")),
         ({"groups": ["sweep"], "kind": "rows", "colour": "red"},
          "figures.yaml: figures.demo: unknown field 'colour'; the fields are groups, kind, note, title"),
         ({"kind": "rows"}, "figures.yaml: figures.demo: the field 'groups' is missing"),

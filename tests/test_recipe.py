@@ -115,7 +115,7 @@ def test_overrides_take_the_place_of_values() -> None:
 def test_unknown_recipes_and_fields_are_refused_with_the_known_ones() -> None:
     with pytest.raises(ConvMixerError) as caught:
         choose_recipe("adam")
-    assert str(caught.value) == "choose_recipe: unknown recipe 'adam'; known are keras, authors, paper, smoke"
+    assert str(caught.value) == "choose_recipe: unknown recipe 'adam'; known are keras, authors, paper, short, smoke"
     with pytest.raises(ConvMixerError) as caught:
         choose_recipe("keras", lr=0.1)
     valid = ", ".join(field for field in KERAS if field not in ("name", "epochs"))
@@ -123,7 +123,7 @@ def test_unknown_recipes_and_fields_are_refused_with_the_known_ones() -> None:
 
 
 def test_a_slip_is_answered_with_the_nearest_name() -> None:
-    with pytest.raises(ConvMixerError, match="known are keras, authors, paper, smoke; did you mean 'authors'?"):
+    with pytest.raises(ConvMixerError, match="known are keras, authors, paper, short, smoke; did you mean 'authors'?"):
         choose_recipe("author")
     with pytest.raises(ConvMixerError, match="cutmix_alpha; did you mean 'learning_rate'?"):
         choose_recipe("keras", learning_rat=0.1)

@@ -27,8 +27,10 @@ def test_mcnemar_stands_beside_a_direction_and_decides_nothing() -> None:
     verdict = judged(make_evidence(*with_bits(low, 3, 0), *with_bits(high, 5, 0)), DIRECTION)
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.support == (
-        "beside it, on the same test images: the claimed network is right more often in 3 of 3 seeds; McNemar's exact "
-        "one-sided test of these networks, combined as twice the mean p of the seeds, has p = 0.333",
+        (
+            "beside it, on the same test images: the claimed network is right more often in 3 of 3 seeds; McNemar's exact "
+            "one-sided test of these networks, combined as twice the mean p of the seeds, has p = 0.333"
+        ),
     )
 
 
@@ -39,8 +41,10 @@ def test_without_bits_nothing_is_said_of_images() -> None:
 def test_kendall_and_page_stand_beside_a_trend() -> None:
     verdict = judged(sweep((0.600, 0.602, 0.601), (0.650, 0.652, 0.648), (0.700, 0.703, 0.698)), TREND)
     assert verdict.support == (
-        "beside it: Kendall's τ of level and accuracy is 0.87; Page's exact test, with the seeds as blocks, has "
-        "p = 0.005",
+        (
+            "beside it: Kendall's τ of level and accuracy is 0.87; Page's exact test, with the seeds as blocks, has "
+            "p = 0.005"
+        ),
     )
 
 
