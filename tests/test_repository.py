@@ -102,7 +102,7 @@ def test_the_locks_agree_and_cover_what_the_project_asks_for(root: Path) -> None
 
 
 def test_the_locks_name_no_host_and_pin_every_file_by_its_hash(root: Path) -> None:
-    for name in ("requirements-report.lock", "requirements.lock"):
+    for name in ("requirements-report.lock", "requirements.lock", "tests/validators.lock"):
         text = (root / name).read_text()
         assert "://" not in text and "--index" not in text and "--find-links" not in text
         entries = re.split(r"\n(?=\S)", text.strip())
