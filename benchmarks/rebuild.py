@@ -21,11 +21,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -69,10 +70,20 @@ def made_up_record(run: Run, key: str, noise: random.Random) -> Record:
         history=history,
         correct=correct,
         breakdown=known.get("breakdown"),
-        settings=known.get("settings", {}) | {"epochs": epochs, "recipe": run.parameters["recipe"]},
+        settings=settle(known.get("settings", {}), run),
         provenance=known.get("provenance", {}),
         cost=known.get("cost", {}) | {"seconds": 60.0 * epochs, "work": run.work},
     )
+
+
+def settle(known: Mapping[str, Any], run: Run) -> dict[str, Any]:
+    """Settings as a run with these parameters would record them: its own parameters, and what "auto" may come to."""
+    resolved = {"path": "native", "precision": "fp32"}
+    chosen = {name: value for name, value in run.parameters.items() if name in known}
+    return {
+        **known,
+        **{name: resolved.get(name, value) if value == "auto" else value for name, value in chosen.items()},
+    }
 
 
 def lay_out(folder: Path, records: int) -> list[Path]:

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import unicodedata
 from pathlib import Path
@@ -78,16 +79,26 @@ def _standin(character: str) -> str:
     return rf"\missing{{{ord(character):04X}}}"
 
 
+# Run in a process of its own: what the typesetter holds for a long table would else stay with the build until it ends.
+_TYPESET = """
+import sys, typst
+source, root, timestamp, ignored = sys.argv[1:]
+try:
+    made = typst.compile(source, root=root, ignore_system_fonts=ignored == "True", timestamp=int(timestamp))
+except typst.TypstError as error:
+    sys.exit(str(error))
+sys.stdout.buffer.write(made)
+"""
+
+
 def pdf_by_typst(source: Path) -> bytes:
     """The PDF of SOURCE, with the fonts of the wheel only, so that every machine makes the same."""
-    import typst
-
-    try:
-        return typst.compile(
-            source, root=source.parent, ignore_system_fonts=_needs_no_other_font(source), timestamp=int(EPOCH)
-        )
-    except typst.TypstError as error:
-        raise ReproductionError(f"typst refuses {source.name}: {error}") from error
+    command = [sys.executable, "-c", _TYPESET, source, source.parent, EPOCH, str(_needs_no_other_font(source))]
+    run = subprocess.run(command, capture_output=True, check=False)
+    if run.returncode:
+        said = run.stderr.decode("utf-8", "replace").strip()
+        raise ReproductionError(f"typst refuses {source.name}: {said}")
+    return run.stdout
 
 
 def _needs_no_other_font(source: Path) -> bool:
