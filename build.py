@@ -209,7 +209,7 @@ def _add_other_verbs(verbs: "argparse._SubParsersAction") -> None:
     serve.add_argument("--port", type=_read_port, default=8000, metavar="N", help="default: 8000; 0: any that is free")
     bundle = verbs.add_parser("bundle", help="all that a reviewer needs, in one zip: an RO-Crate")
     bundle.add_argument("--out", type=Path, metavar="ZIP", help="another file than reviewer-bundle.zip")
-    smoke = verbs.add_parser("smoke", help="the whole way on an embedded data set, in about a minute, into .smoke")
+    smoke = verbs.add_parser("smoke", help="the whole way on an embedded data set, in about two minutes, into .smoke")
     smoke.add_argument(
         "-j", "--jobs", type=_read_jobs, default=2, metavar="N", help="as many runs at once (default: 2)"
     )

@@ -22,7 +22,8 @@ from convmixer.device import Precision, choose_precision
 from convmixer.gpu import find_obstacle as find_obstacle_to_triton
 from convmixer.model import ConvMixer
 
-# By the device's type, the fastest first as measured (benchmarks/results); "auto" takes the first that can be taken.
+# By the device's type, the fastest first as measured in fp32 (benchmarks/results); "auto" takes the first that can be
+# taken, on a processor with bf16 too, where no one has measured yet.
 # triton is not among them: it has not been measured on a GPU yet.
 MEASURED = {"cpu": ("native", "channel-major", "plain")}
 PATHS = ("native", "channel-major", "triton", "plain")

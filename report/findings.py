@@ -149,9 +149,3 @@ def list_rules() -> str:
     for id, rule in RULES.items():
         lines += [f"{id:{width}}  {rule.severity:7}  {rule.what}", f"{'':{width}}  {'':7}  to do: {rule.fix}"]
     return "\n".join(lines)
-
-
-def rules_table() -> str:
-    """Every rule as a table of Markdown, for the README."""
-    rows = [f"| `{id}` | {rule.severity} | {rule.what} | {rule.fix} |" for id, rule in RULES.items()]
-    return "\n".join(["| rule | severity | what holds | where it does not |", "|---|---|---|---|", *rows])

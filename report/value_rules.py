@@ -1,5 +1,6 @@
 """The rules of claims on a value: equal to a quoted one within a margin, above a quoted one, or counted exactly."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from report import statistics
@@ -23,10 +24,7 @@ def equality(claim: Claim, sources: Sources) -> Trial:
     cell, quoted = _against_quoted(claim, sources)
 
     def details() -> Details:
-        told = Details(quoted, cell.quantity(), gap(cell, quoted))
-        if shortage:
-            return told
-        return replace(told, design=_equality_design(claim, cell, target), prediction=_prediction(claim, cell))
+        return _details(claim, cell, quoted, None if shortage else _equality_design)
 
     if shortage := find_shortage(claim, (cell,)):
         return Trial((cell,), rule, details, shortage=shortage)
@@ -91,10 +89,7 @@ def threshold(claim: Claim, sources: Sources) -> Trial:
     cell, quoted = _against_quoted(claim, sources)
 
     def details() -> Details:
-        told = Details(quoted, cell.quantity(), gap(cell, quoted))
-        if shortage:
-            return told
-        return replace(told, design=_threshold_design(claim, cell, target), prediction=_prediction(claim, cell))
+        return _details(claim, cell, quoted, None if shortage else _threshold_design)
 
     if shortage := find_shortage(claim, (cell,)):
         return Trial((cell,), rule, details, shortage=shortage)
@@ -120,6 +115,16 @@ def _threshold_design(claim: Claim, cell: CellEvidence, target: float) -> Design
 
     what = "true distance from the quoted value that these runs would have shown"
     return Design(smallest_gap(repeat(seen), claim.alpha), what, chance)
+
+
+def _details(
+    claim: Claim, cell: CellEvidence, quoted: Quantity, design: Callable[[Claim, CellEvidence, float], Design] | None
+) -> Details:
+    """What is told beside the outcome; DESIGN is None where there are too few runs for one."""
+    told = Details(quoted, cell.quantity(), gap(cell, quoted))
+    if design is None:
+        return told
+    return replace(told, design=design(claim, cell, quoted.value or 0.0), prediction=_prediction(claim, cell))
 
 
 def _against_quoted(claim: Claim, sources: Sources) -> tuple[CellEvidence, Quantity]:

@@ -20,7 +20,7 @@ from report.checks import (
     inspect_outputs,
     inspect_states,
 )
-from report.findings import RULES, Finding, list_rules, rules_table
+from report.findings import RULES, Finding, list_rules
 from report.manuscript import HEADINGS, inspect_manuscript
 from report.page_checks import inspect_formats, inspect_log, inspect_pages
 from report.quantities import Registry
@@ -183,7 +183,6 @@ def test_no_trigger_is_left_of_a_rule_that_is_gone() -> None:
 
 
 def test_the_list_names_every_rule_with_severity_demand_and_remedy() -> None:
-    for text in (list_rules(), rules_table()):
-        for id, rule in RULES.items():
-            assert all(part in text for part in (id, rule.severity, rule.what, rule.fix))
-    assert len(rules_table().splitlines()) == len(RULES) + 2
+    text = list_rules()
+    for id, rule in RULES.items():
+        assert all(part in text for part in (id, rule.severity, rule.what, rule.fix))
