@@ -31,6 +31,13 @@ class RunStatus:
     prices: tuple[Price, ...] = ()
 
     @property
+    def acceptance(self) -> str | None:
+        """Why a person lets the record count although the code changed after it; None where none had to."""
+        if self.record is None or self.record.key == self.key:
+            return None
+        return next((item["why"] for item in self.record.accepted if item["key"] == self.key), None)
+
+    @property
     def every_price(self) -> tuple[Price, ...]:
         """The price on each device class that has one, that of `price` where no others are known."""
         return self.prices or (self.price,)
@@ -75,9 +82,9 @@ def _judge_record(run: Run, record: Record, today: Fingerprint, price: Price) ->
     if record.key == today.key:
         return RunStatus(run, State.MEASURED, "", price, record, today.key)
     changes = explain(record, today)
-    reason = next((item["why"] for item in record.accepted if item["key"] == today.key), None)
-    if reason is not None:
-        return RunStatus(run, State.MEASURED, f"accepted: {reason}", price, record, today.key, changes)
+    status = RunStatus(run, State.MEASURED, "", price, record, today.key, changes)
+    if status.acceptance is not None:
+        return replace(status, why=f"accepted: {status.acceptance}")
     more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
     return RunStatus(run, State.STALE, f"{changes[0]}{more}", price, record, today.key, changes)
 

@@ -1,4 +1,4 @@
-"""The tables of claims: verdicts, why each is what it is, what waits for its first run, and the rules that judge."""
+"""The tables of claims: their sentences, verdicts and why, what waits for its first run, and the rules that judge."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +12,23 @@ from report.tables import Cell, Column, Table
 from report.trials import Outcome
 from report.verdicts import Verdict
 
-_NO_GROUP = "no group"
+_NO_GROUP = "several groups"
+
+
+def claims(declared: Declaration, facts: Facts) -> Table:
+    """One line a claim: its sentence, where the original says so, and how sure that is."""
+    rows: list[tuple[Cell, ...]] = [
+        (claim.id, claim.sentence, claim.source, claim.certainty) for claim in facts.claims.claims.values()
+    ]
+    columns = (
+        Column("id", "Claim"),
+        Column("sentence", "Sentence"),
+        Column("source", "Source"),
+        Column("certainty", "Certainty"),
+    )
+    beyond = sum(claim.is_beyond for claim in facts.claims.claims.values())
+    finding = f"{len(rows) - beyond} of the originals" + (f", {beyond} of our own." if beyond else ".")
+    return declared.table(finding, columns, rows)
 
 
 def verdicts(declared: Declaration, facts: Facts) -> Table:

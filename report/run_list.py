@@ -31,10 +31,24 @@ def runs(declared: Declaration, facts: Facts) -> Table:
     return declared.table(_finding(facts), columns, rows, condensed)
 
 
+def accepted(declared: Declaration, facts: Facts) -> Table:
+    """One line a reason: the runs that count by a person's word although the code changed after them."""
+    by_reason: dict[str, list[str]] = {}
+    for status in facts.evidence.runs():
+        if status.acceptance is not None:
+            by_reason.setdefault(status.acceptance, []).append(status.run.name)
+    rows: list[tuple[Cell, ...]] = [(reason, ", ".join(names)) for reason, names in by_reason.items()]
+    number = sum(map(len, by_reason.values()))
+    finding = f"{number} {'records were' if number != 1 else 'record was'} accepted."
+    return declared.table(finding, (Column("reason", "Reason"), Column("runs", "Runs")), rows)
+
+
 def _finding(facts: Facts) -> str:
     found = state_counts(facts.evidence.runs())
     dirty = sum(bool(record.provenance["dirty"]) for record in facts.evidence.recorded())
     changed = f"; {dirty} recorded from code that was not committed" if dirty else ""
+    kept = sum(status.acceptance is not None for status in facts.evidence.runs())
+    changed += f"; {kept} accepted though the code changed later" if kept else ""
     return f"{found}{changed}." if found else ""
 
 
@@ -46,8 +60,11 @@ def state_counts(statuses: Iterable[RunStatus]) -> str:
 
 def _run_row(status: RunStatus) -> tuple[Cell, ...]:
     record = status.record
-    waits = status.state is State.PENDING or not status.why
-    state = status.state.value if waits else f"{status.state.value}: {status.why}"
+    state = status.state.value
+    if status.acceptance is not None:
+        state = f"{state}, accepted"
+    elif status.why and status.state is not State.PENDING:
+        state = f"{state}: {status.why}"
     if status.state is not State.MEASURED or record is None:
         return status.run.name, state, DASH, DASH, DASH, DASH
     accuracy = run_accuracy(record) if ACCURACY in record.metrics else DASH

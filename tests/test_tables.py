@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from experiments.spec import ReproductionError, State
+from experiments.status import RunStatus
 from report import run_list
 from report.context import build_table, read_tables
 from report.quantities import Kind, Quantity, parts
@@ -300,3 +302,32 @@ def test_a_list_of_runs_that_paper_holds_is_not_condensed(root: Path) -> None:
 
 def test_seeds_that_follow_upon_each_other_are_joined() -> None:
     assert run_list._ranges([0, 1, 2, 5, 7, 8]) == "0–2, 5, 7–8"
+
+
+def test_accepted_records_are_marked_and_each_reason_stands_once_with_its_runs(root: Path) -> None:
+    first, second, third = make_cell([0.70, 0.71, 0.72])
+    accepted = [keep(status, "only names changed") for status in (first, second)]
+    facts = SimpleNamespace(evidence=make_evidence(*accepted, third))
+    declared = read_tables(root)
+    table = build_table(declared["accepted"], facts)
+    assert lines(table) == [["only names changed", "e5-p8-k3-s0, e5-p8-k3-s1"]]
+    assert table.title.endswith(" 2 records were accepted.")
+    listed = build_table(declared["runs"], facts)
+    assert [line[1] for line in lines(listed)] == ["measured, accepted", "measured, accepted", "measured"]
+    assert "3 measured; 2 accepted though the code changed later." in listed.title
+
+
+def keep(status: RunStatus, why: str) -> RunStatus:
+    """STATUS as it is after its code changed and a person accepted its record."""
+    assert status.record is not None
+    return replace(status, record=status.record.accept("f" * 64, why, "2026-11-02"), key="f" * 64)
+
+
+def test_each_claim_stands_with_its_sentence_its_source_and_how_sure_that_is(complete: dict[str, Table]) -> None:
+    rows = {line[0]: line[1:] for line in lines(complete["claims"])}
+    assert len(rows) == len(complete["claims"].rows)
+    assert rows["authors-25"] == [
+        "The authors' script reaches 92.60 % after 25 epochs (256/8, patch size 2, kernel size 5).",
+        "README of locuslab/convmixer-cifar10",
+        "seen in primary source",
+    ]
