@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from convmixer import ConvMixerError
-from convmixer.model import ConvMixer
+from convmixer.computable import find_difference
 
 LEAST_CAPABILITY = (8, 0)  # bfloat16 on tensor cores
 GREATEST_GRID = 64  # a group of rows has at least one row, and its band must stay small; 224 / 7 is 32
@@ -38,14 +38,8 @@ def find_obstacle_of_device(device: torch.device) -> str | None:
 
 def find_obstacle_of_model(model: nn.Module, image_size: int) -> str | None:
     """Why the kernels do not compute ``model``; ``None`` if they do."""
-    if not isinstance(model, ConvMixer):
-        return f"it computes a ConvMixer, and this is a {type(model).__name__}"
-    if model.norm != "batch":
-        return f"it computes norm 'batch', and the model has {model.norm!r}"
-    if model.residual != "depthwise":
-        return f"it computes residual 'depthwise', and the model has {model.residual!r}"
-    if any(layer.momentum is None for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)):
-        return "it needs a number as momentum of batch normalisation, and the model has None"
+    if (difference := find_difference(model)) is not None:
+        return difference
     if image_size % model.patch_size:
         return f"it needs images that patches tile, and {image_size} is no multiple of {model.patch_size}"
     if image_size // model.patch_size > GREATEST_GRID:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from convmixer import ConvMixerError, native
 from convmixer.channel_major import forward_channel_major
+from convmixer.computable import find_difference
 from convmixer.cpu import forward_native
 from convmixer.device import Precision, choose_precision
 from convmixer.gpu import find_obstacle as find_obstacle_to_triton
@@ -81,12 +82,8 @@ def find_obstacle(path: str, model: nn.Module, image_size: int, device: torch.de
         return find_obstacle_to_triton(model, image_size, device)
     if device.type != "cpu":
         return f"it is for a CPU, and the device is {str(device)!r}"
-    if type(model) is not ConvMixer:
-        return f"it computes a ConvMixer, and this is a {type(model).__name__}"
-    if (model.norm, model.residual) != ("batch", "depthwise"):
-        return f"it computes norm 'batch' and residual 'depthwise', and these are {model.norm!r} and {model.residual!r}"
-    if change := _find_change(model):
-        return change
+    if (difference := find_difference(model)) is not None:
+        return difference
     if precision in ("bf16", "fp16"):
         return f"it computes in fp32, and precision is {precision!r}"
     if path == "channel-major":
@@ -99,27 +96,6 @@ def find_obstacle(path: str, model: nn.Module, image_size: int, device: torch.de
         return f"it computes up to {native.GREATEST_GRID} patches a side"
     kernels = native.load()
     return kernels if isinstance(kernels, str) else None
-
-
-def _find_change(model: ConvMixer) -> str | None:
-    """What the model has that a ``ConvMixer`` as it is built has not, and that these ways would pass by."""
-    with torch.device("meta"):
-        built = ConvMixer(
-            width=1,
-            depth=model.depth,
-            patch_size=1,
-            kernel_size=1,
-            num_classes=1,
-            in_channels=1,
-            activation=model.activation,
-        )
-    if [type(module) for module in model.modules()] != [type(module) for module in built.modules()]:
-        return "a module of the model was replaced"
-    if any(module._forward_hooks or module._forward_pre_hooks for module in model.modules()):
-        return "a module of the model has a hook"
-    if any(layer.momentum is None for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)):
-        return "it needs a number as momentum of batch normalisation, and the model has None"
-    return None
 
 
 def _prepare(path: str, model: nn.Module, device: torch.device, precision: str, note: str) -> Forward:

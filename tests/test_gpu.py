@@ -49,8 +49,6 @@ def test_a_missing_triton_is_an_obstacle(with_gpu: pytest.MonkeyPatch) -> None:
     ("model", "image_size", "expected"),
     [
         (nn.Flatten(), 32, "it computes a ConvMixer, and this is a Flatten"),
-        (make_model(norm="layer"), 32, "it computes norm 'batch', and the model has 'layer'"),
-        (make_model(residual="none"), 32, "it computes residual 'depthwise', and the model has 'none'"),
         (make_model(), 33, "it needs images that patches tile, and 33 is no multiple of 2"),
         (make_model(1), 65, "it computes up to 64 patches a side, and these are 65"),
         (make_model(1), 64, None),
@@ -60,13 +58,6 @@ def test_what_the_kernels_do_not_compute_is_an_obstacle(
     model: nn.Module, image_size: int, expected: str | None
 ) -> None:
     assert find_obstacle_of_model(model, image_size) == expected
-
-
-def test_a_cumulative_batch_norm_is_an_obstacle() -> None:
-    model = make_model()
-    model.stem[2].momentum = None
-    expected = "it needs a number as momentum of batch normalisation, and the model has None"
-    assert find_obstacle_of_model(model, 32) == expected
 
 
 def make_step(device: str) -> tuple[Callable[[Tensor, Tensor], tuple[Tensor, ...]], nn.Module, torch.optim.Optimizer]:
