@@ -8,27 +8,24 @@ decides on the CPU, from a generator and nothing else, so that a seed gives the 
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from convmixer import timm_randaugment
+from convmixer.colour_operations import group_colours
 from convmixer.erasing import Noise, draw_noise, draw_rectangles, erase, fill_with_noise
+from convmixer.groups import change_groups, group_members
 from convmixer.mixing import Mixture, mix_images
-from convmixer.randaugment import (
-    OPERATIONS,
-    adjust_brightness,
-    adjust_color,
-    adjust_contrast,
-    rand_augment,
-)
+from convmixer.randaugment import OPERATIONS, rand_augment
 from convmixer.resample import resize_crops
 from convmixer.settings import Recipe
-from convmixer.transfer import change_members, constant, members_of, send
+from convmixer.transfer import constant
 
 CROP_ATTEMPTS = 10  # to find a crop that fits, in torchvision and in timm
 
-_JITTERS = (adjust_brightness, adjust_contrast, adjust_color)
+_JITTERS = ("Brightness", "Contrast", "Color")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,7 +74,7 @@ def apply(
     if choices.crops is not None:
         images = _crop(images, choices.crops, choices.cubic_crops)
     if choices.flips is not None:
-        images = torch.where(send(choices.flips, images.device).view(-1, 1, 1, 1), images.flip(3), images)
+        images = change_groups(images, [(choices.flips.nonzero().squeeze(1), lambda some: some.flip(3))])
     for operations, signs in choices.operations:
         images = rand_augment(images, operations, signs, choices.magnitude_bin)
     fill = tuple(float(min(255, round(255 * value))) for value in mean)  # timm's choice for what comes in from outside
@@ -121,23 +118,19 @@ def _crop(images: Tensor, crops: Tensor, cubic: Tensor | None) -> Tensor:
     """Each crop stretched to the full size, bicubic where ``cubic`` (n,) is true."""
     if cubic is None:
         return resize_crops(images, crops)
-    result = images.clone()
-    for is_cubic in (False, True):
-        members = members_of(cubic == is_cubic)
-        theirs = crops[members]
-        change_members(result, members, lambda some, t=theirs, c=is_cubic: resize_crops(some, t, cubic=c))
-    return result
+    members = group_members(cubic.long(), 2)
+    groups = [
+        (some, partial(resize_crops, crops=crops[some], cubic=is_cubic))
+        for some, is_cubic in zip(members, (False, True), strict=True)
+    ]
+    return change_groups(images, groups)
 
 
 def jitter_colors(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
     """Change brightness, contrast and colour of uint8 images in the ``order`` (n, 3) and by the ``factors`` (n, 3)."""
     for turn in order.unbind(1):
-        result = images.clone()
-        for number, adjust in enumerate(_JITTERS):
-            members = members_of(turn == number)
-            theirs = send(factors[members, number], images.device)
-            change_members(result, members, lambda some, a=adjust, t=theirs: a(some, t))
-        images = result
+        members = dict(zip(_JITTERS, group_members(turn, len(_JITTERS)), strict=True))
+        images = change_groups(images, group_colours(members, factors.gather(1, turn[:, None])[:, 0]))
     return images
 
 

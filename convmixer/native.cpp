@@ -6,14 +6,15 @@
 // (batch normalisation reads memory in order and a channel's convolution stays in the cache), and the 16 images side by
 // side fill the vector registers at every place of the grid, at its borders too.
 //
-// Plain C interface, called through ctypes; what returns an int returns 0, or 1 where memory was missing and nothing was
-// done. Vectors are those of GCC and Clang, so the compiler chooses the instructions.
+// Plain C interface, called through ctypes; what returns an int returns 0, or 1 where memory was missing and nothing
+// was done. Vectors are those of GCC and Clang, so the compiler chooses the instructions.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <type_traits>
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -145,6 +146,11 @@ inline void store_some(float* to, Vector v, int count) {
 
 constexpr int64_t SPAN = 512;  // values of a row that are summed in float; sums of these are summed in double
 
+inline Vector keep_first(Vector v, int count) {
+    for (int i = count; i < WIDTH; ++i) v[i] = 0;
+    return v;
+}
+
 // The sum of f(i, count) over a row.
 template <class F> inline double sum_row(int64_t columns, F f) {
     double total = 0;
@@ -157,9 +163,20 @@ template <class F> inline double sum_row(int64_t columns, F f) {
     return total;
 }
 
-inline Vector keep_first(Vector v, int count) {
-    for (int i = count; i < WIDTH; ++i) v[i] = 0;
-    return v;
+// The sum of (a[i] - centre)^2 of a span; four sums side by side, as each waits for the one before it.
+inline double sum_squares(const float* a, int64_t count, float centre) {
+    Vector part[4] = {};
+    int64_t i = 0;
+    for (; i + 4 * WIDTH <= count; i += 4 * WIDTH)
+        for (int j = 0; j < 4; ++j) {
+            const Vector d = load(a + i + j * WIDTH) - centre;
+            part[j] += d * d;
+        }
+    by_vectors(count - i, [&](int64_t at, int some) {
+        const Vector d = load_some(a + i + at, some) - centre;
+        part[0] += some == WIDTH ? d * d : keep_first(d * d, some);
+    });
+    return sum((part[0] + part[1]) + (part[2] + part[3]));
 }
 
 // ------------------------------------------------------------------------------------------- batch normalisation
@@ -173,38 +190,54 @@ struct Norm {  // of one layer; all arrays are (channels,)
     int training;
 };
 
-// row: activate(y + bias) normalised, plus `shortcut` if there is one. `y` is left as it is; `out` may not overlap it.
-template <int A>
-void normalise_row(const Norm& n, int64_t c, const float* y, const float* shortcut, float* out, int64_t columns) {
-    const float bias = n.bias[c];
-    float mean, inverse;
-    if (n.training) {
-        const double total = sum_row(columns, [&](int64_t i, int count) {
-            const Vector a = activate<A>(load_some(y + i, count) + bias);
-            store_some(out + i, a, count);
-            return count == WIDTH ? a : keep_first(a, count);
-        });
-        const double exact_mean = total / columns;
-        mean = static_cast<float>(exact_mean);
-        const double squares = sum_row(columns, [&](int64_t i, int count) {
-            const Vector d = load_some(out + i, count) - mean;
-            return count == WIDTH ? d * d : keep_first(d * d, count);
-        });
-        const double off = exact_mean - mean, variance = squares / columns - off * off;
-        inverse = static_cast<float>(1 / std::sqrt(variance + n.epsilon));
-        const double unbiased = variance * columns / std::max<int64_t>(columns - 1, 1);
-        n.running_mean[c] += n.momentum * (mean - n.running_mean[c]);
-        n.running_variance[c] += n.momentum * (static_cast<float>(unbiased) - n.running_variance[c]);
-    } else {
-        mean = n.running_mean[c];
-        inverse = static_cast<float>(1 / std::sqrt(static_cast<double>(n.running_variance[c]) + n.epsilon));
-        by_vectors(columns, [&](int64_t i, int count) {
-            store_some(out + i, activate<A>(load_some(y + i, count) + bias), count);
-        });
+// Mean and squares of deviations of a row that is seen a span at a time, each span while it is in the first cache; as
+// exact as two passes over the row (Chan, Golub and LeVeque, 1983).
+struct Moments {
+    double count = 0, mean = 0, squares = 0;
+    void add(const float* values, int64_t some, double total) {
+        const double its_mean = total / some;
+        const float centre = static_cast<float>(its_mean);
+        const double off = its_mean - centre, away = its_mean - mean, all = count + some;
+        squares += sum_squares(values, some, centre) - off * off * some + away * away * count * some / all;
+        mean += away * some / all;
+        count = all;
     }
-    n.mean[c] = mean;
-    n.inverse_deviation[c] = inverse;
-    const float scale = inverse * n.weight[c], shift = n.shift[c];
+};
+
+// out = activate(y + bias), a part of a row; what has to be known of it for the norm goes to `moments`.
+template <int A>
+void activate_part(const Norm& n, int64_t c, const float* y, float* out, int64_t columns, Moments& moments) {
+    const float bias = n.bias[c];
+    for (int64_t begin = 0; begin < columns; begin += SPAN) {
+        const int64_t some = std::min<int64_t>(SPAN, columns - begin);
+        Vector total{};
+        by_vectors(some, [&](int64_t i, int count) {
+            const Vector a = activate<A>(load_some(y + begin + i, count) + bias);
+            store_some(out + begin + i, a, count);
+            total += count == WIDTH ? a : keep_first(a, count);
+        });
+        if (n.training) moments.add(out + begin, some, sum(total));
+    }
+}
+
+// Fixes the mean and the deviation that channel `c` is normalised by, and follows the running ones.
+void settle(const Norm& n, int64_t c, const Moments& moments) {
+    double variance = n.running_variance[c];
+    n.mean[c] = n.running_mean[c];
+    if (n.training) {
+        const double off = moments.mean - static_cast<float>(moments.mean);
+        variance = moments.squares / moments.count - off * off;
+        n.mean[c] = static_cast<float>(moments.mean);
+        const double unbiased = variance * moments.count / std::max(moments.count - 1, 1.0);
+        n.running_mean[c] += n.momentum * (n.mean[c] - n.running_mean[c]);
+        n.running_variance[c] += n.momentum * (static_cast<float>(unbiased) - n.running_variance[c]);
+    }
+    n.inverse_deviation[c] = static_cast<float>(1 / std::sqrt(variance + n.epsilon));
+}
+
+// The activated row in `out` normalised, plus `shortcut` if there is one.
+void scale_row(const Norm& n, int64_t c, const float* shortcut, float* out, int64_t columns) {
+    const float mean = n.mean[c], scale = n.inverse_deviation[c] * n.weight[c], shift = n.shift[c];
     by_vectors(columns, [&](int64_t i, int count) {
         Vector z = (load_some(out + i, count) - mean) * scale + shift;
         if (shortcut) z += load_some(shortcut + i, count);
@@ -212,14 +245,38 @@ void normalise_row(const Norm& n, int64_t c, const float* y, const float* shortc
     });
 }
 
+// row: activate(y + bias) normalised. `y` is left as it is; `out` may not overlap it.
+template <int A> void normalise_row(const Norm& n, int64_t c, const float* y, float* out, int64_t columns) {
+    Moments moments;
+    activate_part<A>(n, c, y, out, columns, moments);
+    settle(n, c, moments);
+    scale_row(n, c, nullptr, out, columns);
+}
+
 struct NormGradients {  // all (channels,)
     float *bias, *weight, *shift;
 };
 
-// The gradient `dy` of y from that of the row's result, `dz`. `slopes` is room for a row and may not overlap the rest.
+// How the gradient of a row's result, dz, becomes that of y: (dz - mean_d - normalised * mean_w) * scale * slope.
+struct Backward {
+    float mean_d, mean_w, scale;
+
+    // One part of a row; `dy` may be one of the others. The sum of dy, which is the gradient of the bias.
+    double apply(const float* dz, const float* normalised, const float* slopes, float* dy, int64_t columns) const {
+        return sum_row(columns, [&](int64_t i, int count) {
+            const Vector through = load_some(dz + i, count) - mean_d - load_some(normalised + i, count) * mean_w;
+            Vector d = through * scale * load_some(slopes + i, count);
+            if (count < WIDTH) d = keep_first(d, count);
+            store_some(dy + i, d, count);
+            return d;
+        });
+    }
+};
+
+// The gradients of a row's norm; fills `normalised` and `slopes`, rows that may not overlap the rest.
 template <int A>
-void normalise_row_backward(const Norm& n, const NormGradients& g, int64_t c, const float* y, const float* dz, float* dy,
-                            float* slopes, int64_t columns) {
+Backward begin_backward(const Norm& n, const NormGradients& g, int64_t c, const float* y, const float* dz,
+                        float* normalised, float* slopes, int64_t columns) {
     const float bias = n.bias[c], mean = n.mean[c], inverse = n.inverse_deviation[c];
     double shift_gradient = 0, weight_gradient = 0;
     for (int64_t begin = 0; begin < columns; begin += SPAN) {
@@ -228,27 +285,20 @@ void normalise_row_backward(const Norm& n, const NormGradients& g, int64_t c, co
             const int64_t i = begin + at;
             Vector value, slope;
             activate_with_slope<A>(load_some(y + i, count) + bias, value, slope);
-            const Vector d = load_some(dz + i, count), normalised = (value - mean) * inverse;  // d is 0 past the end
+            const Vector d = load_some(dz + i, count), z = (value - mean) * inverse;  // d is 0 past the end
             store_some(slopes + i, slope, count);
-            store_some(dy + i, normalised, count);
+            store_some(normalised + i, z, count);
             plain += d;
-            weighted += d * normalised;
+            weighted += d * z;
         });
         shift_gradient += sum(plain);
         weight_gradient += sum(weighted);
     }
     g.shift[c] = static_cast<float>(shift_gradient);
     g.weight[c] = static_cast<float>(weight_gradient);
-    const float scale = inverse * n.weight[c];
     const float mean_d = n.training ? static_cast<float>(shift_gradient / columns) : 0;  // else they are constants
     const float mean_w = n.training ? static_cast<float>(weight_gradient / columns) : 0;
-    g.bias[c] = static_cast<float>(sum_row(columns, [&](int64_t i, int count) {
-        const Vector through = load_some(dz + i, count) - mean_d - load_some(dy + i, count) * mean_w;
-        Vector d = through * scale * load_some(slopes + i, count);
-        if (count < WIDTH) d = keep_first(d, count);
-        store_some(dy + i, d, count);
-        return d;
-    }));
+    return {mean_d, mean_w, inverse * n.weight[c]};
 }
 
 // ----------------------------------------------------------------------------------------- depthwise convolution
@@ -258,95 +308,124 @@ struct Window {
     int grid, kernel, before;
 };
 
-// One block: out (grid * grid, LANES) from in, likewise, plus `start` if there is one. K is the kernel size, 0 for one that is only known at run time.
-// TILE outputs of a row are computed at a time, so that a place is loaded once for all of them.
-template <int K, int TILE>
+constexpr int TILE = 4;  // places of a row that are computed together, each place of the input loaded once for all
+
+// Which columns beside a tile exist: all that its taps reach, or none beyond the tile's own on that side.
+enum Sides { INNER = 0, AT_LEFT = 1, AT_RIGHT = 2, ACROSS = 3 };
+
+template <int SIDES> constexpr bool exists(int column) {  // counted from the tile's first
+    return !((SIDES & AT_LEFT) && column < 0) && !((SIDES & AT_RIGHT) && column >= TILE);
+}
+
+// One tile of one block: out (TILE, LANES) at (row, column) of (grid, grid, LANES) from in, likewise, plus `start` if
+// there is one. K is the kernel size, and odd.
+template <int K, int SIDES>
 inline void convolve_tile(const Window& w, const float* taps, const float* in, const float* start, float* out, int row,
                           int column) {
-    const int k = K ? K : w.kernel;
+    constexpr int BEFORE = (K - 1) / 2;
     const int64_t place = (static_cast<int64_t>(row) * w.grid + column) * LANES;
     Vector total[TILE][VECTORS] = {};
     if (start)
         for (int o = 0; o < TILE; ++o)
             for (int v = 0; v < VECTORS; ++v) total[o][v] = load(start + place + o * LANES + v * WIDTH);
-    for (int r = std::max(0, w.before - row); r < std::min(k, w.grid + w.before - row); ++r) {
-        const float* line = in + static_cast<int64_t>(row + r - w.before) * w.grid * LANES;
-        const float* taps_of_row = taps + r * k * LANES;
-        const auto take = [&](int step) {  // the place `step - before` columns right of `column`
-            const int from = column + step - w.before;
-            if (from < 0 || from >= w.grid) return;
+    const int end = std::min(K, w.grid + BEFORE - row);
+    for (int r = std::max(0, BEFORE - row); r < end; ++r) {
+        const float* line = in + place + static_cast<int64_t>(r - BEFORE) * w.grid * LANES;
+        const float* taps_of_row = taps + r * K * LANES;
+#pragma GCC unroll 16
+        for (int step = 0; step < K + TILE - 1; ++step) {
+            if (!exists<SIDES>(step - BEFORE)) continue;
             Vector x[VECTORS];
-            for (int v = 0; v < VECTORS; ++v) x[v] = load(line + from * LANES + v * WIDTH);
+            for (int v = 0; v < VECTORS; ++v) x[v] = load(line + (step - BEFORE) * LANES + v * WIDTH);
 #pragma GCC unroll 8
             for (int o = 0; o < TILE; ++o) {
-                const int tap = step - o;
-                if (tap < 0 || tap >= k) continue;
-                const Vector t = load(taps_of_row + tap * LANES);
+                if (step - o < 0 || step - o >= K) continue;
+                const Vector t = load(taps_of_row + (step - o) * LANES);
                 for (int v = 0; v < VECTORS; ++v) total[o][v] += t * x[v];
             }
-        };
-        if (K) {
-#pragma GCC unroll 16
-            for (int step = 0; step < K + TILE - 1; ++step) take(step);
-        } else {
-            for (int step = 0; step < k + TILE - 1; ++step) take(step);
         }
     }
     for (int o = 0; o < TILE; ++o)
         for (int v = 0; v < VECTORS; ++v) store(out + place + o * LANES + v * WIDTH, total[o][v]);
 }
 
+// Calls work(sides, column) for the tiles of a row, `sides` as a type, so that no border is asked for at run time. The
+// grid is a multiple of TILE, and no window reaches further than TILE: only the outermost tiles are at a border.
+template <int SIDES> using At = std::integral_constant<int, SIDES>;
+template <class Work> inline void by_tiles(int grid, Work work) {
+    if (grid == TILE) return work(At<ACROSS>{}, 0);
+    work(At<AT_LEFT>{}, 0);
+    for (int column = TILE; column < grid - TILE; column += TILE) work(At<INNER>{}, column);
+    work(At<AT_RIGHT>{}, grid - TILE);
+}
+
 template <int K>
 void convolve_block(const Window& w, const float* taps, const float* in, const float* start, float* out) {
-    for (int row = 0; row < w.grid; ++row) {
-        int column = 0;
-        for (; column + 4 <= w.grid; column += 4) convolve_tile<K, 4>(w, taps, in, start, out, row, column);
-        for (; column < w.grid; ++column) convolve_tile<K, 1>(w, taps, in, start, out, row, column);
-    }
+    static_assert(K % 2 == 1 && (K - 1) / 2 <= TILE);
+    for (int row = 0; row < w.grid; ++row)
+        by_tiles(w.grid, [&](auto sides, int column) {
+            convolve_tile<K, decltype(sides)::value>(w, taps, in, start, out, row, column);
+        });
+}
+
+// The same for any kernel and grid, a place at a time, which is several times slower.
+void convolve_any(const Window& w, const float* taps, const float* in, const float* start, float* out) {
+    const auto first = [&](int at) { return std::max(0, w.before - at); };
+    const auto end = [&](int at) { return std::min(w.kernel, w.grid + w.before - at); };
+    for (int row = 0; row < w.grid; ++row)
+        for (int column = 0; column < w.grid; ++column)
+            for (int v = 0; v < LANES; v += WIDTH) {
+                const int64_t place = (static_cast<int64_t>(row) * w.grid + column) * LANES + v;
+                Vector total = start ? load(start + place) : Vector{};
+                for (int r = first(row); r < end(row); ++r)
+                    for (int tap = first(column); tap < end(column); ++tap) {
+                        const int64_t away = (static_cast<int64_t>(r - w.before) * w.grid + tap - w.before) * LANES;
+                        total += load(taps + (r * w.kernel + tap) * LANES) * load(in + place + away);
+                    }
+                store(out + place, total);
+            }
 }
 
 void convolve(const Window& w, const float* taps, const float* in, const float* start, float* out) {
-    switch (w.kernel) {
+    switch (w.grid % TILE ? 0 : w.kernel) {
         case 3: return convolve_block<3>(w, taps, in, start, out);
         case 5: return convolve_block<5>(w, taps, in, start, out);
         case 7: return convolve_block<7>(w, taps, in, start, out);
         case 9: return convolve_block<9>(w, taps, in, start, out);
-        default: return convolve_block<0>(w, taps, in, start, out);
+        default: return convolve_any(w, taps, in, start, out);
     }
 }
 
-// Adds to sums (kernel, kernel, WIDTH) the products of the inputs `x` and the output gradients `dy` of one block.
-// GRID is the side of the grid, 0 for one that is only known at run time: the borders of a small grid are most of it, and
-// are unrolled with it. Up to a kernel of 5 the registers allow sums of their own for each vector of a place.
+// Adds to sums (kernel, kernel, WIDTH) the products of the inputs `x` and the output gradients `dy` of one block. The
+// gradients of a tile stay in registers while its inputs pass. GRID is the side of the grid, 0 for one that is only
+// known at run time: small ones are unrolled wholly. A kernel of 3 has registers left for sums of their own for each
+// vector of a place; its three would wait for one another.
 template <int K, int GRID> void correlate_block(const Window& w, const float* x, const float* dy, float* sums) {
-    constexpr int BEFORE = (K - 1) / 2, SETS = K <= 5 ? VECTORS : 1;
+    constexpr int BEFORE = (K - 1) / 2, SETS = K <= 3 ? VECTORS : 1;
     const int grid = GRID ? GRID : w.grid;
+    const int64_t line = static_cast<int64_t>(grid) * LANES;
     for (int r = 0; r < K; ++r) {
-        float* row_sums = sums + r * K * WIDTH;
         Vector total[SETS][K] = {};
-        for (int row = std::max(0, BEFORE - r); row < std::min(grid, grid + BEFORE - r); ++row) {
-            const float* line = x + static_cast<int64_t>(row + r - BEFORE) * grid * LANES;
-            const float* gradients = dy + static_cast<int64_t>(row) * grid * LANES;
-            const auto add = [&](int column, int from, int to) __attribute__((always_inline)) {
-                const float* first = line + (column - BEFORE) * LANES;  // the place of tap 0
+        for (int row = std::max(0, BEFORE - r); row < std::min(grid, grid + BEFORE - r); ++row)
+            by_tiles(grid, [&](auto sides, int column) __attribute__((always_inline)) {
+                const float* gradients = dy + row * line + column * LANES;
+                const float* inputs = x + (row + r - BEFORE) * line + column * LANES;
 #pragma GCC unroll 4
                 for (int v = 0; v < VECTORS; ++v) {
-                    const Vector d = load(gradients + column * LANES + v * WIDTH);
+                    Vector d[TILE];
+#pragma GCC unroll 4
+                    for (int o = 0; o < TILE; ++o) d[o] = load(gradients + o * LANES + v * WIDTH);
 #pragma GCC unroll 16
-                    for (int tap = 0; tap < K; ++tap)
-                        if (tap >= from && tap < to) total[v % SETS][tap] += d * load(first + tap * LANES + v * WIDTH);
+                    for (int step = 0; step < K + TILE - 1; ++step) {
+                        if (!exists<decltype(sides)::value>(step - BEFORE)) continue;
+                        const Vector in = load(inputs + (step - BEFORE) * LANES + v * WIDTH);
+#pragma GCC unroll 4
+                        for (int o = 0; o < TILE; ++o)
+                            if (step - o >= 0 && step - o < K) total[v % SETS][step - o] += d[o] * in;
+                    }
                 }
-            };
-            if (GRID) {
-#pragma GCC unroll 16
-                for (int column = 0; column < GRID; ++column) add(column, BEFORE - column, GRID + BEFORE - column);
-            } else {
-                const int begin = std::min(BEFORE, grid), end = std::max(begin, grid + BEFORE - K + 1);
-                for (int column = 0; column < begin; ++column) add(column, BEFORE - column, grid + BEFORE - column);
-                for (int column = begin; column < end; ++column) add(column, 0, K);
-                for (int column = end; column < grid; ++column) add(column, BEFORE - column, grid + BEFORE - column);
-            }
-        }
+            });
+        float* row_sums = sums + r * K * WIDTH;
         for (int tap = 0; tap < K; ++tap)
             for (int v = 0; v < SETS; ++v) store(row_sums + tap * WIDTH, load(row_sums + tap * WIDTH) + total[v][tap]);
     }
@@ -356,18 +435,22 @@ template <int K> void correlate_grid(const Window& w, const float* x, const floa
     switch (w.grid) {
         case 4: return correlate_block<K, 4>(w, x, dy, sums);
         case 8: return correlate_block<K, 8>(w, x, dy, sums);
+        case 16: return correlate_block<K, 16>(w, x, dy, sums);
         default: return correlate_block<K, 0>(w, x, dy, sums);
     }
 }
 
 void correlate_any(const Window& w, const float* x, const float* dy, float* sums) {
     const int k = w.kernel;
+    const auto first = [&](int tap) { return std::max(0, w.before - tap); };
+    const auto end = [&](int tap) { return std::min(w.grid, w.grid + w.before - tap); };
     for (int r = 0; r < k; ++r)
         for (int tap = 0; tap < k; ++tap) {
+            const int64_t away = static_cast<int64_t>(r - w.before) * w.grid + tap - w.before;
             Vector total{};
-            for (int row = std::max(0, w.before - r); row < std::min(w.grid, w.grid + w.before - r); ++row)
-                for (int column = std::max(0, w.before - tap); column < std::min(w.grid, w.grid + w.before - tap); ++column) {
-                    const float* place = x + (static_cast<int64_t>(row + r - w.before) * w.grid + column + tap - w.before) * LANES;
+            for (int row = first(r); row < end(r); ++row)
+                for (int column = first(tap); column < end(tap); ++column) {
+                    const float* place = x + (static_cast<int64_t>(row) * w.grid + column + away) * LANES;
                     const float* d = dy + (static_cast<int64_t>(row) * w.grid + column) * LANES;
                     for (int v = 0; v < VECTORS; ++v) total += load(place + v * WIDTH) * load(d + v * WIDTH);
                 }
@@ -377,7 +460,7 @@ void correlate_any(const Window& w, const float* x, const float* dy, float* sums
 }
 
 void correlate(const Window& w, const float* x, const float* dy, float* sums) {
-    switch (w.kernel) {
+    switch (w.grid % TILE ? 0 : w.kernel) {
         case 3: return correlate_grid<3>(w, x, dy, sums);
         case 5: return correlate_grid<5>(w, x, dy, sums);
         case 7: return correlate_grid<7>(w, x, dy, sums);
@@ -386,19 +469,25 @@ void correlate(const Window& w, const float* x, const float* dy, float* sums) {
     }
 }
 
-// A channel's row as whole blocks: work(block of the row, count of images), the last through padded copies.
+// The blocks of a channel's row; the last one, if it is not full, is computed in padded copies.
 struct Blocks {
     int64_t images;
     int places;
     int64_t whole() const { return images / LANES; }
     int rest() const { return static_cast<int>(images % LANES); }
     int64_t block_size() const { return static_cast<int64_t>(places) * LANES; }
+    // Calls work(first column, columns) for each block of a row.
+    template <class Work> void each(Work work) const {
+        for (int64_t block = 0; block < whole(); ++block) work(block * block_size(), block_size());
+        if (rest()) work(whole() * block_size(), static_cast<int64_t>(places) * rest());
+    }
     void pad(const float* from, float* to) const {
         for (int p = 0; p < places; ++p)
             for (int lane = 0; lane < LANES; ++lane) to[p * LANES + lane] = lane < rest() ? from[p * rest() + lane] : 0;
     }
     void unpad(const float* from, float* to) const {
-        for (int p = 0; p < places; ++p) std::memcpy(to + static_cast<int64_t>(p) * rest(), from + p * LANES, sizeof(float) * rest());
+        for (int p = 0; p < places; ++p)
+            std::memcpy(to + static_cast<int64_t>(p) * rest(), from + p * LANES, sizeof(float) * rest());
     }
 };
 
@@ -407,28 +496,23 @@ void spread_taps(const float* weight, int count, bool flipped, float* taps) {
         std::fill_n(taps + t * LANES, LANES, weight[flipped ? count - 1 - t : t]);
 }
 
-void convolve_row(const Window& w, const Blocks& b, const float* taps, const float* in, const float* start, float* out,
-                  float* padded) {
-    const int64_t size = b.block_size(), rest = b.whole() * size;
-    for (int64_t at = 0; at < rest; at += size) convolve(w, taps, in + at, start ? start + at : nullptr, out + at);
-    if (!b.rest()) return;
-    b.pad(in + rest, padded);
-    if (start) b.pad(start + rest, padded + size);
+// One block of `columns`; `padded` is room for three.
+void convolve_part(const Window& w, const Blocks& b, const float* taps, const float* in, const float* start, float* out,
+                   int64_t columns, float* padded) {
+    const int64_t size = b.block_size();
+    if (columns == size) return convolve(w, taps, in, start, out);
+    b.pad(in, padded);
+    if (start) b.pad(start, padded + size);
     convolve(w, taps, padded, start ? padded + size : nullptr, padded + 2 * size);
-    b.unpad(padded + 2 * size, out + rest);
+    b.unpad(padded + 2 * size, out);
 }
 
-void correlate_row(const Window& w, const Blocks& b, const float* x, const float* dy, float* gradient, float* sums, float* padded) {
-    const int count = w.kernel * w.kernel;
-    std::fill_n(sums, count * WIDTH, 0.0f);
-    for (int64_t block = 0; block < b.whole(); ++block)
-        correlate(w, x + block * b.block_size(), dy + block * b.block_size(), sums);
-    if (b.rest()) {
-        b.pad(x + b.whole() * b.block_size(), padded);
-        b.pad(dy + b.whole() * b.block_size(), padded + b.block_size());
-        correlate(w, padded, padded + b.block_size(), sums);
-    }
-    for (int t = 0; t < count; ++t) gradient[t] = static_cast<float>(sum(load(sums + t * WIDTH)));
+void correlate_part(const Window& w, const Blocks& b, const float* x, const float* dy, float* sums, int64_t columns,
+                    float* padded) {
+    if (columns == b.block_size()) return correlate(w, x, dy, sums);
+    b.pad(x, padded);
+    b.pad(dy, padded + b.block_size());
+    correlate(w, padded, padded + b.block_size(), sums);
 }
 
 // ------------------------------------------------------------------------------------------------- matrix product
@@ -439,7 +523,8 @@ constexpr int TILE_COLUMNS = TILE_VECTORS * WIDTH;
 constexpr int64_t PACKED = 24576;  // floats packed at a time, 96 KiB: half of a small second-level cache or less
 
 // out (rows <= TILE_ROWS, columns <= TILE_COLUMNS) = a (inner, TILE_ROWS) by b (inner, TILE_COLUMNS), both packed.
-inline void multiply_tile(int64_t inner, const float* a, const float* b, float* out, int64_t stride, int rows, int columns) {
+inline void multiply_tile(int64_t inner, const float* a, const float* b, float* out, int64_t stride, int rows,
+                          int columns) {
     Vector total[TILE_ROWS][TILE_VECTORS] = {};
     for (int64_t i = 0; i < inner; ++i) {
         Vector x[TILE_VECTORS];
@@ -485,7 +570,8 @@ int convmixer_multiply(const float* a, int transposed, const float* b, float* ou
         for (int64_t i = 0; i < inner; ++i)
             for (int r = 0; r < TILE_ROWS; ++r) {
                 const int64_t row = t * TILE_ROWS + r;
-                packed_a[(t * inner + i) * TILE_ROWS + r] = row >= rows ? 0 : transposed ? a[i * rows + row] : a[row * inner + i];
+                packed_a[(t * inner + i) * TILE_ROWS + r] =
+                    row >= rows ? 0 : transposed ? a[i * rows + row] : a[row * inner + i];
             }
 #pragma omp parallel num_threads(threads)
     {
@@ -499,7 +585,8 @@ int convmixer_multiply(const float* a, int transposed, const float* b, float* ou
                     float* to = packed_b + (tile * inner + i) * TILE_COLUMNS;
                     const int64_t count = std::min<int64_t>(TILE_COLUMNS, some - tile * TILE_COLUMNS);
                     if (count == TILE_COLUMNS) {
-                        for (int v = 0; v < TILE_VECTORS; ++v) store(to + v * WIDTH, load(from + tile * TILE_COLUMNS + v * WIDTH));
+                        for (int v = 0; v < TILE_VECTORS; ++v)
+                            store(to + v * WIDTH, load(from + tile * TILE_COLUMNS + v * WIDTH));
                     } else {
                         std::memset(to, 0, sizeof(float) * TILE_COLUMNS);
                         std::memcpy(to, from + tile * TILE_COLUMNS, sizeof(float) * count);
@@ -518,10 +605,11 @@ int convmixer_multiply(const float* a, int transposed, const float* b, float* ou
 }
 
 // z = normalise(activate(y + bias)), all (channels, columns).
-void convmixer_normalise(const Norm* norm, int activation, const float* y, float* z, int64_t channels, int64_t columns, int threads) {
+void convmixer_normalise(const Norm* norm, int activation, const float* y, float* z, int64_t channels, int64_t columns,
+                         int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t c = 0; c < channels; ++c)
-        FOR_ACTIVATION(normalise_row)(*norm, c, y + c * columns, nullptr, z + c * columns, columns);
+        FOR_ACTIVATION(normalise_row)(*norm, c, y + c * columns, z + c * columns, columns);
 }
 
 int convmixer_normalise_backward(const Norm* norm, const NormGradients* gradients, int activation, const float* y,
@@ -529,26 +617,36 @@ int convmixer_normalise_backward(const Norm* norm, const NormGradients* gradient
     const Room slopes(threads, columns);
     if (slopes.failed()) return 1;
 #pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t c = 0; c < channels; ++c)
-        FOR_ACTIVATION(normalise_row_backward)(*norm, *gradients, c, y + c * columns, dz + c * columns, dy + c * columns,
-                                               slopes.mine(), columns);
+    for (int64_t c = 0; c < channels; ++c) {
+        const int64_t at = c * columns;
+        float *slope = slopes.mine(), *row = dy + at;
+        const Backward backward =
+            FOR_ACTIVATION(begin_backward)(*norm, *gradients, c, y + at, dz + at, row, slope, columns);
+        gradients->bias[c] = static_cast<float>(backward.apply(dz + at, row, slope, row, columns));
+    }
     return 0;
 }
 
-// y = depthwise(x), z = x + normalise(activate(y + bias)); weight is (channels, kernel, kernel).
+// y = depthwise(x), z = x + normalise(activate(y + bias)); weight is (channels, kernel, kernel). A block is activated
+// as soon as it is convolved, while it is in the cache.
 int convmixer_mix_places(const Norm* norm, int activation, const float* weight, const float* x, float* y, float* z,
                           int64_t channels, int64_t images, int grid, int kernel, int threads) {
     const Window window{grid, kernel, (kernel - 1) / 2};
     const Blocks blocks{images, grid * grid};
-    const int64_t columns = images * grid * grid;
+    const int64_t row = images * grid * grid;
     const Room taps(threads, int64_t{kernel} * kernel * LANES), padded(threads, 3 * blocks.block_size());
     if (taps.failed() || padded.failed()) return 1;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t c = 0; c < channels; ++c) {
-        const int64_t at = c * columns;
+        Moments moments;
         spread_taps(weight + c * kernel * kernel, kernel * kernel, false, taps.mine());
-        convolve_row(window, blocks, taps.mine(), x + at, nullptr, y + at, padded.mine());
-        FOR_ACTIVATION(normalise_row)(*norm, c, y + at, x + at, z + at, columns);
+        blocks.each([&](int64_t first, int64_t columns) {
+            const int64_t at = c * row + first;
+            convolve_part(window, blocks, taps.mine(), x + at, nullptr, y + at, columns, padded.mine());
+            FOR_ACTIVATION(activate_part)(*norm, c, y + at, z + at, columns, moments);
+        });
+        settle(*norm, c, moments);
+        scale_row(*norm, c, x + c * row, z + c * row, row);
     }
     return 0;
 }
@@ -558,19 +656,29 @@ int convmixer_mix_places_backward(const Norm* norm, const NormGradients* gradien
                                    int64_t channels, int64_t images, int grid, int kernel, int threads) {
     const Window window{grid, kernel, (kernel - 1) / 2}, back{grid, kernel, kernel / 2};
     const Blocks blocks{images, grid * grid};
-    const int64_t columns = images * grid * grid;
-    const int taps_count = kernel * kernel;
-    const Room taps(threads, int64_t{taps_count} * LANES), sums(threads, int64_t{taps_count} * WIDTH);
-    const Room padded(threads, 3 * blocks.block_size()), gradient(threads, columns);
-    if (taps.failed() || sums.failed() || padded.failed() || gradient.failed()) return 1;
+    const int64_t row = images * grid * grid;
+    const int count = kernel * kernel;
+    const Room taps(threads, int64_t{count} * LANES), sums(threads, int64_t{count} * WIDTH);
+    const Room padded(threads, 3 * blocks.block_size()), gradient(threads, blocks.block_size());
+    const Room normalised(threads, row);
+    if (taps.failed() || sums.failed() || padded.failed() || normalised.failed() || gradient.failed()) return 1;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t c = 0; c < channels; ++c) {
-        const int64_t at = c * columns;
-        float* dy = gradient.mine();
-        FOR_ACTIVATION(normalise_row_backward)(*norm, *gradients, c, y + at, dz + at, dy, dx + at, columns);
-        correlate_row(window, blocks, x + at, dy, weight_gradient + c * taps_count, sums.mine(), padded.mine());
-        spread_taps(weight + c * taps_count, taps_count, true, taps.mine());
-        convolve_row(back, blocks, taps.mine(), dy, dz + at, dx + at, padded.mine());
+        float *dy = gradient.mine(), *total = sums.mine(), *slopes = dx + c * row;  // until dx takes their place
+        const Backward backward = FOR_ACTIVATION(begin_backward)(*norm, *gradients, c, y + c * row, dz + c * row,
+                                                                 normalised.mine(), slopes, row);
+        double bias_gradient = 0;
+        std::fill_n(total, count * WIDTH, 0.0f);
+        spread_taps(weight + c * count, count, true, taps.mine());
+        blocks.each([&](int64_t first, int64_t columns) {
+            const int64_t at = c * row + first;
+            bias_gradient += backward.apply(dz + at, normalised.mine() + first, slopes + first, dy, columns);
+            correlate_part(window, blocks, x + at, dy, total, columns, padded.mine());
+            convolve_part(back, blocks, taps.mine(), dy, dz + at, dx + at, columns, padded.mine());
+        });
+        gradients->bias[c] = static_cast<float>(bias_gradient);
+        for (int t = 0; t < count; ++t)
+            weight_gradient[c * count + t] = static_cast<float>(sum(load(total + t * WIDTH)));
     }
     return 0;
 }

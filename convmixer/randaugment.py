@@ -7,13 +7,15 @@ augments; all that PIL computes in integers is computed in integers here, so dev
 
 import math
 from collections.abc import Callable
+from functools import lru_cache, partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from convmixer import ConvMixerError
-from convmixer.transfer import change_members, members_of, send
+from convmixer.colour_operations import apply_colour, group_colours
+from convmixer.groups import change_groups, group_members
+from convmixer.transfer import send
 
 BINS = 31
 
@@ -31,6 +33,7 @@ _STRONGEST: dict[str, float] = {
 }
 OPERATIONS = ("Identity", *_STRONGEST, "Posterize", "Solarize", "AutoContrast", "Equalize")
 SIGNED = frozenset(_STRONGEST)
+_ENHANCEMENTS = frozenset(("Brightness", "Color", "Contrast", "Sharpness"))
 
 
 def strength(operation: str, bin_: int, image_size: tuple[int, int]) -> float:
@@ -62,36 +65,33 @@ def rand_augment(images: Tensor, operations: Tensor, signs: Tensor, bin_: int) -
     ``operations`` (n,) holds places in ``OPERATIONS`` and ``signs`` (n,) holds +1 or -1, ignored where an operation has
     no sign. Both lie on the CPU, so that grouping the images by operation does not wait for a GPU.
     """
-    result = images.clone()
-    for number, operation in enumerate(OPERATIONS):
-        members = members_of(operations == number)
-        if operation == "Identity":
-            continue
-        amounts = strength(operation, bin_, (images.shape[2], images.shape[3])) * torch.ones(len(members)).double()
-        if operation in SIGNED:
-            amounts = amounts * signs[members]
-        change_members(result, members, lambda some, o=operation, a=amounts: apply_operation(o, some, a))
-    return result
+    size = (images.shape[2], images.shape[3])
+    plus, minus = _tabulate_amounts(bin_, size)
+    amounts = torch.where(signs > 0, plus[operations], minus[operations])
+    members = dict(zip(OPERATIONS, group_members(operations, len(OPERATIONS)), strict=True))
+    moved = torch.cat([members[name] for name in _INVERSE_MATRICES])
+    matrices = torch.cat([find(amounts[members[name]], *size) for name, find in _INVERSE_MATRICES.items()])
+    return change_groups(images, [(moved, partial(_transform, matrices=matrices)), *group_colours(members, amounts)])
 
 
 def apply_operation(operation: str, images: Tensor, amounts: Tensor) -> Tensor:
     """``operation`` on uint8 images (n, c, h, w) with the signed strength ``amounts`` (n,) float64, one an image."""
     if operation in _INVERSE_MATRICES:
         return _transform(images, _INVERSE_MATRICES[operation](amounts, *images.shape[2:]))
-    amounts = send(amounts, images.device)
-    if operation in ENHANCEMENTS:
-        return ENHANCEMENTS[operation](images, 1 + amounts)
-    if operation == "Posterize":
-        return images & (256 - 2 ** (8 - amounts.int())).to(torch.uint8).view(-1, 1, 1, 1)
-    if operation == "Solarize":
-        return torch.where(images >= amounts.view(-1, 1, 1, 1), 255 - images, images)
-    if operation == "AutoContrast":
-        return _stretch_contrast(images)
-    if operation != "Equalize":
+    if operation == "Identity":
         return images
-    from torchvision.transforms.v2.functional import equalize  # costs seconds to import; few recipes need it
+    return apply_colour(operation, images, 1 + amounts if operation in _ENHANCEMENTS else amounts)
 
-    return equalize(images)
+
+@lru_cache(maxsize=16)
+def _tabulate_amounts(bin_: int, image_size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """What each operation is given with sign +1 and with -1, enhancements their factor; (14,) float64, to be read only."""
+    strengths = {name: strength(name, bin_, image_size) for name in OPERATIONS}
+    signed = ([(sign if name in SIGNED else 1) * value for name, value in strengths.items()] for sign in (1, -1))
+    factor_of_none = torch.tensor([float(name in _ENHANCEMENTS) for name in OPERATIONS], dtype=torch.float64)
+    with torch.inference_mode(False):  # kept for later, hence usable in training too
+        plus, minus = (factor_of_none + torch.tensor(amounts, dtype=torch.float64) for amounts in signed)
+    return plus, minus
 
 
 # From the place in the output to that in the input, both counted from the upper left corner.
@@ -133,60 +133,3 @@ def _transform(images: Tensor, matrices: Tensor) -> Tensor:
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     source = torch.where(inside, y * width + x, 0).view(count, 1, -1).expand(-1, channels, -1)
     return images.flatten(2).gather(2, source).view_as(images) * inside[:, None]
-
-
-def blend(images: Tensor, others: Tensor, factors: Tensor) -> Tensor:
-    """``others + factors * (images - others)``, cut to 0..255 and to whole numbers; ``factors`` is (n,) float64."""
-    base = others.float()
-    return (base + factors.float().view(-1, 1, 1, 1) * (images.float() - base)).clamp_(0, 255).to(torch.uint8)
-
-
-def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
-    """Blend with black."""
-    return blend(images, torch.zeros_like(images), factors)
-
-
-def adjust_color(images: Tensor, factors: Tensor) -> Tensor:
-    """Blend with the grey image; a grey image stays as it is. torchvision calls it saturation."""
-    return images if images.shape[1] == 1 else blend(images, _to_grey(images), factors)
-
-
-def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
-    """Blend with the mean of the grey image, rounded."""
-    mean = _to_grey(images).double().mean((1, 2, 3), keepdim=True)
-    return blend(images, (mean + 0.5).floor(), factors)
-
-
-def adjust_sharpness(images: Tensor, factors: Tensor) -> Tensor:
-    """Blend with the image smoothed by PIL's 3x3 filter (5 in the middle, 1 around, over 13); the border stays."""
-    kernel = torch.ones(images.shape[1], 1, 3, 3, device=images.device)
-    kernel[:, :, 1, 1] = 5
-    sums = F.conv2d(images.float(), kernel, groups=images.shape[1])  # whole numbers below 2**24: exact
-    smooth = images.clone()
-    smooth[:, :, 1:-1, 1:-1] = (sums / 13 + 0.5).to(torch.uint8)
-    return blend(images, smooth, factors)
-
-
-ENHANCEMENTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "Brightness": adjust_brightness,
-    "Color": adjust_color,
-    "Contrast": adjust_contrast,
-    "Sharpness": adjust_sharpness,
-}
-
-
-def _stretch_contrast(images: Tensor) -> Tensor:
-    """AutoContrast: each channel from its least and greatest value to 0 and 255; a flat channel stays as it is."""
-    values = images.double()
-    low, high = values.amin((2, 3), keepdim=True), values.amax((2, 3), keepdim=True)
-    scale = torch.full_like(high, 255) / (high - low)  # number / tensor would round twice
-    stretched = (values * scale - low * scale).clamp(0, 255).to(torch.uint8)
-    return torch.where(high > low, stretched, images)
-
-
-def _to_grey(images: Tensor) -> Tensor:
-    """(n, 1, h, w) uint8, by PIL's weights in 1/65536."""
-    if images.shape[1] == 1:
-        return images
-    red, green, blue = images.int().unbind(1)
-    return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).to(torch.uint8)[:, None]

@@ -4,6 +4,9 @@ Every image has its own crop or matrix. All of it is computed as PIL computes it
 (Resample.c), transforming in float64 in the same order of operations (Geometry.c), hence with the same bits.
 """
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -11,8 +14,8 @@ from convmixer.transfer import constant, send
 
 _WEIGHT_BITS = 22  # of the fixed-point weights in PIL's Resample.c: 32 less 8 for the pixel and 2 to spare
 
-# A tap of a filter: for each image and output place the input place (n, size) and its fixed-point weight (n, size).
-_Tap = tuple[Tensor, Tensor]
+# A filter by its taps: for each image, tap and output place the input place, and its fixed-point weight; (n, taps, size).
+_Taps = tuple[Tensor, Tensor]
 
 
 def resize_crops(images: Tensor, crops: Tensor, *, cubic: bool = False) -> Tensor:
@@ -21,33 +24,43 @@ def resize_crops(images: Tensor, crops: Tensor, *, cubic: bool = False) -> Tenso
     Bilinear or bicubic. As PIL does it: first along rows, then along columns, each time rounded to whole numbers.
     """
     top, left, height, width = send(crops, images.device).unbind(1)
-    find_taps = _cubic_taps if cubic else _linear_taps
-    rows_done = _stretch(images, 3, left, find_taps(images.shape[3], width))
-    return _stretch(rows_done, 2, top, find_taps(images.shape[2], height))
+    columns = images.permute(0, 3, 1, 2).int()  # lines lie together in memory, so that a tap copies whole ones
+    rows = _stretch(columns, left, width, cubic).permute(0, 3, 2, 1)
+    return _stretch(rows, top, height, cubic).permute(0, 2, 1, 3).to(torch.uint8).contiguous()
 
 
-def _stretch(images: Tensor, axis: int, start: Tensor, taps: list[_Tap]) -> Tensor:
-    """Weighted sums along ``axis``; the places that ``taps`` name are counted from ``start`` (n,)."""
-    size = images.shape[axis]
-    shape = (-1, 1, size, 1) if axis == 2 else (-1, 1, 1, size)
-    result = torch.full_like(images, 1 << (_WEIGHT_BITS - 1), dtype=torch.int32)  # a half, to round
-    for index, weight in taps:
-        taken = images.gather(axis, (start[:, None] + index).view(shape).expand_as(images))
-        result += taken * weight.view(shape)
-    return (result >> _WEIGHT_BITS).clamp_(0, 255).to(torch.uint8)
+def _stretch(lines: Tensor, start: Tensor, length: Tensor, cubic: bool) -> Tensor:
+    """The ``length`` (n,) of the ``lines`` (n, size, a, b), int32, from ``start`` (n,) on stretched to all ``size``."""
+    count, size = lines.shape[:2]
+    flat = lines.reshape(count * size, -1)
+    first = start + size * torch.arange(count, device=lines.device)
+    places, weights = (of_all.index_select(0, length - 1) for of_all in _tabulate_taps(size, cubic, lines.device))
+    result = flat.new_full((count, size, flat.shape[1]), 1 << (_WEIGHT_BITS - 1))  # a half, to round
+    for index, weight in zip((first[:, None, None] + places).unbind(1), weights.unbind(1), strict=True):
+        taken = flat.index_select(0, index.flatten()).view_as(result)
+        result.addcmul_(taken, weight[:, :, None])
+    return (result >> _WEIGHT_BITS).clamp_(0, 255).view(lines.shape)
 
 
-def _linear_taps(size: int, length: Tensor) -> list[_Tap]:
+@lru_cache(maxsize=16)
+def _tabulate_taps(size: int, cubic: bool, device: torch.device) -> _Taps:
+    """The taps that stretch a part of length 1, 2, ... ``size`` to ``size``; made once, not to be written to."""
+    with torch.inference_mode(False):  # kept for later, hence usable in training too
+        places, weights = (_cubic_taps if cubic else _linear_taps)(size, torch.arange(1, size + 1, device=device))
+        return torch.stack(places, 1), torch.stack(weights, 1)
+
+
+def _linear_taps(size: int, length: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     """The two neighbours of each of ``size`` places in a part ``length`` (n,) long, whose ends are repeated."""
     place = (torch.arange(size, device=length.device).double() + 0.5) * (length[:, None].double() / size) - 0.5
     place = place.clamp(min=0)  # (n, size), counted from the start of the part
     before = place.long()
     after = torch.minimum(before + 1, length[:, None] - 1)
     weights = (1 - (place - before), place - before)
-    return [(i, (w * (1 << _WEIGHT_BITS) + 0.5).int()) for i, w in zip((before, after), weights, strict=True)]
+    return [before, after], [(weight * (1 << _WEIGHT_BITS) + 0.5).int() for weight in weights]
 
 
-def _cubic_taps(size: int, length: Tensor) -> list[_Tap]:
+def _cubic_taps(size: int, length: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     """The up to five places within 2 of each of ``size`` places; weights share what lies outside (n, ``length``)."""
     centre = (torch.arange(size, device=length.device).double() + 0.5) * (length[:, None].double() / size)
     first = (centre - 1.5).clamp(min=0).long()
@@ -57,7 +70,7 @@ def _cubic_taps(size: int, length: Tensor) -> list[_Tap]:
     total = sum(weights)
     fixed = ((weight / total * (1 << _WEIGHT_BITS)) for weight in weights)
     inside = length[:, None] - 1
-    return [(torch.minimum(p, inside), (f + 0.5 * f.sign()).int()) for p, f in zip(places, fixed, strict=True)]
+    return [torch.minimum(place, inside) for place in places], [(f + 0.5 * f.sign()).int() for f in fixed]
 
 
 def _cubic_weight(distance: Tensor) -> Tensor:
@@ -81,26 +94,24 @@ def warp(images: Tensor, matrices: Tensor, fill: tuple[float, ...], *, cubic: bo
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     x, y = x - 0.5, y - 0.5
     left, top = x.floor(), y.floor()
-    combine, offsets = (_combine_four, (-1, 0, 1, 2)) if cubic else (_combine_two, (0, 1))
-    flat = images.flatten(2)
-
-    def take(row: int, column: int) -> Tensor:
-        """The neighbours of all places in one direction, (n, c, height, width) float64."""
-        index = (top + row).clamp(0, height - 1) * width + (left + column).clamp(0, width - 1)
-        index = torch.where(inside, index, 0).long().view(count, 1, -1).expand(-1, channels, -1)
-        return flat.gather(2, index).view_as(images).double()
-
-    along_rows = ([take(row, column) for column in offsets] for row in offsets)
-    values = combine([combine(row, (x - left)[:, None]) for row in along_rows], (y - top)[:, None])
-    return torch.where(inside[:, None], values.clamp(0, 255), constant(fill, images.device)).to(torch.uint8)
+    combine, first, last = (_combine_four, -1, 2) if cubic else (_combine_two, 0, 1)
+    offsets = torch.arange(first, last + 1, device=images.device).view(-1, 1, 1)
+    rows = (top[:, None] + offsets).clamp_(0, height - 1).long() * width  # (n, neighbours, height, width)
+    columns = (left[:, None] + offsets).clamp_(0, width - 1).long()
+    index = rows[:, :, None] + columns[:, None]  # (n, neighbours by row, by column, height, width)
+    flat = images.flatten(2).double()
+    taken = flat.gather(2, index.view(count, 1, -1).expand(-1, channels, -1)).view(-1, channels, *index.shape[1:])
+    in_rows = combine(taken.unbind(3), (x - left)[:, None, None])
+    values = combine(in_rows.unbind(2), (y - top)[:, None])  # (n, c, height, width)
+    return torch.where(inside[:, None], values.clamp_(0, 255), constant(fill, images.device)).to(torch.uint8)
 
 
-def _combine_two(v: list[Tensor], at: Tensor) -> Tensor:
+def _combine_two(v: Sequence[Tensor], at: Tensor) -> Tensor:
     """Linear between ``v[0]`` and ``v[1]``."""
     return v[0] + (v[1] - v[0]) * at
 
 
-def _combine_four(v: list[Tensor], at: Tensor) -> Tensor:
+def _combine_four(v: Sequence[Tensor], at: Tensor) -> Tensor:
     """Cubic between ``v[1]`` and ``v[2]``, a = -1: another cubic than that of resizing, in PIL too."""
     linear = v[2] - v[0]
     square = 2 * (v[0] - v[1]) + v[2] - v[3]

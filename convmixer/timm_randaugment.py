@@ -8,13 +8,15 @@ and results are those of timm/data/auto_augment.py (1.0.31) for a PIL image, bit
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from convmixer import ConvMixerError, randaugment
+from convmixer import ConvMixerError
+from convmixer.colour_operations import group_colours
+from convmixer.groups import change_groups, group_members
 from convmixer.resample import warp
-from convmixer.transfer import change_members, members_of, send
 
 STRONGEST = 10.0  # timm's _LEVEL_DENOM: levels are cut to 0..10, and strengths are linear in level / 10
 LEFT_ALONE = -1  # in place of an operation
@@ -55,10 +57,12 @@ def draw_step(count: int, probability: float, level: float, deviation: float, ge
     happens = torch.rand(count, generator=generator, dtype=torch.float64) < probability
     levels = level + deviation * torch.randn(count, generator=generator, dtype=torch.float64)
     signs = 1 - 2 * torch.randint(2, (count,), generator=generator)
-    amounts = torch.zeros(count, dtype=torch.float64)
-    for number, operation in enumerate(OPERATIONS):
-        members = members_of(operations == number)
-        amounts[members] = amount(operation, levels[members].clamp(0, STRONGEST), signs[members])
+    members = group_members(operations, len(OPERATIONS))
+    order, sizes = torch.cat(members), [len(some) for some in members]
+    by_operation = zip(
+        OPERATIONS, levels[order].clamp(0, STRONGEST).split(sizes), signs[order].split(sizes), strict=True
+    )
+    amounts = torch.cat([amount(*arguments) for arguments in by_operation])[order.argsort()]
     return Step(
         operations=torch.where(happens, operations, LEFT_ALONE),
         amounts=amounts,
@@ -89,39 +93,24 @@ def amount(operation: str, levels: Tensor, signs: Tensor) -> Tensor:
 
 
 _STRONGEST_SIGNED = {"Rotate": 30.0, "ShearX": 0.3, "ShearY": 0.3, "TranslateXRel": 0.45, "TranslateYRel": 0.45}
-_ENHANCEMENTS = {
-    f"{name}Increasing": randaugment.ENHANCEMENTS[name] for name in ("Color", "Contrast", "Brightness", "Sharpness")
-}
+_ENHANCEMENTS = frozenset(("ColorIncreasing", "ContrastIncreasing", "BrightnessIncreasing", "SharpnessIncreasing"))
+_COLOURS = {name: name.removesuffix("Increasing") for name in OPERATIONS if name not in _GEOMETRIC}  # their own names
 
 
 def rand_augment(images: Tensor, step: Step, fill: tuple[float, ...]) -> Tensor:
     """Apply one ``step`` to uint8 images (n, c, h, w), c 1 or 3; ``fill`` (c values) is what comes in from outside."""
-    result = images.clone()
-    for number, operation in enumerate(OPERATIONS):
-        if operation not in _GEOMETRIC:
-            members = members_of(step.operations == number)
-            change_members(result, members, lambda some, o=operation, m=members: apply_colour(o, some, step.amounts[m]))
-    numbers = torch.tensor([OPERATIONS.index(operation) for operation in _GEOMETRIC])
-    moved = torch.isin(step.operations, numbers)
-    for cubic in (False, True):  # all five at once: they differ in nothing but their matrices
-        members = members_of(moved & (step.cubic == cubic))
-        names = [OPERATIONS[number] for number in step.operations[members].tolist()]
-        matrices = find_matrices(names, step.amounts[members], (images.shape[2], images.shape[3]))
-        change_members(result, members, lambda some, m=matrices, c=cubic: warp(some, m, fill, cubic=c))
-    return result
-
-
-def apply_colour(operation: str, images: Tensor, amounts: Tensor) -> Tensor:
-    """One of the ten operations that move nothing, on uint8 images (n, c, h, w) with ``amounts`` (n,)."""
-    amounts = send(amounts, images.device)
-    if operation in _ENHANCEMENTS:
-        return _ENHANCEMENTS[operation](images, amounts)
-    if operation == "Invert":
-        return 255 - images
-    if operation == "SolarizeAdd":
-        brighter = (images + amounts.int().view(-1, 1, 1, 1)).clamp(max=255).to(torch.uint8)
-        return torch.where(images < 128, brighter, images)
-    return randaugment.apply_operation(operation.removesuffix("Increasing"), images, amounts)
+    size = (images.shape[2], images.shape[3])
+    # LEFT_ALONE, counted from 1 on, is a kind of its own, to which nothing happens.
+    _, *members = group_members(step.operations - LEFT_ALONE, 1 + len(OPERATIONS))
+    by_name = dict(zip(OPERATIONS, members, strict=True))
+    moved = torch.cat([by_name[name] for name in _GEOMETRIC])  # all five at once: they differ in their matrices alone
+    names = [name for name in _GEOMETRIC for _ in by_name[name]]
+    matrices = find_matrices(names, step.amounts[moved], size)
+    groups = group_colours({_COLOURS[name]: by_name[name] for name in _COLOURS}, step.amounts)
+    for is_cubic in (False, True):
+        chosen = (step.cubic[moved] == is_cubic).nonzero().squeeze(1)
+        groups.append((moved[chosen], partial(warp, matrices=matrices[chosen], fill=fill, cubic=is_cubic)))
+    return change_groups(images, groups)
 
 
 def find_matrices(operations: list[str], amounts: Tensor, image_size: tuple[int, int]) -> Tensor:

@@ -4,7 +4,6 @@ A plain copy from the CPU makes the CPU wait until a GPU has caught up. A copy f
 does indexing with a list of numbers; indexing with a mask would, since its length is known to the GPU alone.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -23,15 +22,3 @@ def constant(values: tuple[float, ...], device: torch.device) -> Tensor:
     """One value a channel, (1, c, 1, 1) float32 on ``device``, copied there once; not to be written to."""
     with torch.inference_mode(False):  # kept for later, hence usable in training too
         return torch.tensor(values, device=device).view(1, -1, 1, 1)
-
-
-def change_members(images: Tensor, members: Tensor, change: Callable[[Tensor], Tensor]) -> None:
-    """Replace the images (n, c, h, w) with the numbers ``members`` (m,), a list on the CPU, by ``change`` of them."""
-    if len(members):
-        places = send(members, images.device)
-        images.index_copy_(0, places, change(images.index_select(0, places)))
-
-
-def members_of(chosen: Tensor) -> Tensor:
-    """The numbers (m,) of the images of which ``chosen`` (n,), a mask on the CPU, is true."""
-    return chosen.nonzero().squeeze(1)

@@ -9,6 +9,9 @@ from typing import Any
 from experiments.spec import ConfigurationError
 
 MAX_EXPONENT = 64
+MAX_CHARACTERS = 1000  # of an expression
+MAX_DEPTH = 100  # of its tree, which Python can still walk; a sum of 100 terms is so deep
+MAX_WHOLE = 10**300  # of every step: powers of powers fill the memory where they do not overflow as fractions do
 
 _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -28,10 +31,14 @@ def parse(text: str, place: str) -> ast.expr:
     Raises:
         ConfigurationError: anything else stands in it.
     """
+    if isinstance(text, str) and len(text) > MAX_CHARACTERS:
+        raise ConfigurationError(f"{place}: {len(text):,} characters; expected at most {MAX_CHARACTERS:,}")
     try:
         tree = ast.parse(" ".join(text.split()), mode="eval").body
-    except (SyntaxError, AttributeError) as error:
+    except (SyntaxError, AttributeError, ValueError, RecursionError, MemoryError) as error:
         raise ConfigurationError(f"{place}: {text!r} is no arithmetic expression") from error
+    if _measure_depth(tree) > MAX_DEPTH:
+        raise ConfigurationError(f"{place}: {text!r} is nested more than {MAX_DEPTH} deep; expected a simpler one")
     for node in ast.walk(tree):
         if not _is_allowed(node):
             raise ConfigurationError(
@@ -56,6 +63,13 @@ def evaluate(tree: ast.expr, values: Mapping[str, Any], place: str) -> float:
     return result
 
 
+def _measure_depth(tree: ast.AST) -> int:
+    depth, level = 0, [tree]
+    while level:
+        depth, level = depth + 1, [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
+
+
 def _is_allowed(node: ast.AST) -> bool:
     if isinstance(node, ast.Constant):
         return type(node.value) in (int, float)
@@ -77,7 +91,10 @@ def _evaluate(node: ast.expr, values: Mapping[str, Any], place: str) -> float:
                 raise ConfigurationError(
                     f"{place}: exponent {b!r}; expected at most {MAX_EXPONENT}, of a positive base"
                 )
-            return _BINARY[type(op)](a, b)
+            result = _BINARY[type(op)](a, b)
+            if isinstance(result, int) and abs(result) > MAX_WHOLE:
+                raise ConfigurationError(f"{place}: a step gives more than 1e300; expected a smaller number")
+            return result
     raise ConfigurationError(f"{place}: {ast.unparse(node)!r} is not allowed in arithmetic")
 
 

@@ -1,25 +1,25 @@
 """What the command line does with runs: show, run, accept, rehearse. Prints; returns exit codes; reads no arguments."""
 
-import json
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from experiments import doctor
-from experiments.executors import LocalExecutor, Outcome
+from experiments.executors import Executor, LocalExecutor, Outcome
 from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan, select
+from experiments.plan_file import DEVICE_CLASSES
 from experiments.prices import Price, by_device, reservation
 from experiments.progress import format_seconds, open_monitor
 from experiments.schema import RecordFault
 from experiments.spec import ConfigurationError, Group, MissingTool, State
 from experiments.status import RunStatus, statuses
-from experiments.workspace import Workspace
+from experiments.status_document import format_status
+from experiments.workspace import LOCKS, Workspace
 
 _STYLES = {State.MEASURED: "green", State.STALE: "yellow", State.FAILED: "red", State.GATED: "magenta"}
 _WIDE = 200  # Columns off a terminal, so that no line is wrapped or cut.
@@ -35,7 +35,7 @@ def show_status(
     found = statuses(plan, ledger, root, devices=_find_devices(plan), records=records)
     shown = [status for status in found if status.run.name in chosen]
     if as_json:
-        print(json.dumps([_to_json(status) for status in shown], indent=1, ensure_ascii=False))
+        print(format_status(shown, faults))
     elif runs:
         _print_runs(shown, explain)
         print(summarize(shown))
@@ -56,15 +56,17 @@ def run_runs(
     dry: bool = False,
     keep_going: bool = False,
     budget_seconds: float | None = None,
+    executor: str = "local",
 ) -> int:
     """Runs what is missing or stale among the chosen runs (with `force`, all of them); 1 where a run failed.
 
     Raises:
-        MissingTool: nothing can be run for want of a device.
+        MissingTool: nothing can be run for want of a device, or the executor lacks a package or a daemon.
     """
     plan, ledger = _open(root)
     chosen = {run.name for run in select(plan, patterns, group)}
-    devices = _find_devices(plan)
+    # What a cluster has, it says itself when it is asked for it.
+    devices = _find_devices(plan) if executor == "local" else DEVICE_CLASSES
     records, faults = ledger.inspect(plan)
     _print_faults(faults)
     broken = {Path(fault.place).stem for fault in faults} & chosen
@@ -84,10 +86,9 @@ def run_runs(
     _announce(tasks)
     if dry:
         return 0
-    executor = LocalExecutor(
-        root, ledger, root / ".cache", jobs, keep_going=keep_going, budget_seconds=budget_seconds, force=force
-    )
-    return _run(executor, tasks)
+    place = (root.absolute(), ledger, root.absolute() / ".cache", jobs)
+    options = {"keep_going": keep_going, "budget_seconds": budget_seconds, "force": force}
+    return _run(_find_executor(executor)(*place, **options), tasks)
 
 
 def rehearse(root: Path, jobs: int) -> int:
@@ -130,7 +131,7 @@ def clean(root: Path, *, checkpoints: bool, dry: bool) -> int:
     cache = root / ".cache"
     for busy in (cache, root / ".smoke" / "cache"):
         _refuse_running(busy, "clean")
-    kept = () if checkpoints else ("checkpoints", "locks")
+    kept = () if checkpoints else ("checkpoints", *LOCKS)
     entries = sorted(cache.iterdir()) if cache.is_dir() else []
     targets = [root / "report" / "out", root / ".smoke", *(entry for entry in entries if entry.name not in kept)]
     for path in targets:
@@ -186,7 +187,20 @@ def _find_devices(plan: Plan) -> tuple[str, ...]:
     return doctor.find_devices() if needed else ("cpu",)
 
 
-def _run(executor: LocalExecutor, tasks: Sequence[RunStatus]) -> int:
+def _find_executor(name: str) -> type[Executor]:
+    """The class behind a name of `--executor`; imports only what that one needs."""
+    if name == "slurm":
+        from experiments.slurm import SlurmExecutor
+
+        return SlurmExecutor
+    if name == "ray":
+        from experiments.ray_cluster import RayExecutor
+
+        return RayExecutor
+    return LocalExecutor
+
+
+def _run(executor: Executor, tasks: Sequence[RunStatus]) -> int:
     with open_monitor(len(tasks)) as monitor:
         outcome = executor.run(tasks, monitor)
     _print_outcome(outcome)
@@ -266,19 +280,3 @@ def _print_faults(faults: Sequence[RecordFault]) -> None:
 def _console() -> Console:
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_WIDE)
-
-
-def _to_json(status: RunStatus) -> dict[str, Any]:
-    price = status.price
-    return {
-        "run": status.run.name,
-        "cell": status.run.cell,
-        "groups": list(status.run.groups),
-        "seed": status.run.seed,
-        "state": status.state,
-        "why": status.why,
-        "changes": list(status.changes),
-        "key": status.key,
-        "metrics": None if status.record is None else dict(status.record.metrics),
-        "price": {"seconds": price.seconds, "basis": price.basis, "device_class": price.device_class},
-    }

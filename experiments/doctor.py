@@ -20,7 +20,18 @@ _RUNS = "runs"
 _INSTALL_REPORT = f"{Path(sys.executable).name} -m pip install -r requirements-report.lock"
 _INSTALL_RUNS = f"{Path(sys.executable).name} -m pip install -r requirements.lock"
 
-_REPORT_PACKAGES = ("jinja2", "matplotlib", "numpy", "pandas", "pypandoc-binary", "pyyaml", "rich", "scipy", "typst")
+_REPORT_PACKAGES = (
+    "jinja2",
+    "matplotlib",
+    "numpy",
+    "orjson",
+    "pandas",
+    "pypandoc-binary",
+    "pyyaml",
+    "rich",
+    "scipy",
+    "typst",
+)
 # Distribution -> the module to import.
 _RUN_PACKAGES = {
     "torch": "torch",

@@ -9,17 +9,29 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import executed, provenance, recording, schema
 from experiments.confirmation import CODE_VARIABLE, describe_code
-from experiments.files import write_atomically
 from experiments.fingerprint import Fingerprint, fingerprint
 from experiments.ledger import Ledger
 from experiments.notebooks import notebook_parameters, resolve_parameters
+from experiments.orders import Answer, Order, settle
 from experiments.rules import read_rules
-from experiments.spec import MIME, SCHEMA, ConfigurationError, Correct, MissingTool, Record, Run, RunFailed
+from experiments.spec import (
+    MIME,
+    SCHEMA,
+    ConfigurationError,
+    Correct,
+    MissingTool,
+    Record,
+    Run,
+    RunFailed,
+    RunInterrupted,
+    Scalar,
+)
 from experiments.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -33,10 +45,14 @@ _PARSING = threading.Lock()
 _START_SECONDS = 120  # A kernel on a busy machine may take this long to answer.
 
 
-class RunInterrupted(RunFailed):
-    """A run was stopped on purpose; its checkpoint is kept and it is not counted as failed."""
+@dataclass(frozen=True)
+class Prepared:
+    """What is known of a run before a kernel starts: every parameter, the code's fingerprint, commit and rules."""
 
-    exit_code = 130
+    parameters: Mapping[str, Scalar]
+    today: Fingerprint
+    source: tuple[str | None, bool | None]
+    rules: Mapping[str, str]
 
 
 def execute(
@@ -50,9 +66,10 @@ def execute(
     force: bool = False,
     anew: bool = False,
     shares_device: bool = False,
+    variables: Mapping[str, str] | None = None,
     kernels: "Kernels | None" = None,
 ) -> Record:
-    """Runs a run and saves its record.
+    """Runs a run on this machine and saves its record: driver and worker in one.
 
     Args:
         root: the repository; the kernel works there.
@@ -62,13 +79,37 @@ def execute(
         force: replace the record that there is.
         anew: begin at the beginning, whatever checkpoint there is, such as another device's.
         shares_device: other runs compute beside this one, so that the device's energy cannot be told apart.
+        variables: environment variables of the kernel beside the usual ones, such as the GPU that it may see.
         kernels: by which a caller in another thread can stop the run.
 
     Raises:
         ConfigurationError: a parameter or $REPRODUCTION_DATA is wrong (before a kernel starts).
         AlreadyRecorded: the run is recorded, and not forced.
-        RunFailed: a cell raised, the kernel died, or the notebook did not end with exactly one record.
+        RunFailed: a cell raised, the kernel died or hung, or the notebook did not end with exactly one record.
+        RunBusy: another process is running the run.
         RunInterrupted: `kernels` was stopped.
+        MissingTool: papermill or ipykernel is not installed.
+    """
+    prepared = prepare(run, root)
+    workspace = Workspace(cache or root / ".cache", run.name, prepared.today.key)
+    order = Order(run, executor, threads, shares_device, tuple((variables or {}).items()))
+    with workspace.lock():
+        if not force:  # Inside the lock: another process may have recorded it a moment ago.
+            ledger.refuse_recorded(run.name)
+        if anew:
+            workspace.discard()
+        try:
+            answer = compute(order, prepared, root, workspace, kernels)
+        except RunFailed as error:
+            answer = Answer(error=error)
+        return settle(answer, run, ledger, workspace, root, force)
+
+
+def prepare(run: Run, root: Path) -> Prepared:
+    """Looks at everything that a run rests on, before a kernel starts.
+
+    Raises:
+        ConfigurationError: a parameter is wrong, or a file cannot be read.
         MissingTool: papermill or ipykernel is not installed.
     """
     _require_tools()
@@ -79,41 +120,42 @@ def execute(
     # run's, even if a file is edited while it trains.
     with _PARSING:
         today = fingerprint(run, root)
-    commit, dirty = provenance.read_commit(root)
-    rules = read_rules(run, root)
-    workspace = Workspace(cache or root / ".cache", run.name, today.key)
-    environment = _list_variables(workspace, threads, executor)
-    environment[CODE_VARIABLE] = describe_code(root, run.notebook, today)
-    with workspace.lock():
-        if not force:  # Inside the lock: another process may have recorded it a moment ago.
-            ledger.refuse_recorded(run.name)
-        if anew:
-            workspace.discard()
+    return Prepared(parameters, today, provenance.read_commit(root), read_rules(run, root))
+
+
+def compute(
+    order: Order, prepared: Prepared, root: Path, workspace: Workspace, kernels: "Kernels | None" = None
+) -> Answer:
+    """The worker's half: runs the notebook in the workspace, and gives the record. Touches no ledger.
+
+    Raises:
+        ConfigurationError: $REPRODUCTION_DATA is wrong (before a kernel starts).
+        RunFailed: as for `execute`.
+    """
+    run = order.run
+    environment = _list_variables(workspace, order)
+    environment[CODE_VARIABLE] = describe_code(root, run.notebook, prepared.today)
+    with workspace.lock("workers"):
         attempt, earlier_seconds = workspace.begin()
+        earlier_seconds += order.seconds
         started, joules = time.monotonic(), provenance.read_energy_joules()
-        try:
-            output = _run_notebook(run, root, parameters, workspace.notebook, environment, kernels)
-            payload = take_payload(output, run.name)
-            payload["provenance"] |= {"commit": commit, "dirty": dirty, "rules": rules}
-            # The meter counts the whole device, and what an earlier attempt has used is not known any more.
-            is_part = payload["provenance"]["device_class"] != "cuda" or shares_device or earlier_seconds > 0
-            payload["cost"] |= {
-                "seconds": round(earlier_seconds + time.monotonic() - started, 3),
-                "work": run.work,
-                "energy_joules": None if is_part else _spent_joules(joules),
-                "attempts": attempt,
-            }
-            record = make_record(run, parameters, today, payload)
-        except RunInterrupted:
-            raise
-        except RunFailed as error:
-            raise _fail(run, workspace, ledger, root, str(error)) from error.__cause__
-        if run.first:  # Before the record, so that no recorded run lacks its notebook.
-            folders = executed.list_folders(root, Path(sys.prefix), Path.home())
-            write_atomically(ledger.executed_path(run.name), executed.shrink(output, folders))
-        ledger.save(record, force=force)
-        workspace.finish()
-    return record
+        output = _run_notebook(order, root, prepared.parameters, workspace, environment, kernels)
+        payload = take_payload(output, run.name)
+    commit, dirty = order.source or prepared.source
+    payload["provenance"] |= {"commit": commit, "dirty": dirty, "rules": prepared.rules}
+    # The meter counts the whole device, and what an earlier attempt has used is not known any more.
+    is_part = payload["provenance"]["device_class"] != "cuda" or order.shares_device or earlier_seconds > 0
+    payload["cost"] |= {
+        "seconds": round(earlier_seconds + time.monotonic() - started, 3),
+        "work": run.work,
+        "energy_joules": None if is_part else _spent_joules(joules),
+        "attempts": order.attempts + attempt,
+    }
+    record = make_record(run, prepared.parameters, prepared.today, payload)
+    if not run.first:
+        return Answer(record.to_text())
+    folders = executed.list_folders(root, Path(sys.prefix), Path.home())
+    return Answer(record.to_text(), executed.shrink(output, folders))
 
 
 def take_payload(notebook: Mapping[str, Any], run: str) -> dict[str, Any]:
@@ -164,13 +206,14 @@ def _require_tools() -> None:
             )
 
 
-def _list_variables(workspace: Workspace, threads: int | None, executor: str) -> dict[str, str]:
+def _list_variables(workspace: Workspace, order: Order) -> dict[str, str]:
     """The environment variables by which a notebook knows that it is run by us."""
     variables = {
         recording.CHECKPOINT_VARIABLE: str(workspace.checkpoint),
         recording.PROGRESS_VARIABLE: str(workspace.progress),
         provenance.STARTED_VARIABLE: provenance.utc_now(),
-        provenance.EXECUTOR_VARIABLE: executor,
+        provenance.EXECUTOR_VARIABLE: order.executor,
+        **dict(order.variables),
     }
     if named := os.environ.get(recording.DATA_VARIABLE):
         folder = Path(named).expanduser().absolute()
@@ -180,24 +223,27 @@ def _list_variables(workspace: Workspace, threads: int | None, executor: str) ->
                 "make it if they are to be downloaded there"
             )
         variables[recording.DATA_VARIABLE] = str(folder)
-    return variables | {name: str(threads) for name in THREAD_VARIABLES if threads is not None}
+    return variables | {name: str(order.threads) for name in THREAD_VARIABLES if order.threads is not None}
 
 
 def _run_notebook(
-    run: Run,
+    order: Order,
     root: Path,
     parameters: Mapping[str, Any],
-    output: Path,
+    workspace: Workspace,
     environment: Mapping[str, str],
     kernels: "Kernels | None",
 ) -> dict[str, Any]:
-    """The executed notebook as JSON; after each cell it is also in the file `output`."""
+    """The executed notebook as JSON; after each cell it is also in the workspace's file."""
     import papermill
     from nbclient.exceptions import DeadKernelError
 
     from experiments.kernels import Kernels, KernelsStopped, own_event_loop
+    from experiments.watch import Watch
 
-    kernels = kernels or Kernels()
+    run, output = order.run, workspace.notebook
+    kernels = kernels or Kernels(ignored_signals=order.ignored_signals)
+    watch = Watch(workspace, run.resources, kernels.end)
     logging.getLogger("papermill").setLevel(logging.ERROR)  # It tells what we tell.
     logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # nbclient: "Kernel died", where we have ended it.
     try:
@@ -208,7 +254,7 @@ def _run_notebook(
                 dict(parameters),
                 kernel_name="python3",
                 language="python",
-                kernel_manager_class=kernels.make_manager(root, environment),
+                kernel_manager_class=kernels.make_manager(root, environment, watch.begin),
                 # Waiting for a kernel to say goodbye stalls some runs by seconds, and there is nothing left to save.
                 shutdown_kernel="immediate",
                 start_timeout=_START_SECONDS,
@@ -219,19 +265,14 @@ def _run_notebook(
     except Exception as error:
         if kernels.stopped or isinstance(error, KernelsStopped):
             raise RunInterrupted(f"{run.name}: interrupted; the next run goes on from its checkpoint") from None
+        if watch.verdict:
+            raise RunFailed(f"{run.name}: {watch.verdict}") from error
         if isinstance(error, (DeadKernelError, RuntimeError)):
             raise RunFailed(f"{run.name}: the kernel died ({error}); often the memory was used up") from error
         raise RunFailed(f"{run.name}: papermill failed: {type(error).__name__}: {error}") from error
+    finally:
+        watch.end()
     return json.loads(output.read_text(encoding="utf-8"))
-
-
-def _fail(run: Run, workspace: Workspace, ledger: Ledger, root: Path, message: str) -> RunFailed:
-    """Keeps the traceback and a line in the log; returns the error to raise."""
-    workspace.fail()
-    path = workspace.failed_notebook
-    place = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-    ledger.log_failure(run.name, workspace.key, message.splitlines()[0].removeprefix(f"{run.name}: "), place)
-    return RunFailed(f"{message}\nThe notebook, as far as it came: {place}")
 
 
 def _describe(run: Run, error: Any) -> str:

@@ -5,14 +5,26 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Writes text to a temporary file beside `path` and renames it, having told the disk to keep both."""
+def probe_writing(folder: Path) -> None:
+    """Writes a file into the folder, made if need be, and removes it: better to fail now than after hours.
+
+    Raises:
+        OSError: that is not possible.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(prefix=".probe-", suffix=".tmp", dir=folder) as file:
+        file.write(b"x")
+        file.flush()
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Writes text (in UTF-8) or bytes to a temporary file beside `path` and renames it, having told the disk to keep both."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)  # mkstemp makes files that only their owner may read.

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 
+_MACHINERY = Path(__file__).resolve().parent.parent
 _COMMAND = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
 
 
@@ -28,8 +29,8 @@ class KernelsStopped(Exception):
 class Kernels:
     """The kernel processes that are alive, and the command that starts one; safe to use from several threads."""
 
-    def __init__(self, command: Sequence[str] = _COMMAND) -> None:
-        self._command = list(command)
+    def __init__(self, command: Sequence[str] = _COMMAND, ignored_signals: Sequence[str] = ()) -> None:
+        self._command = _ignore(ignored_signals) + list(command)
         self._lock = threading.Lock()
         self._processes: set[int] = set()
         self.stopped = False
@@ -46,6 +47,12 @@ class Kernels:
         with self._lock:
             self._processes.discard(process)
 
+    def end(self, process: int) -> None:
+        """Kills one kernel with the processes that it started, if it is alive."""
+        with self._lock:
+            if process in self._processes:
+                _kill(process)
+
     def stop(self) -> None:
         """Kills every kernel with the processes that it started, and each that starts from now on."""
         with self._lock:
@@ -53,8 +60,13 @@ class Kernels:
             for process in self._processes:
                 _kill(process)
 
-    def make_manager(self, folder: Path, environment: Mapping[str, str]) -> type[AsyncKernelManager]:
-        """A manager class for one run: its kernel works in `folder` with these variables beside the usual ones."""
+    def make_manager(
+        self, folder: Path, environment: Mapping[str, str], begun: Callable[[int], None]
+    ) -> type[AsyncKernelManager]:
+        """A manager class for one run: its kernel works in `folder` with these variables beside the usual ones.
+
+        `begun` is told the kernel's process id.
+        """
         kernels = self
 
         class RunKernelManager(AsyncKernelManager):
@@ -67,9 +79,12 @@ class Kernels:
             async def start_kernel(self, **options: Any) -> None:
                 if kernels.stopped:
                     raise KernelsStopped
-                options |= {"cwd": str(folder), "env": {**os.environ, **environment}}
+                # A paper may lie elsewhere than the package that its notebook hands the record to.
+                search = os.pathsep.join(filter(None, (str(_MACHINERY), os.environ.get("PYTHONPATH"))))
+                options |= {"cwd": str(folder), "env": {**os.environ, "PYTHONPATH": search, **environment}}
                 await self._async_start_kernel(**options)
                 kernels.add(self.provisioner.pid)
+                begun(self.provisioner.pid)
 
             async def cleanup_resources(self, restart: bool = False) -> None:
                 if self.provisioner is not None and self.provisioner.pid:
@@ -89,6 +104,11 @@ def own_event_loop() -> Iterator[None]:
         if not loop.is_running():  # It runs where the caller is asynchronous: then it is not ours.
             loop.close()
             asyncio.set_event_loop(None)
+
+
+def _ignore(signals: Sequence[str]) -> list[str]:
+    """The beginning of a command that does not hear these signals, such as `USR2`: what is ignored stays so."""
+    return ["/bin/sh", "-c", f'trap "" {" ".join(signals)}; exec "$@"', "sh"] if signals else []
 
 
 def _kill(process: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from experiments import provenance
 from experiments.files import write_atomically
 from experiments.plan import Plan
+from experiments.reading import MAX_RECORD_BYTES, Unreadable, read_text
 from experiments.schema import RecordFault
 from experiments.spec import AlreadyRecorded, ConfigurationError, Record
 from experiments.tampering import name_change
@@ -117,9 +118,9 @@ class Ledger:
         """One record, which must be what its file's name and the plan say it is."""
         place = self._place(path)
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecordFault(place, "file", f"the record cannot be read: {error}") from error
+            text = read_text(path, MAX_RECORD_BYTES)
+        except Unreadable as error:
+            raise RecordFault(place, "file", f"the record cannot be read: {error.why}") from error
         record = Record.from_text(text, place)
         if record.run != path.stem:
             message = f"found {record.run!r}, but the file is named {path.name!r}; a record was copied or renamed"

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.plan_file import NAME, refuse
+from experiments.plan_file import refuse
+from experiments.reading import FILE_NAME_RULE, is_file_name
 from experiments.spec import ConfigurationError, Scalar
 
 VARIANT = "variant"  # in the template: where the words for unusual parameters go
+PERCENT = "percent"  # in a variant's text: `{fraction:percent}`
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,19 @@ class Naming:
     place: str
 
     def __post_init__(self) -> None:
+        for template in (self.template, *(variant["text"] for variant in self.variants.values())):
+            _refuse_formats(template, self.place)
         if drop_seed(self.template) == self.template:
             refuse(self.place, "name", self.template, "a template that holds {seed}")
         if bool(self.variants) != (f"{{{VARIANT}}}" in self.template):
             wanted = f"a template that holds {{{VARIANT}}}" if self.variants else f"a section {VARIANT!r} beside it"
             refuse(self.place, "name", self.template, wanted)
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The parameters that stand in every run's name, less the seed."""
+        names = {name for _, name, _, _ in string.Formatter().parse(self.template) if name is not None}
+        return frozenset(names - {VARIANT, "seed"})
 
     @property
     def usual(self) -> dict[str, Any]:
@@ -52,19 +62,38 @@ class Naming:
                 f"{place}: name: {template!r} cannot be filled ({error}); the parameters are "
                 f"{', '.join(sorted(parameters))}"
             ) from error
-        if not NAME.fullmatch(name):
-            raise ConfigurationError(
-                f"{place}: name: {name!r}; expected letters, digits, dots, hyphens and underscores"
-            )
+        if not is_file_name(name):
+            raise ConfigurationError(f"{place}: name: {name!r:.200}; expected {FILE_NAME_RULE}")
         return name
 
     def _describe(self, parameters: Mapping[str, Scalar]) -> str:
         """The texts of the parameters that are not as usual, in the plan's order; a missing one counts as usual."""
         return "".join(
-            variant["text"].format_map(parameters)
+            _FORMATTER.vformat(variant["text"], (), parameters)
             for name, variant in self.variants.items()
             if parameters.get(name, variant["usual"]) != variant["usual"]
         )
+
+
+def _refuse_formats(template: str, place: str) -> None:
+    """Only `{name}`: an attribute reaches into Python, and a width of a thousand million fills the memory."""
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise ConfigurationError(f"{place}: name: {template!r} is no template: {error}") from error
+    for _, name, format_spec, conversion in parts:
+        if name is not None and (not name.isidentifier() or conversion or format_spec not in ("", PERCENT)):
+            refuse(place, "name", template, f"fields such as {{seed}} or {{share:{PERCENT}}} only")
+
+
+class _Formatter(string.Formatter):
+    """That of `str.format`, and `{share:percent}`: 25 for 0.25, since no name may hold a % sign."""
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        return f"{value * 100:g}" if format_spec == PERCENT else super().format_field(value, format_spec)
+
+
+_FORMATTER = _Formatter()
 
 
 def drop_seed(template: str) -> str:

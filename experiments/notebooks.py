@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.reading import MAX_NOTEBOOK_BYTES, Unreadable, read_text
 from experiments.spec import ConfigurationError, Scalar
 
 REQUIRED = object()  # The default of a parameter that is declared, as in `seed: int`, but has no value.
@@ -46,9 +47,9 @@ class Parameter:
 def code_cells(path: Path) -> tuple[Cell, ...]:
     """The notebook's code cells, in order."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{path}: the notebook cannot be read: {error.strerror}") from error
+        text = read_text(path, MAX_NOTEBOOK_BYTES)
+    except Unreadable as error:
+        raise ConfigurationError(f"{path}: the notebook cannot be read: {error.why}") from error
     return _parse_cells(text, str(path))
 
 
@@ -96,7 +97,7 @@ def _parse_cells(text: str, place: str) -> tuple[Cell, ...]:
             for index, cell in enumerate(cells)
             if cell["cell_type"] == "code"
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigurationError(f"{place}: this is no notebook of format 4: {error}") from error
 
 
@@ -107,6 +108,8 @@ def _parse_parameters(source: str, place: str) -> Mapping[str, Parameter]:
         statements = ast.parse(source).body
     except SyntaxError as error:
         raise ConfigurationError(f"{place}: the cell tagged 'parameters', line {error.lineno}: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:  # a NUL, or brackets within brackets
+        raise ConfigurationError(f"{place}: the cell tagged 'parameters' is no code: {error}") from error
     for statement in statements:
         name, annotation, value = _read_assignment(statement)
         kind = _KINDS.get(annotation) if annotation else type(value)

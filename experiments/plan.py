@@ -11,7 +11,8 @@ from experiments import arithmetic
 from experiments.naming import Naming
 from experiments.notebooks import Parameter, notebook_parameters, resolve_parameters
 from experiments.plan_file import check_value, read_cells, read_plan_file, suggest
-from experiments.spec import ConfigurationError, Group, Run, Scalar
+from experiments.reading import refuse_links
+from experiments.spec import ConfigurationError, Group, Resources, Run, Scalar
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def load_plan(path: Path, smoke: bool = False) -> Plan:
     Raises:
         ConfigurationError: the file breaks a rule; the message names file, group and field.
     """
+    refuse_links(path.parent)
     content, place = read_plan_file(path), path.name
     rehearsal = content.get("smoke") if smoke else None
     if smoke and rehearsal is None:
@@ -89,6 +91,7 @@ class _Builder:
         self.work = self._parse_work()
         self.known: dict[str, Mapping[str, Parameter]] = {}
         self.runs: dict[str, Run] = {}
+        self.folded: dict[str, str] = {}  # a name in small letters -> the run that has it
         self.rehearsed: set[str] = set()
         self.groups: dict[str, tuple[Group, list[str]]] = {}
         self.first_seeds: dict[str, int] = {}
@@ -107,8 +110,10 @@ class _Builder:
             runs=(),
             needs=content.get("needs") if self.rehearsal is None else None,
         )
+        # A rehearsal is for this machine, and short.
+        stated = {**defaults.get("resources", {}), **content.get("resources", {})} if self.rehearsal is None else {}
         names = [
-            self._add_run(group, {**shared, **forced, **cell, "seed": seed}, place)
+            self._add_run(group, {**shared, **forced, **cell, "seed": seed}, Resources(**stated), place)
             for cell in read_cells(content, place)
             for seed in seeds
         ]
@@ -130,7 +135,7 @@ class _Builder:
             raise ConfigurationError(f"{place}: no run has these values; name those of a cell, or leave the group out")
         return chosen
 
-    def _add_run(self, group: Group, given: Mapping[str, Any], place: str) -> str:
+    def _add_run(self, group: Group, given: Mapping[str, Any], resources: Resources, place: str) -> str:
         """Adds the run, or the group to the run that is there; returns its name."""
         parameters = resolve_parameters(self._known_parameters(group.notebook), given, group.notebook, place)
         for parameter, allowed in self.content["values"].items():
@@ -139,6 +144,11 @@ class _Builder:
         name = self.naming.name_run(parameters, place)
         known = self.runs.get(name)
         if known is None:
+            if self.folded.setdefault(name.casefold(), name) != name:
+                raise ConfigurationError(
+                    f"{place}: run {name!r} differs from {self.folded[name.casefold()]!r} in capitals only, which some "
+                    "file systems do not tell apart"
+                )
             cell = self.naming.name_cell(parameters)
             self.runs[name] = Run(
                 name=name,
@@ -150,6 +160,7 @@ class _Builder:
                 needs=group.needs,
                 smoke=self.rehearsal is not None,
                 first=self.first_seeds.setdefault(cell, parameters["seed"]) == parameters["seed"],
+                resources=resources,
             )
             return name
         self._check_same(known, group, parameters, place)

@@ -2,17 +2,19 @@
 
 import difflib
 import itertools
-import re
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
+from experiments.reading import FILE_NAME_RULE, is_file_name
 from experiments.spec import ConfigurationError
 from experiments.strict_yaml import read_yaml
 
 VERSION = 1
 DEVICE_CLASSES = ("cpu", "cuda")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+MAX_CELLS = 100_000  # of a group; its runs are these times its seeds
+NOTEBOOK = ".ipynb"
 
 _TOP = {
     "version": int,
@@ -33,14 +35,24 @@ _GROUP = {
     "source": str,
     "notebook": str,
     "needs": str,
+    "resources": dict,
     "parameters": dict,
     "cells": list,
     "grid": dict,
     "seeds": list,
 }
+_NUMBER = (int, float)
+_RESOURCES = {
+    "partition": str,
+    "hours": _NUMBER,
+    "quiet_minutes": _NUMBER,
+    "cpus": int,
+    "gpus": _NUMBER,
+    "memory_gib": _NUMBER,
+}
 _VARIANT = {"usual": (str, int, float, bool), "text": str}
 _WORK = {"by": str, "of": dict}
-_DEFAULTS = {"notebook": str, "parameters": dict}
+_DEFAULTS = {"notebook": str, "parameters": dict, "resources": dict}
 _SMOKE = {"parameters": dict, "seeds": list, "groups": list, "only": dict, "work": (str, dict)}
 
 
@@ -55,11 +67,13 @@ def read_plan_file(path: Path) -> dict[str, Any]:
     if content["version"] != VERSION:
         refuse(place, "version", content["version"], f"{VERSION}")
     _check_fields(content.setdefault("defaults", {}), _DEFAULTS, f"{place}: defaults")
+    _check_resources(content["defaults"].get("resources", {}), f"{place}: defaults: resources")
+    if "notebook" in content["defaults"]:
+        _check_notebook(content["defaults"]["notebook"], f"{place}: defaults")
     for name, group in content["groups"].items():
         _check_group(group, name, f"{place}: groups: {name}", content["defaults"])
     for name, folder in content.setdefault("data", {}).items():
-        if not isinstance(folder, str) or not folder:
-            refuse(f"{place}: data", str(name), folder, "the folder of this data set")
+        _check_data(name, folder, f"{place}: data")
     for name, variant in content.setdefault("variant", {}).items():
         _check_fields(variant, _VARIANT, f"{place}: variant: {name}", required=_VARIANT)
     _check_work(content["work"], f"{place}: work")
@@ -77,23 +91,29 @@ def read_cells(group: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
         raise ConfigurationError(f"{place}: expected either 'cells' or 'grid'")
     where = "cells" if "cells" in group else "grid"
     cells = group["cells"] if where == "cells" else _spread_grid(group["grid"], f"{place}: grid")
+    seen: set[str] = set()
     for index, cell in enumerate(cells):
-        if not isinstance(cell, dict):
+        if not isinstance(cell, dict) or not _are_names(cell):
             refuse(f"{place}: {where}", str(index), cell, "a mapping of parameters")
         if twice := sorted(cell.keys() & {"seed", *group.get("parameters", {})}):
             refuse(f"{place}: {where}", twice[0], cell[twice[0]], "a parameter that is not also set for the group")
-        if cell in cells[:index]:
+        if (mark := repr(sorted(cell.items()))) in seen:
             refuse(f"{place}: {where}", str(index), cell, "each cell once")
+        seen.add(mark)
     if not cells:
         refuse(place, where, cells, "at least one cell")
     return cells
+
+
+def _are_names(parameters: Iterable[Any]) -> bool:
+    return all(isinstance(name, str) for name in parameters)
 
 
 def check_value(name: str, value: Any, allowed: Any, place: str) -> None:
     """Refuses a parameter's value that the section `values` does not allow: not listed, or below the least."""
     if isinstance(allowed, list) and value not in allowed:
         refuse(place, name, value, f"{' or '.join(map(str, allowed))}{suggest(str(value), map(str, allowed))}")
-    if isinstance(allowed, dict) and value < allowed["least"]:
+    if isinstance(allowed, dict) and not (isinstance(value, int | float) and value >= allowed["least"]):
         refuse(place, name, value, f"{allowed['least']} or more")
 
 
@@ -108,18 +128,45 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 def refuse(place: str, name: str, value: Any, expected: str) -> NoReturn:
     """Raises the error of a field with a wrong value."""
-    raise ConfigurationError(f"{place}: {name}: found {value!r}; expected {expected}")
+    raise ConfigurationError(f"{place}: {name}: found {value!r:.200}; expected {expected}")
 
 
 def _check_group(group: Any, name: Any, place: str, defaults: Mapping[str, Any]) -> None:
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        refuse(place, "name", name, "letters, digits, dots, hyphens and underscores")
+    if not is_file_name(name):
+        refuse(place, "name", name, FILE_NAME_RULE)
     _check_fields(group, _GROUP, place, required=("title", "question", "seeds"))
     if group.get("needs") not in (None, *DEVICE_CLASSES):
         refuse(place, "needs", group["needs"], " or ".join(DEVICE_CLASSES))
     if "notebook" not in group and "notebook" not in defaults:
         refuse(place, "notebook", None, "the notebook's file name, here or in defaults")
+    if "notebook" in group:
+        _check_notebook(group["notebook"], place)
+    _check_resources(group.get("resources", {}), f"{place}: resources")
     _check_seeds(group["seeds"], place)
+
+
+def _check_resources(resources: Any, place: str) -> None:
+    """Numbers above 0, save that a group may say that it wants no GPU."""
+    _check_fields(resources, _RESOURCES, place)
+    for name, value in resources.items():
+        if name == "partition":
+            if not is_file_name(value):
+                refuse(place, name, value, FILE_NAME_RULE)
+        elif not (value > 0 or (value == 0 and name == "gpus")):
+            refuse(place, name, value, "0 or more" if name == "gpus" else "a number above 0")
+
+
+def _check_notebook(name: str, place: str) -> None:
+    """The notebook lies beside the plan: a path could lead to code that nobody has reviewed."""
+    if not is_file_name(name) or not name.endswith(NOTEBOOK):
+        refuse(place, "notebook", name, f"the name of a file beside the plan that ends in {NOTEBOOK}")
+
+
+def _check_data(name: Any, folder: Any, place: str) -> None:
+    """A data set's folder below the data root, and not anywhere else."""
+    parts = PurePosixPath(folder).parts if isinstance(folder, str) else ()
+    if not parts or not all(map(is_file_name, parts)):
+        refuse(place, str(name), folder, "the folder of this data set below the data root, such as 'a' or 'a/b'")
 
 
 def _check_smoke(smoke: Any, groups: Mapping[str, Any], place: str) -> None:
@@ -181,6 +228,8 @@ def _check_fields(
         types = known[name] if isinstance(known[name], tuple) else (known[name],)
         if type(value) not in types:
             refuse(place, name, value, " or ".join(each.__name__ for each in types))
+        if name == "parameters" and not _are_names(value):
+            refuse(place, name, value, "a mapping of parameters")
     for name in required:
         if name not in content:
             raise ConfigurationError(f"{place}: the field {name!r} is missing")
@@ -190,4 +239,6 @@ def _spread_grid(grid: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             refuse(place, name, values, "a list of values")
+    if (cells := math.prod(map(len, grid.values()))) > MAX_CELLS:
+        raise ConfigurationError(f"{place}: {cells:,} cells; expected at most {MAX_CELLS:,}")
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]

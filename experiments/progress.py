@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from experiments.spec import Record, Run, RunFailed
 
+_LEFT = "left to another process, which is running it or has recorded it"
 _LINE_SECONDS = 30  # Off a terminal, at most one line of progress in this time a run.
 
 
@@ -28,6 +29,9 @@ class Monitor(Protocol):
 
     def fail(self, run: Run, error: RunFailed) -> None:
         """The run has failed, or was interrupted."""
+
+    def leave(self, run: Run) -> None:
+        """The run is another process's."""
 
 
 @contextlib.contextmanager
@@ -73,6 +77,10 @@ class PlainMonitor:
         self._done += 1
         self._print(f"[{self._done}/{self._total}] FAILED {error}")
 
+    def leave(self, run: Run) -> None:
+        self._done += 1
+        self._print(f"[{self._done}/{self._total}] {run.name}: {_LEFT}")
+
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
@@ -97,6 +105,9 @@ class TerminalMonitor:
 
     def fail(self, run: Run, error: RunFailed) -> None:
         self._end(run, f"[red]FAILED[/] {escape(str(error))}")
+
+    def leave(self, run: Run) -> None:
+        self._end(run, f"{escape(run.name)}: {_LEFT}")
 
     def _end(self, run: Run, line: str) -> None:
         self._bars.remove_task(self._tasks.pop(run.name))

@@ -118,6 +118,11 @@ def _read_versions() -> dict[str, str]:
     return versions
 
 
+def count_gpus() -> int:
+    """The CUDA devices that NVML sees; 0 without it."""
+    return _ask_nvml(lambda nvml: nvml.nvmlDeviceGetCount()) or 0
+
+
 def _read_gpu() -> tuple[str, str | None]:
     """The CUDA device's name and its driver's version."""
     name = sys.modules["torch"].cuda.get_device_name()

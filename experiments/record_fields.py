@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from experiments.spec import SCHEMA, Correct, Disagreement
 
 AUTO = "auto"
+MAX_LISTS = 4  # lists within each other in a setting
 RULES = "rules"  # of provenance: claim -> digest of its rule; records made before it was kept have none
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -48,7 +49,8 @@ def _check_settings(settings: Mapping[str, Any], parameters: Mapping[str, Any], 
 
 def refuse(place: str, field: str, value: Any, expected: str) -> NoReturn:
     """Raises the fault of a field with a wrong value."""
-    raise RecordFault(place, field, f"found {value!r}; expected {expected}", expected=expected, found=repr(value))
+    found = f"{value!r:.200}"  # a damaged file may hold anything, a megabyte of text too
+    raise RecordFault(place, field, f"found {found}; expected {expected}", expected=expected, found=found)
 
 
 def _is_number(value: Any) -> bool:
@@ -105,9 +107,8 @@ def _columns(value: Any, place: str, field: str) -> None:
 def _history(value: Any, place: str, field: str) -> None:
     _columns(value, place, field)
     for name, column in value.items():
-        quick = set(map(type, column)) <= {int, float} and math.isfinite(sum(column))
-        if quick and not name.endswith("accuracy"):
-            continue  # A ledger has millions of these numbers.
+        if not column or (_are_shares if name.endswith("accuracy") else _are_finite)(column):
+            continue
         for index, item in enumerate(column):
             if item is None:
                 continue
@@ -116,15 +117,48 @@ def _history(value: Any, place: str, field: str) -> None:
             _share(name, item, place, f"{field}.{name}[{index}]")
 
 
+def _are_finite(column: list[Any]) -> bool:
+    """Whether all are finite numbers, told at once: a ledger has millions of them."""
+    return set(map(type, column)) <= {int, float} and math.isfinite(sum(column))
+
+
+def _are_shares(column: list[Any]) -> bool:
+    return _are_finite(column) and min(column) >= 0 and max(column) <= 1
+
+
 def _breakdown(value: Any, place: str, field: str) -> None:
     if value is None:
         return
     _columns(value, place, field)
     for name, column in value.items():
-        if name.endswith("accuracy"):
-            for index, item in enumerate(column):
-                if item is not None and not (_is_number(item) and 0 <= item <= 1):
-                    refuse(place, f"{field}.{name}[{index}]", item, "an accuracy between 0 and 1, or null")
+        is_share = name.endswith("accuracy")
+        if not column or (_are_shares(column) if is_share else set(map(type, column)) <= {str, int}):
+            continue
+        for index, item in enumerate(column):
+            if is_share and item is not None and not (_is_number(item) and 0 <= item <= 1):
+                refuse(place, f"{field}.{name}[{index}]", item, "an accuracy between 0 and 1, or null")
+            if not is_share and not _is_scalar(item):
+                refuse(place, f"{field}.{name}[{index}]", item, "text, a boolean, a finite number or null")
+
+
+def _settings(value: Any, place: str, field: str) -> None:
+    """What `recording.record` lets through: plain values, and lists of them."""
+    _mapping(value, place, field)
+    for name, item in value.items():
+        _plain(item, place, f"{field}.{name}")
+
+
+def _plain(value: Any, place: str, field: str, depth: int = 0) -> None:
+    if type(value) is list and depth < MAX_LISTS:
+        for index, item in enumerate(value):
+            _plain(item, place, f"{field}[{index}]", depth + 1)
+    elif not _is_scalar(value):
+        refuse(place, field, value, "text, a boolean, a finite number, null, or a list of these")
+
+
+def _is_scalar(value: Any) -> bool:
+    kind = type(value)
+    return kind is str or kind is bool or value is None or _is_number(value)
 
 
 def _correct(value: Any, place: str, field: str) -> None:
@@ -177,6 +211,7 @@ _COST = ("seconds", "work", "peak_memory_mib", "energy_joules", "attempts")
 def _provenance(value: Any, place: str, field: str) -> None:
     _mapping(value, place, field)
     _members({name: item for name, item in value.items() if name != RULES}, place, field, _PROVENANCE)
+    _texts(value["versions"], place, f"{field}.versions")
     _texts(value.get(RULES, {}), place, f"{field}.{RULES}")
     if value["device_class"] not in ("cpu", "cuda"):
         refuse(place, f"{field}.device_class", value["device_class"], "'cpu' or 'cuda'")
@@ -226,7 +261,7 @@ CHECKS: Mapping[str, Callable[[Any, str, str], None]] = {
     "history": _history,
     "correct": _correct,
     "breakdown": _breakdown,
-    "settings": _mapping,
+    "settings": _settings,
     "provenance": _provenance,
     "cost": _cost,
     "accepted": _accepted,

@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.spec import Run
+from experiments.spec import ConfigurationError, Run
 from experiments.strict_yaml import read_text, read_yaml
 
 FOLDER = "report/paper"
 CLAIMS = "claims.yaml"
 ORIGINAL = "original.csv"
 _DIGITS = 12  # hexadecimal: two rules of one paper do not share them by chance
-_EXPLAINING = frozenset({"sentence", "source", "certainty", "reason", "deviations", "untested"})
+EXPLAINING = frozenset({"sentence", "source", "certainty", "reason", "deviations", "untested"})
 _QUOTED = ("prefix", "accuracy_pct", "parameters_thousands", "cell", "dataset")
 _COMMON = ("alpha", "min_seeds")  # what a claim takes from the top of the file unless it says otherwise
 
@@ -43,7 +43,7 @@ def digest_rules(content: Mapping[str, Any], original: Path) -> dict[str, str]:
     claims, protocols = (_mapping(content.get(name)) for name in ("claims", "protocols"))
     common = {name: content.get(name) for name in _COMMON}
     return {
-        id: _digest({**common, **item}, _mapping(protocols.get(item.get("protocol"))), quoted)
+        id: _digest(id, {**common, **item}, protocols, quoted)
         for id, item in claims.items()
         if isinstance(item, Mapping)  # what is none the report refuses by name; a run need not
     }
@@ -53,11 +53,14 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _digest(item: Mapping[str, Any], protocol: Mapping[str, Any], quoted: Mapping[str, Any]) -> str:
-    rule: dict[str, Any] = {name: value for name, value in item.items() if name not in _EXPLAINING}
-    rule["protocol"] = protocol.get("settings")
-    rule["quoted"] = {id: quoted.get(id) for id in item.get("quoted", ())}
-    text = json.dumps(rule, sort_keys=True, default=str)
+def _digest(id: str, item: Mapping[str, Any], protocols: Mapping[str, Any], quoted: Mapping[str, Any]) -> str:
+    rule: dict[str, Any] = {name: value for name, value in item.items() if name not in EXPLAINING}
+    try:
+        rule["protocol"] = _mapping(protocols.get(item.get("protocol"))).get("settings")
+        rule["quoted"] = {row: quoted.get(row) for row in item.get("quoted", ())}
+        text = json.dumps(rule, sort_keys=True, default=str)
+    except TypeError as error:  # a list for a name, or names of several types
+        raise ConfigurationError(f"{CLAIMS}: claims.{id}: this is no rule: {error}") from error
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
@@ -66,4 +69,7 @@ def _read_quoted(path: Path) -> dict[str, dict[str, str]]:
     if not path.is_file():
         return {}
     lines: Iterable[str] = (line for line in read_text(path).splitlines() if not line.startswith("#"))
-    return {row["id"]: {name: row.get(name) or "" for name in _QUOTED} for row in csv.DictReader(lines)}
+    try:
+        return {row.get("id", ""): {name: row.get(name) or "" for name in _QUOTED} for row in csv.DictReader(lines)}
+    except csv.Error as error:
+        raise ConfigurationError(f"{path.name}: this is no CSV: {error}") from error

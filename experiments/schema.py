@@ -9,11 +9,15 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+import orjson
+
+from experiments.reading import REMEDY, find_deceiving, name_character
 from experiments.record_fields import CHECKS, RecordFault, check_fields, refuse
 from experiments.spec import SCHEMA, Correct, Record
 
 ACCURACY_TOLERANCE = 1e-9  # A mean of booleans in floating point against the exact fraction; one image is 1e-4.
 LONGEST_INT = 20  # digits and sign; what is larger is no measurement, and too large for a float
+_EVERY_DIGIT_0 = bytes.maketrans(b"123456789", b"000000000")
 _DIGEST_MARK = '\n "digest": "'
 
 
@@ -83,16 +87,46 @@ def _split_digest(text: str) -> tuple[str | None, str]:
 
 def _read_json(text: str, place: str, thorough: bool) -> dict[str, Any]:
     """The text as a mapping; NaN and infinities are refused, and if `thorough` also a field that stands twice."""
-    hook = _refuse_twice if thorough else None  # Slow, and needless for a text that is as we wrote it.
-    try:
-        content = json.loads(text, parse_constant=_refuse_constant, parse_int=_read_int, object_pairs_hook=hook)
-    except (ValueError, RecursionError) as error:
-        raise RecordFault(
-            place, "file", f"no record can be read: {error}", expected="JSON", found=str(error)
-        ) from error
+    content = None if thorough else _read_quickly(text)
+    if content is None:
+        hook = _refuse_twice if thorough else None  # Slow, and needless for a text that is as we wrote it.
+        try:
+            content = json.loads(text, parse_constant=_refuse_constant, parse_int=_read_int, object_pairs_hook=hook)
+        except (ValueError, RecursionError) as error:
+            raise RecordFault(
+                place, "file", f"no record can be read: {error}", expected="JSON", found=str(error)
+            ) from error
     if not isinstance(content, dict):
         refuse(place, "file", content, "a JSON object")
+    if "\\u" in text or not text.isascii():
+        _refuse_deceiving(content, place, "")
     return content
+
+
+def _read_quickly(text: str) -> Any:
+    """What `json` would read, in a fifth of its time; None where there may be something that it refuses in our words."""
+    encoded = text.encode()
+    if b"0" * LONGEST_INT in encoded.translate(_EVERY_DIGIT_0):
+        return None
+    try:
+        return orjson.loads(encoded)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _refuse_deceiving(value: Any, place: str, field: str) -> None:
+    """Raises a RecordFault at the first character that deceives, in names as in values."""
+    if isinstance(value, str):
+        found = find_deceiving(value)
+        if found is not None:
+            raise RecordFault(place, field or "file", f"found {name_character(found[0])}; {REMEDY}")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _refuse_deceiving(name, place, field)
+            _refuse_deceiving(item, place, f"{field}.{name}" if field else name)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _refuse_deceiving(item, place, f"{field}[{index}]")
 
 
 def _compare_results(record: Record, place: str) -> None:

@@ -32,6 +32,16 @@ class RunFailed(ReproductionError):
     exit_code = 1
 
 
+class RunBusy(RunFailed):
+    """Another process is running the run."""
+
+
+class RunInterrupted(RunFailed):
+    """A run was stopped on purpose; its checkpoint is kept and it is not counted as failed."""
+
+    exit_code = 130
+
+
 class Disagreement(ReproductionError):
     """What is tracked does not agree with itself: a damaged record, a stale one, numbers that differ."""
 
@@ -92,11 +102,29 @@ class FrozenMapping(Mapping[str, Any]):
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What a run is given by whoever runs it; None leaves that to the executor.
+
+    `hours` is the most that one attempt may take, `quiet_minutes` the longest time without a sign of life; `gpus` may
+    be a fraction where the executor can share one. `partition` is Slurm's; this machine takes no heed of it, nor of
+    `cpus` and `memory_gib`.
+    """
+
+    partition: str | None = None
+    hours: float | None = None
+    quiet_minutes: float | None = None
+    cpus: int | None = None
+    gpus: float | None = None
+    memory_gib: float | None = None
+
+
+@dataclass(frozen=True)
 class Run:
     """One execution of one notebook with one set of parameters.
 
     `parameters` holds every parameter of the notebook, `cell` the name without the seed, `work` the planned GFLOP,
-    `needs` the device class without which it cannot be run, `first` whether its seed is the first of its cell.
+    `needs` the device class without which it cannot be run, `first` whether its seed is the first of its cell,
+    `resources` those of the first group that holds it.
     """
 
     name: str
@@ -108,6 +136,7 @@ class Run:
     needs: str | None = None
     smoke: bool = False
     first: bool = True
+    resources: Resources = Resources()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", FrozenMapping(self.parameters))

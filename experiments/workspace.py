@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.files import write_atomically
-from experiments.spec import RunFailed
+from experiments.spec import RunBusy
+
+LOCKS = ("locks", "workers")
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,23 @@ class Workspace:
             seconds += max(0.0, self.checkpoint.stat().st_mtime - started)
         else:
             seconds = 0.0  # Nothing of the earlier attempts is left.
-        content = {"number": number + 1, "seconds": seconds, "started": time.time()}
-        write_atomically(self.attempts, json.dumps(content) + "\n")
+        self._write_attempts(number + 1, seconds)
         return number + 1, seconds
+
+    def begin_late(self) -> None:
+        """Lets the attempt count from now on: it has waited for a machine until now."""
+        number, seconds, _ = self._read_attempts()
+        self._write_attempts(number, seconds)
+
+    def keep_checkpoint(self, content: bytes) -> None:
+        """Keeps a checkpoint that was made on another machine, whole or not at all."""
+        write_atomically(self.checkpoint, content)
+
+    def keep(self, progress: bytes, notebook: bytes) -> None:
+        """Keeps what another machine has told of the run, where it has told it."""
+        for path, content in ((self.progress, progress), (self.notebook, notebook)):
+            if content:
+                write_atomically(path, content)
 
     def discard(self) -> None:
         """Removes every checkpoint of the run, with the count of its attempts."""
@@ -90,9 +106,17 @@ class Workspace:
             return None
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keeps a second process from running the same run at the same time: both would write one checkpoint."""
-        path = self.cache / "locks" / self.run
+    def lock(self, who: str = "locks") -> Iterator[None]:
+        """Keeps a second process from doing the same: two would write one checkpoint, or one record.
+
+        Args:
+            who: `locks` for the driver, who sees to the run from its begin until it is recorded; `workers` for whoever
+                computes, which may be a job that has outlived its driver.
+
+        Raises:
+            RunBusy: another process has the lock.
+        """
+        path = self.cache / who / self.run
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             try:
@@ -101,21 +125,25 @@ class Workspace:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except ImportError:  # Windows: there the user takes care.
                 pass
-            except OSError as error:
-                raise RunFailed(f"{self.run}: another process is running it; wait for that or stop it") from error
+            except BlockingIOError as error:
+                raise RunBusy(f"{self.run}: another process is running it; wait for that or stop it") from error
             yield
 
     @staticmethod
     def list_running(cache: Path) -> tuple[str, ...]:
-        """The runs below the cache folder whose lock another process holds."""
-        running = []
-        for path in sorted((cache / "locks").glob("*")):
+        """The runs below the cache folder that another process drives or computes."""
+        running = set()
+        for path in (path for who in LOCKS for path in (cache / who).glob("*")):
             try:
-                with Workspace(cache, path.name, "").lock():
+                with Workspace(cache, path.name, "").lock(path.parent.name):
                     continue
-            except RunFailed:
-                running.append(path.name)
-        return tuple(running)
+            except RunBusy:
+                running.add(path.name)
+        return tuple(sorted(running))
+
+    def _write_attempts(self, number: int, seconds: float) -> None:
+        content = {"number": number, "seconds": seconds, "started": time.time()}
+        write_atomically(self.attempts, json.dumps(content) + "\n")
 
     def _read_attempts(self) -> tuple[int, float, float]:
         try:

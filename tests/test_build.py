@@ -19,7 +19,9 @@ from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.spec import Incomplete
 from experiments.workspace import Workspace
+from report.findings import Finding
 from report.render import OUTPUTS
+from tests.schemas import faults_of
 from tests.small_repository import PLAN, edit, make_record, make_repository
 
 REPOSITORY = Path(__file__).parent.parent
@@ -58,12 +60,17 @@ def command(root: Path, capsys: pytest.CaptureFixture[str]) -> Command:
             ["xyz"],
             (
                 "build.py: error: no command 'xyz'; "
-                "the commands are report, run, status, check, serve, bundle, smoke, accept, doctor, clean"
+                "the commands are report, run, status, check, verify, diff, serve, bundle, smoke, accept, doctor, clean"
             ),
         ),
         (["run", "--budget", "soon"], "'soon' is no duration; expected something like 30m, 2h or 1h30m"),
-        (["run", "--executor", "slurm"], "argument --executor: invalid choice: 'slurm'"),
+        (["run", "--executor", "lsf"], "argument --executor: invalid choice: 'lsf'"),
         (["run", "--jobs", "0", "tiny-z3-s0"], "argument -j/--jobs: '0' is no number of runs; expected 1 or more"),
+        (["check", "--json", "--list"], "argument --list: not allowed with argument --json"),
+        (["verify", "--budget", "soon"], "'soon' is no duration; expected something like 30m, 2h or 1h30m"),
+        (["verify", "--device", "tpu"], "argument --device: invalid choice: 'tpu'"),
+        (["diff"], "the following arguments are required: REV"),
+        (["diff", "HEAD", "--format", "html"], "argument --format: invalid choice: 'html'"),
         (["accept", "tiny-z2-s0"], "the following arguments are required: --why"),
         (["status", "tiny-z9-s0"], "error: no run matches 'tiny-z9-s0'; did you mean 'tiny-z4-s0' or "),
         (["status", "--group", "size"], "error: plan.yaml: no group 'size'; did you mean 'sizes'?"),
@@ -136,11 +143,28 @@ def test_status_explains_what_is_stale(root: Path, command: Command) -> None:
 
 
 def test_status_for_programs(command: Command) -> None:
-    _, out, _ = command("status", "--json", "tiny-z2-*")
-    first, second = json.loads(out)
+    code, out, errors = command("status", "--json", "tiny-z2-*")
+    document = json.loads(out)
+    assert (code, errors, faults_of("status", document)) == (0, "", [])
+    first, second = document["runs"]
     assert (first["run"], first["state"], first["metrics"]) == ("tiny-z2-s0", "measured", {"test_accuracy": 0.75})
     assert (second["state"], second["metrics"]) == ("pending", None)
     assert second["price"] == {"seconds": 4.0, "basis": "recorded", "device_class": "cpu"}
+    assert [price["device_class"] for price in second["prices"]] == ["cpu", "cuda"]
+    assert document["faults"] == []
+    states = {"measured": 1, "pending": 1, "gated": 0, "stale": 0, "failed": 0, "not comparable": 0}
+    assert document["summary"] == {"runs": 2, "states": states, "seconds_to_come": 4.0}
+
+
+def test_status_for_programs_names_the_faults_beside_the_json_and_ends_with_3(root: Path, command: Command) -> None:
+    edit(root / "experiments/records/tiny-z2-s0.json", '"test_accuracy": 0.75\n', '"test_accuracy": 0.85\n')
+    code, out, errors = command("status", "--json")
+    document = json.loads(out)
+    assert (code, faults_of("status", document)) == (3, [])
+    (fault,) = document["faults"]
+    place = "experiments/records/tiny-z2-s0.json"
+    assert (fault["place"], fault["field"], fault["found"]) == (place, "metrics.test_accuracy", "0.85")
+    assert errors.startswith(f"error: {place}: metrics.test_accuracy: ")
 
 
 def test_status_of_a_damaged_ledger_names_the_fault_and_ends_with_3(root: Path, command: Command) -> None:
@@ -301,6 +325,28 @@ def test_check_ends_with_3_where_something_does_not_hold(
     findings = [SimpleNamespace(severity=severity) for severity in severities]
     monkeypatch.setattr("report.checks.check", lambda root, strict: findings)
     assert command("check", *(["--strict"] if strict else []))[0] == code
+
+
+@pytest.mark.parametrize(("strict", "code"), [(False, 0), (True, 3)])
+def test_check_for_programs_prints_the_json_alone(command: Command, monkeypatch, strict: bool, code: int) -> None:
+    finding = Finding("record-dirty", "experiments/records/a.json", "it was made from files that differed", "x", "y")
+    monkeypatch.setattr("report.checks.check", lambda root, strict: [finding])
+    found, out, errors = command("check", "--json", *(["--strict"] if strict else []))
+    document = json.loads(out)
+    assert (found, errors, faults_of("check", document)) == (code, "", [])
+    assert (document["strict"], document["holds"]) == (strict, not strict)
+    assert (document["errors"], document["warnings"]) == (0, 1)
+    assert document["findings"] == [
+        {
+            "rule": "record-dirty",
+            "severity": "warning",
+            "place": "experiments/records/a.json",
+            "message": "it was made from files that differed",
+            "expected": "x",
+            "found": "y",
+            "fix": finding.fix,
+        }
+    ]
 
 
 def test_an_interruption_ends_with_130(command: Command, monkeypatch) -> None:

@@ -35,6 +35,9 @@ class Listener:
     def fail(self, run: Run, error: RunFailed) -> None:
         self.told.append(("fail", run.name, str(error)))
 
+    def leave(self, run: Run) -> None:
+        self.told.append(("leave", run.name))
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:

@@ -35,7 +35,8 @@ def declare(folder: Path, kind: str, **fields: Any) -> Path:
 
 def quoted(who: str, epochs: int, accuracy: str) -> Quoted:
     cell = {"width": 256, "depth": 8, "patch_size": 8, "kernel_size": 3}
-    return Quoted(f"{who}-{epochs}", who, "", accuracy, "", "CIFAR-10", cell, epochs, "", None, "source", "seen", "")
+    row = f"{who}-{epochs}", who, "", accuracy, "", "CIFAR-10", cell, epochs, "", None, "source", "seen", ""
+    return Quoted(*row, sizes=frozenset(cell))
 
 
 def with_breakdown(evidence: Evidence) -> Evidence:

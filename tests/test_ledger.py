@@ -177,7 +177,7 @@ def test_a_record_that_contradicts_itself_or_what_is_possible_is_refused(
         (b"", "file: no record can be read: Expecting value: line 1 column 1 (char 0)"),
         (b"[]", "file: found []; expected a JSON object"),
         (b"{}", "schema: found None; expected 1, the version that this code reads"),
-        (b"\xff", "file: the record cannot be read: 'utf-8' codec can't decode byte 0xff in position 0"),
+        (b"\xff", "file: the record cannot be read: found the byte 0xFF; expected UTF-8: save the file so"),
     ],
 )
 def test_a_file_that_is_no_record_is_refused(ledger: Ledger, plan: Plan, content: bytes, message: str) -> None:

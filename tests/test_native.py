@@ -73,7 +73,8 @@ def assert_as_exact(found: dict[str, Tensor], plain: dict[str, Tensor], exact: d
 
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 @pytest.mark.parametrize("count", [1, 16, 37])
-@pytest.mark.parametrize(("patch_size", "image_size"), [(1, 2), (2, 8), (1, 8), (3, 16), (2, 18)])
+# Grids of 2, 4, 8, 5, 9 and 12: of one tile, of two, of no whole number of tiles, and with a tile at no border.
+@pytest.mark.parametrize(("patch_size", "image_size"), [(1, 2), (2, 8), (1, 8), (3, 16), (2, 18), (1, 12)])
 @pytest.mark.parametrize("kernel_size", range(1, 10))
 def test_logits_gradients_and_statistics_are_those_of_float64(
     kernels: Kernels, kernel_size: int, patch_size: int, image_size: int, count: int, activation: str
@@ -87,6 +88,49 @@ def test_logits_gradients_and_statistics_are_those_of_float64(
     gradients = {f"gradient of {name}": p.grad for name, p in plain.named_parameters()}
     in_torch = {"logits": logits.detach(), **gradients, **dict(plain.named_buffers())}
     assert_as_exact(run(model, kernels, images), in_torch, run(model, None, images))
+
+
+@pytest.mark.parametrize("kernel_size", [3, 5, 7, 9])
+def test_the_grid_of_16_that_is_compiled_for_itself_computes_the_same(kernels: Kernels, kernel_size: int) -> None:
+    x, dz, weight = torch.randn(2, 19 * 256), torch.randn(2, 19 * 256), torch.randn(2, 1, kernel_size, kernel_size)
+    norm = make_norm(2, bias=torch.zeros(2))
+    y, _ = kernels.mix_places(norm, weight, x, 16)
+    dx, weight_gradient, _ = kernels.mix_places_backward(norm, weight, x, y, dz, 16)
+    exact = [as_images(x, 16).double().requires_grad_(), weight.double().requires_grad_()]
+    z = F.conv2d(exact[0], exact[1], padding=kernel_size // 2, groups=2)
+    torch.testing.assert_close(as_images(y, 16), z.detach().float(), rtol=1e-5, atol=1e-5)
+    z = exact[0] + F.batch_norm(F.gelu(z), None, None, training=True)
+    z.backward(as_images(dz, 16).double())
+    torch.testing.assert_close(as_images(dx, 16), exact[0].grad.float(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(weight_gradient, exact[1].grad.float(), rtol=1e-5, atol=1e-4)
+
+
+def as_images(x: Tensor, grid: int) -> Tensor:
+    """(channels, columns) of the blocked layout as (images, channels, grid, grid)."""
+    channels, images = len(x), x.shape[1] // grid**2
+    whole = images // 16 * 16
+    blocks, rest = x.split([whole * grid**2, (images - whole) * grid**2], dim=1)
+    parts = (part.reshape(channels, -1, grid, grid, lanes) for part, lanes in ((blocks, 16), (rest, images - whole)))
+    return torch.cat([part.permute(1, 4, 0, 2, 3).flatten(0, 1) for part in parts])
+
+
+def make_norm(channels: int, **values: object) -> native.Norm:
+    names = ("bias", "weight", "shift", "running_mean", "running_variance", "mean", "inverse_deviation")
+    zeros = ("bias", "shift", "running_mean", "mean")
+    vectors = {name: torch.full((channels,), 0.0 if name in zeros else 1.0) for name in names}
+    fixed = {"momentum": 0.1, "epsilon": 1e-5, "training": True, "activation": "gelu"}
+    return native.Norm(**(vectors | fixed | values))
+
+
+def test_the_variance_of_values_far_from_zero_is_not_lost(kernels: Kernels) -> None:
+    """Many spans of a row, with a mean of a thousand deviations: a sum of squares in float would have no digit right."""
+    values = 1000 + torch.randn(1, 5003)
+    norm = make_norm(1, activation="relu", epsilon=0.0)
+    kernels.normalise(norm, values)
+    torch.testing.assert_close(
+        norm.inverse_deviation, 1 / values.double().std(1, correction=0).float(), rtol=1e-6, atol=0
+    )
+    torch.testing.assert_close(norm.mean, values.double().mean(1).float(), rtol=1e-7, atol=0)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -135,20 +179,7 @@ def test_products_of_any_size(kernels: Kernels, rows: int, inner: int, columns: 
 
 def test_gelu_is_torchs_over_its_whole_range(kernels: Kernels) -> None:
     values = torch.cat([torch.linspace(-12, 12, 4001), torch.tensor([0.0, 1e-30, -1e-30, 100.0, -100.0])])[None]
-    one, zero = torch.ones(1), torch.zeros(1)
-    norm = native.Norm(
-        bias=zero,
-        weight=one,
-        shift=zero,
-        running_mean=zero,
-        running_variance=one,
-        mean=zero,
-        inverse_deviation=one,
-        momentum=0.1,
-        epsilon=0.0,
-        training=False,
-        activation="gelu",
-    )
+    norm = make_norm(1, epsilon=0.0, training=False)
     exact = F.gelu(values.double())
     error = (kernels.normalise(norm, values) - exact).abs()
     assert (error <= 2e-7 * values.abs().clamp(min=1)).all()  # a unit in the last place near 1 is 1.2e-7

@@ -10,6 +10,9 @@ from typing import Any
 import nbformat
 import pytest
 
+from convmixer.corruptions import CORRUPTIONS
+from convmixer.data import load
+from convmixer.subset import keep_fraction
 from experiments import executed
 from experiments.execute import execute, take_payload
 from experiments.ledger import Ledger
@@ -99,6 +102,7 @@ def test_code_cells_have_readable_ids(stored: dict[str, Any]) -> None:
         "learning-curves",
         "confusion-matrix",
         "wrong-predictions",
+        "corruptions",
         "record",
     ]
 
@@ -120,13 +124,15 @@ def test_defaults_need_no_download(notebook: Path) -> None:
         "activation": "gelu",
         "norm": "batch",
         "residual": "depthwise",
+        "fraction": 1.0,
+        "corruptions": False,
     }
 
 
 def test_cells_that_show_the_data_sets_pictures_are_tagged(stored: dict[str, Any]) -> None:
     showing = {cell["id"] for cell in stored["cells"] if "show_pictures(" in "".join(cell["source"])}
     tagged = {cell["id"] for cell in stored["cells"] if "dataset-images" in cell["metadata"].get("tags", ())}
-    assert showing == tagged == {"samples", "wrong-predictions"}
+    assert showing == tagged == {"samples", "wrong-predictions", "corruptions"}
 
 
 def test_outside_the_repository_the_first_cell_says_what_to_do(stored: dict[str, Any], tmp_path: Path) -> None:
@@ -191,3 +197,22 @@ def test_the_kept_copy_has_its_figures_but_no_picture_of_the_data_set(folder: Pa
     ]
     assert with_figures == ["learning-curves", "confusion-matrix"]
     assert len(text.encode()) < 56 * 1024 < executed.MAX_BYTES  # a confusion matrix of CIFAR-10 takes 10 KiB more
+
+
+def test_trains_on_a_part_of_the_images_and_tests_on_corrupted_ones(root: Path, notebook: Path, tmp_path: Path) -> None:
+    parameters = {name: parameter.default for name, parameter in notebook_parameters(notebook).items()}
+    parameters |= {"epochs": 2, "width": 16, "fraction": 0.25, "corruptions": True}
+    run = Run(name=NAME, notebook=notebook.name, parameters=parameters, groups=("test",), cell=NAME[:-3], smoke=True)
+    ledger = Ledger(tmp_path / "ledger")
+    execute(run, root, ledger, cache=tmp_path / "cache", threads=1)
+    record = json.loads(ledger.record_path(NAME).read_text(encoding="utf-8"))
+    part = keep_fraction(load("digits", validation=record["settings"]["validation_size"]), 0.25, seed=0)
+    assert record["settings"]["train_images"] == len(part.train_labels)
+    assert record["breakdown"]["train_images"] == part.train_labels.bincount().tolist()
+    assert record["settings"]["test_images"] == 355
+    corrupted = {f"{corruption.name}_accuracy" for corruption in CORRUPTIONS}
+    assert corrupted <= record["metrics"].keys()
+    kept = json.loads(ledger.executed_path(NAME).read_text(encoding="utf-8"))["cells"]
+    table = next(cell for cell in kept if cell["id"] == "corruptions")["outputs"][0]["data"]["text/markdown"]
+    accuracy = record["metrics"]["noise_3_accuracy"]
+    assert f"| noise 3 | {accuracy:.2%} |" in "".join(table).splitlines()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.naming import drop_seed
+from experiments.naming import Naming, drop_seed
 from experiments.plan import Plan, load_plan, select
 from experiments.spec import ConfigurationError
 from tests.small_repository import PLAN, make_repository
@@ -82,6 +82,26 @@ def test_a_cells_name_lacks_the_seed_and_the_text_before_it(template: str, cell:
 
 
 @pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ({"share": 1.0, "wide": False}, "a-s0"),
+        ({}, "a-s0"),
+        ({"share": 0.25, "wide": False}, "a-f25-s0"),
+        ({"share": 0.125, "wide": True}, "a-f12.5-wide-s0"),
+        ({"share": 0.1, "wide": True}, "a-f10-wide-s0"),
+    ],
+)
+def test_a_share_stands_in_a_name_in_per_cent_and_what_is_usual_does_not(
+    parameters: dict[str, float | bool], name: str
+) -> None:
+    variants = {
+        "share": {"usual": 1.0, "text": "-f{share:percent}"},
+        "wide": {"usual": False, "text": "-wide"},
+    }
+    assert Naming("a{variant}-s{seed}", variants, "plan.yaml").name_run({**parameters, "seed": 0}) == name
+
+
+@pytest.mark.parametrize(
     ("patterns", "group", "names"),
     [
         ((), None, ["tiny-z2-s0", "tiny-z2-s1", "tiny-z3-s0", "tiny-z3-s1", "tiny-z4-s0"]),
@@ -138,7 +158,7 @@ def test_an_unknown_group_or_run_is_refused_with_the_nearest(small: Plan) -> Non
         (
             "{name: tiny}",
             "{name: a/b}",
-            "plan.yaml: groups: sizes: name: 'a/b-z2-s0'; expected letters, digits, dots, hyphens and underscores",
+            "plan.yaml: groups: sizes: name: 'a/b-z2-s0'; expected at most 120 letters, digits, dots, hyphens and underscores, and no device of Windows",
         ),
         (
             "version: 1",
@@ -163,7 +183,7 @@ def test_an_unknown_group_or_run_is_refused_with_the_nearest(small: Plan) -> Non
         (
             "  sizes:\n",
             "  5:\n",
-            "plan.yaml: groups: 5: name: found 5; expected letters, digits, dots, hyphens and underscores",
+            "plan.yaml: groups: 5: name: found 5; expected at most 120 letters, digits, dots, hyphens and underscores, and no device of Windows",
         ),
         ("cpu: 5", "cpu: 0", "plan.yaml: speed: cpu: found 0; expected GFLOP/s above 0"),
         ("cpu: 5", "tpu: 5", "plan.yaml: speed: tpu: found 5; expected a device class: cpu or cuda"),
@@ -287,6 +307,22 @@ def test_the_repositorys_work_is_the_multiply_accumulates_of_the_method(root: Pa
     """0.889 GFLOP an image for patches of 2 and kernels of 5: 3 x 2 x 148.1 million multiply-accumulates."""
     run = load_plan(root / "experiments" / "plan.yaml").run("cifar10-authors-e25-w256-d8-p2-k5-s0")
     assert run.work == pytest.approx(25 * 50_000 * 0.8888, rel=1e-3)
+
+
+def test_a_part_of_the_images_is_compared_at_equal_epochs_and_at_equal_steps(root: Path) -> None:
+    runs = load_plan(root / "experiments" / "plan.yaml").group("data-and-budget").runs
+    for sizes in ((8, 5), (4, 9)):
+        of_size = [run for run in runs if (run.parameters["patch_size"], run.parameters["kernel_size"]) == sizes]
+        varied = {(run.parameters["epochs"], run.parameters["fraction"]) for run in of_size}
+        assert {fraction for epochs, fraction in varied if epochs == 20} == {0.1, 0.25, 0.5, 1.0}
+        assert {fraction for epochs, fraction in varied if epochs * fraction == 5} == {0.1, 0.25, 0.5, 1.0}
+        assert {epochs for epochs, fraction in varied if fraction == 1} == {5, 10, 20, 40}
+
+
+def test_a_part_of_the_images_costs_its_part_and_the_evaluation(root: Path) -> None:
+    plan = load_plan(root / "experiments" / "plan.yaml")
+    whole, part = (plan.run(f"cifar10-keras-e20-w256-d8-p8-k5{name}-s0").work for name in ("", "-f10"))
+    assert whole is not None and part == pytest.approx(whole * (4_500 + 5_000) / 50_000)
 
 
 def test_the_repositorys_rehearsal_runs_on_the_embedded_data(root: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from report.evidence import Evidence
 from report.formats import FORMATS
-from report.provenance import Origin, Origins, cell_anchor, origins_table, row_anchors
+from report.provenance import Origin, Origins, as_json, cell_anchor, origins_table, row_anchors
 from report.quantities import Kind, Quantity, Tier, count
 from report.render import build_report
 from report.tables import Column, Table
@@ -204,3 +204,13 @@ def test_the_first_run_of_a_cell_is_the_cell_s_row() -> None:
     cell = cell_anchor(evidence.cells()[0].name)
     assert row_anchors(table, Origins(evidence)) == ((f"run:{names[0]}", cell), (f"run:{names[1]}",))
     assert row_anchors(replace(table, columns=(Column("name", "Run"),)), Origins(evidence)) == ((), ())
+
+
+def test_the_json_of_all_numbers_is_what_the_standard_library_writes() -> None:
+    told = {
+        "b": [1, 2.5, None, True, [], {}],
+        "a": {'é\n"': "<\u2028>", "low": 1e-7, "t": (1, ("x",))},
+        "c": {},
+        "": -0.0,
+    }
+    assert as_json(told) == json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False)

@@ -15,8 +15,9 @@ import pytest
 
 from experiments.spec import ConfigurationError, MissingTool
 from report import pdf, render, swapping
-from report.compose import Composer, begin_drawing, inline_svg
+from report.compose import Composer, inline_svg
 from report.drawing import Studio
+from report.drawings import begin_drawing
 from report.figures import Figure
 from report.formats import FORMATS, environment
 from report.layout import lay_out, set_table
@@ -369,3 +370,20 @@ def test_paper_has_the_condensed_table_and_other_pages_and_the_csv_the_whole(tmp
         assert there in text and not_there not in text, name
     words = words_of_pdf(out / "report.pdf")
     assert "inshort" in words and "infull" not in words
+
+
+def test_marks_that_look_alike_share_their_style_in_the_page_unless_it_is_not_inherited() -> None:
+    def marks(style: str) -> str:
+        return "".join(f'<use xlink:href="#m" x="{x}.123456" y="-0.987654" style="{style}"/>\n   ' for x in (1, 2))
+
+    def inlined(style: str) -> str:
+        return inline_svg("d", f"<svg>\n  {marks(style)}</svg>", "a").split(">\n", 1)[1]
+
+    assert inlined("fill: red") == (
+        '<g style="fill: red">\n<use xlink:href="#d-m" x="1.12" y="-0.98"/>\n<use xlink:href="#d-m" x="2.12" y="-0.98"/>\n'
+        "</g>\n</svg>"
+    )
+    assert inlined("opacity: 0.5") == (
+        '<use xlink:href="#d-m" x="1.12" y="-0.98" style="opacity: 0.5"/>\n'
+        '<use xlink:href="#d-m" x="2.12" y="-0.98" style="opacity: 0.5"/>\n</svg>'
+    )

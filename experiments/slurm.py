@@ -1,0 +1,272 @@
+"""Runs as Slurm jobs: submitted by submitit, those that are begun together as one array.
+
+Nodes share the repository and its `.cache` with the driver, as clusters do. A job computes in the run's own workspace,
+so it goes on from the checkpoint wherever it begins again: after a preemption, at its time limit (Slurm signals, submitit
+puts it back into the queue), or by the next `run` after it was killed. It writes no record: it leaves an answer, which
+the driver reads. A driver that was killed finds its jobs again and takes their answers, so no hour is lost.
+
+Slurm is asked by `squeue` alone: many clusters, and every small one, do no accounting.
+"""
+
+import contextlib
+import functools
+import json
+import math
+import pickle
+import shlex
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.executors import Executor
+from experiments.files import write_atomically
+from experiments.orders import Answer, Order, catch, settle
+from experiments.slurm_queue import cancel, describe_end, read_queue, require_slurm
+from experiments.spec import ConfigurationError, Record, ReproductionError, Resources, RunFailed, RunInterrupted
+from experiments.status import RunStatus
+from experiments.workspace import Workspace
+
+_MACHINERY = Path(__file__).resolve().parent.parent
+_HOURS = 4.0  # A job's time where the plan gives none: at its end the job is put back into the queue and goes on.
+_MOST_TIMEOUTS = 50
+_IGNORED_SIGNALS = ("USR2", "TERM", "CONT")  # Slurm sends them to every process of a job; the kernel is not meant.
+_POLL_SECONDS = 2.0
+_LATE_SECONDS = 10.0  # How long a file may take from a node to the driver after the job has left the queue.
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a Slurm job calls: submitit pickles it, and calls it again when the job begins again."""
+
+    order: Order
+    key: str
+    root: Path
+    cache: Path
+
+    def __call__(self) -> Answer:
+        """Computes the run."""
+        return catch(self._compute, self.order.run.name)
+
+    def checkpoint(self) -> Any:
+        """What the job does when it comes back out of the queue: the same; the run has its own checkpoint."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+    def _compute(self) -> Answer:
+        from experiments.execute import compute, prepare
+
+        run = self.order.run
+        prepared = prepare(run, self.root)
+        if prepared.today.key != self.key:
+            raise RunFailed(f"{run.name}: its code was changed after the run was submitted; run it again")
+        return compute(self.order, prepared, self.root, Workspace(self.cache, run.name, self.key))
+
+
+@dataclass(frozen=True)
+class SlurmExecutor(Executor):
+    """Runs as Slurm jobs, `jobs` of them pending or running at once, with the resources that the plan gives a group."""
+
+    @contextlib.contextmanager
+    def open(self, tasks: Sequence[RunStatus]) -> Iterator["_SlurmWorkers"]:
+        """One thread that looks after all jobs.
+
+        Raises:
+            MissingTool: submitit or Slurm's commands are not installed, or its controller does not answer.
+        """
+        require_slurm()
+        workers = _SlurmWorkers(self)
+        thread = threading.Thread(target=workers.look_after, name="slurm", daemon=True)
+        thread.start()
+        try:
+            yield workers
+        finally:
+            workers.over.set()
+            thread.join()
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A job that the driver waits for; `lock` keeps the run until the future has ended."""
+
+    task: RunStatus
+    job: str
+    future: Future[Record]
+    lock: contextlib.ExitStack
+
+
+class _SlurmWorkers:
+    """The jobs of a `SlurmExecutor`."""
+
+    def __init__(self, executor: SlurmExecutor) -> None:
+        self.over = threading.Event()
+        self._executor = executor
+        self._folder = executor.cache / "slurm"
+        self._watched: dict[str, _Watched] = {}
+        self._gone: dict[str, float] = {}  # job -> since when it is in no queue
+        self._guard = threading.Lock()
+
+    def begin(self, tasks: Sequence[RunStatus]) -> list[Future[Record]]:
+        """Submits the tasks, an array for each kind of resources; takes up the jobs of a driver that was killed.
+
+        Raises:
+            ConfigurationError: Slurm refuses the job.
+        """
+        futures: dict[str, Future[Record]] = {task.run.name: Future() for task in tasks}
+        queue = read_queue() or ()
+        fresh: dict[Resources, list[tuple[RunStatus, contextlib.ExitStack]]] = {}
+        for task in tasks:
+            lock = contextlib.ExitStack()
+            try:
+                lock.enter_context(self._workspace(task).lock())
+                if not self._executor.replaces(task):
+                    self._executor.ledger.refuse_recorded(task.run.name)
+            except ReproductionError as error:
+                lock.close()
+                futures[task.run.name].set_exception(error)
+                continue
+            if job := self._find_earlier(task, queue):
+                self._watch(task, job, futures[task.run.name], lock)
+            else:
+                fresh.setdefault(task.run.resources, []).append((task, lock))
+        for resources, members in fresh.items():
+            jobs = self._submit(resources, [task for task, _ in members])
+            for (task, lock), job in zip(members, jobs, strict=True):
+                write_atomically(self._note(task), json.dumps({"key": task.key, "job": job}) + "\n")
+                self._watch(task, job, futures[task.run.name], lock)
+        return list(futures.values())
+
+    def stop(self) -> None:
+        """Cancels every job that is waited for, and waits until none of them computes."""
+        with self._guard:
+            watched, self._watched = list(self._watched.values()), {}
+        cancel(item.job for item in watched)
+        end = time.monotonic() + _LATE_SECONDS
+        while time.monotonic() < end and {item.job for item in watched} & (read_queue() or set()):
+            time.sleep(_POLL_SECONDS / 4)
+        for item in watched:
+            self._forget(item)
+            message = f"{item.task.run.name}: interrupted; the next run goes on from its checkpoint"
+            item.future.set_exception(RunInterrupted(message))
+
+    def look_after(self) -> None:
+        """Ends the future of each job that has ended, until `over` is set."""
+        while not self.over.wait(_POLL_SECONDS):
+            with self._guard:
+                watched = list(self._watched.values())
+            queue = read_queue() if watched else None
+            for item in watched:
+                read = functools.partial(self._read_answer, item, queue)
+                if (answer := catch(read, item.task.run.name)) is not None:
+                    with self._guard:
+                        still = self._watched.pop(item.job, None)
+                    if still is not None:
+                        self._settle(item, answer)
+
+    def _settle(self, item: _Watched, answer: Answer) -> None:
+        executor, run = self._executor, item.task.run
+        try:
+            workspace, force = self._workspace(item.task), executor.replaces(item.task)
+            record = settle(answer, run, executor.ledger, workspace, executor.root, force)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the loop waits for the future
+            self._forget(item)
+            is_ours = isinstance(error, ReproductionError)
+            item.future.set_exception(error if is_ours else RunFailed(f"{run.name}: {type(error).__name__}: {error}"))
+        else:
+            self._forget(item)
+            item.future.set_result(record)
+
+    def _read_answer(self, item: _Watched, queue: Collection[str] | None) -> Answer | None:
+        """What the job has left; None while it may still leave something."""
+        paths, name = self._list_paths(item.job), item.task.run.name
+        if paths.result_pickle.is_file():
+            outcome, result = pickle.loads(paths.result_pickle.read_bytes())  # Written by our own job.
+            if outcome == "success":
+                return result
+            return Answer(error=RunFailed(f"{name}: Slurm job {item.job} failed: {result.strip().splitlines()[-1]}"))
+        if queue is None or item.job in queue:
+            self._gone.pop(item.job, None)
+        elif time.monotonic() - self._gone.setdefault(item.job, time.monotonic()) > _LATE_SECONDS:
+            return Answer(error=RunFailed(f"{name}: {describe_end(item.job, paths.stderr)}"))
+        return None
+
+    def _find_earlier(self, task: RunStatus, queue: Collection[str]) -> str | None:
+        """The job that a driver which was killed has left behind with this very run; a forced run cancels it."""
+        try:
+            note = json.loads(self._note(task).read_text(encoding="utf-8"))
+            job, key = str(note["job"]), note["key"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        if self._executor.force or key != task.key:
+            cancel([job] if job in queue else [])
+            return None
+        return job if job in queue or self._list_paths(job).result_pickle.is_file() else None
+
+    def _submit(self, resources: Resources, tasks: Sequence[RunStatus]) -> list[str]:
+        """Submits the tasks as one array; gives each one's job."""
+        import submitit
+
+        executor = submitit.SlurmExecutor(self._folder / "jobs", max_num_timeout=_MOST_TIMEOUTS)
+        executor.update_parameters(**self._list_parameters(resources, tasks))
+        try:
+            with executor.batch():
+                jobs = [executor.submit(self._make_job(task)) for task in tasks]
+        except submitit.core.utils.FailedJobError as error:
+            raise ConfigurationError(
+                f"{tasks[0].run.name}: Slurm refuses the job: {str(error).strip().splitlines()[-1]}"
+            ) from error
+        return [job.job_id for job in jobs]
+
+    def _list_parameters(self, resources: Resources, tasks: Sequence[RunStatus]) -> dict[str, Any]:
+        gpus = resources.gpus
+        if gpus is None:
+            gpus = 1.0 if any(task.run.needs == "cuda" for task in tasks) else 0.0
+        if gpus != int(gpus):
+            raise ConfigurationError(
+                f"{tasks[0].run.name}: gpus is {gpus!r}; Slurm gives whole ones: write a whole number into the plan"
+            )
+        wanted = {
+            "partition": resources.partition,
+            "mem": None if resources.memory_gib is None else f"{math.ceil(resources.memory_gib * 1024)}M",
+            "gpus_per_node": int(gpus) or None,
+        }
+        return {name: value for name, value in wanted.items() if value is not None} | {
+            "job_name": tasks[0].run.groups[0],
+            "time": math.ceil((resources.hours or _HOURS) * 60),
+            "cpus_per_task": resources.cpus or 1,
+            "array_parallelism": len(tasks),
+            "setup": [f"export PYTHONPATH={shlex.quote(str(_MACHINERY))}${{PYTHONPATH:+:$PYTHONPATH}}"],
+            "additional_parameters": {"chdir": str(self._executor.root), "requeue": True},
+        }
+
+    def _make_job(self, task: RunStatus) -> Job:
+        if self._executor.force:
+            self._workspace(task).discard()
+        order = Order(
+            task.run, "slurm", task.run.resources.cpus or 1, shares_device=True, ignored_signals=_IGNORED_SIGNALS
+        )
+        return Job(order, task.key, self._executor.root, self._executor.cache)
+
+    def _watch(self, task: RunStatus, job: str, future: Future[Record], lock: contextlib.ExitStack) -> None:
+        with self._guard:
+            self._watched[job] = _Watched(task, job, future, lock)
+
+    def _forget(self, item: _Watched) -> None:
+        self._note(item.task).unlink(missing_ok=True)
+        item.lock.close()
+
+    def _workspace(self, task: RunStatus) -> Workspace:
+        return Workspace(self._executor.cache, task.run.name, task.key)
+
+    def _note(self, task: RunStatus) -> Path:
+        """Where it stands which job has the run."""
+        return self._folder / f"{task.run.name}.json"
+
+    def _list_paths(self, job: str) -> Any:
+        from submitit.core.utils import JobPaths
+
+        return JobPaths(self._folder / "jobs", job)

@@ -1,0 +1,65 @@
+"""What Slurm's commands are asked: which jobs there are, how one ended, and to end some.
+
+By `squeue` and `scontrol`, not by `sacct`: many clusters, and every small one, keep no accounts.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from experiments.spec import MissingTool
+
+_PROGRAMS = ("sbatch", "srun", "squeue", "scancel", "scontrol")
+_LOG_LINES = 8
+_TIMEOUT_SECONDS = 60
+
+
+def require_slurm() -> None:
+    """Raises MissingTool with the remedy where no job can be submitted from here."""
+    try:
+        import submitit  # noqa: F401
+    except ImportError as error:
+        raise MissingTool(
+            "submitit is not installed, and --executor slurm needs it; install it by: pip install submitit"
+        ) from error
+    if missing := [name for name in _PROGRAMS if shutil.which(name) is None]:
+        raise MissingTool(f"{missing[0]} is not installed, and --executor slurm needs it; run this on the cluster")
+    done = _ask("scontrol", "ping")
+    if done.returncode or "is UP" not in done.stdout:
+        words = (done.stderr or done.stdout).strip().splitlines()
+        raise MissingTool(
+            f"Slurm's controller does not answer: {words[-1] if words else 'no word'}; "
+            "try `scontrol ping`, and set SLURM_CONF if the configuration lies elsewhere"
+        )
+
+
+def read_queue() -> set[str] | None:
+    """This user's jobs that wait, run or end; None where Slurm does not answer just now."""
+    done = _ask("squeue", "--me", "--noheader", "--array", "--format=%i")
+    return None if done.returncode else set(done.stdout.split())
+
+
+def cancel(jobs: Iterable[str]) -> None:
+    """Ends the jobs, or takes them out of the queue."""
+    if listed := list(jobs):
+        _ask("scancel", "--full", *listed)
+
+
+def describe_end(job: str, log: Path) -> str:
+    """How a job ended that has left no answer: its state, as far as Slurm remembers, and the end of its log."""
+    words = _ask("scontrol", "show", "job", job).stdout.split()
+    state = next((word.partition("=")[2] for word in words if word.startswith("JobState=")), "of unknown state")
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
+    except OSError:
+        lines = []
+    shown = "".join(f"\n  {line}" for line in lines)
+    return f"Slurm job {job} ended without an answer: {state}; the end of its log:{shown}"
+
+
+def _ask(*command: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, "", f"{command[0]}: no answer in {_TIMEOUT_SECONDS} s")

@@ -1,0 +1,122 @@
+"""What reads a stranger's file, and the errors by which it may refuse one; any other error is a finding."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments import arithmetic
+from experiments.notebooks import notebook_parameters
+from experiments.plan import load_plan
+from experiments.reading import MAX_RECORD_BYTES, read_text
+from experiments.spec import Record, ReproductionError
+from report.bibliography import check_bibliography, check_style
+from report.citation import entry_of
+from report.claims import read_claims
+from report.context import read_tables
+from report.figures import read_figures
+from report.front import build_front
+from report.journal import journal_fields, to_latex, to_yaml
+from report.metadata import read_metadata
+from report.original import read_original
+from report.prose import Setters, fill_in
+from report.recipes import read_recipes
+from report.typed import typed_results
+from tests.small_repository import PLAN, make_repository
+
+ROOT = Path(__file__).resolve().parents[2]
+_PROSE = '# A {#sec:a}\n\nIt is << text >>, << ref("tab:a") >>.\n\n<% if smoke %>\n<< table("a") >>\n<% endif %>\n'
+_SETTERS = Setters(*[lambda *_: {"latex": "x"}] * 4)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One reader: `place` is where its file lies below a folder that `prepare` has laid out."""
+
+    name: str
+    place: str
+    seeds: Callable[[], list[bytes]]
+    load: Callable[[Path], object]
+    prepare: Callable[[Path], object] = lambda folder: None
+    refusals: tuple[type[Exception], ...] = (ReproductionError,)
+
+    def try_out(self, content: bytes, folder: Path) -> None:
+        """Reads CONTENT below FOLDER, which is prepared; raises what is no refusal."""
+        path = folder / self.place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        try:
+            self.load(path)
+        except self.refusals as error:
+            assert str(error), "a refusal has to say something"
+
+
+def _files(pattern: str, most: int = 3) -> Callable[[], list[bytes]]:
+    return lambda: [path.read_bytes() for path in sorted(ROOT.glob(pattern))[:most]]
+
+
+def _load_metadata(path: Path) -> None:
+    metadata = read_metadata(path)
+    build_front(metadata, smoke=False)
+    fields = journal_fields(metadata)
+    to_yaml(fields), to_latex(fields)
+
+
+def _load_bibliography(path: Path) -> None:
+    check_bibliography(path)
+    entry_of("he2016deep", read_text(path))
+
+
+def _load_expression(path: Path) -> None:
+    arithmetic.evaluate(arithmetic.parse(read_text(path), "work"), {"size": 2, "seed": 0, "name": "tiny"}, "work")
+
+
+def _load_prose(path: Path) -> None:
+    list(typed_results(read_text(path)))
+    fill_in(path.parent, {"text": "plain", "smoke": True}, _SETTERS, lambda quantity: None)
+
+
+def _copy_quotations(folder: Path) -> None:
+    shutil.copyfile(ROOT / "report/paper/original.csv", folder / "original.csv")
+
+
+_PAPER = "report/paper"
+TARGETS: Mapping[str, Target] = {
+    target.name: target
+    for target in (
+        Target(
+            "record",
+            "record.json",
+            _files("experiments/records/*.json", 2),
+            lambda path: Record.from_text(read_text(path, MAX_RECORD_BYTES), path.name),
+        ),
+        Target(
+            "plan",
+            "root/experiments/plan.yaml",
+            lambda: [PLAN.encode()],
+            load_plan,
+            lambda folder: make_repository(folder / "root"),
+        ),
+        Target(
+            "notebook",
+            "notebook.ipynb",
+            _files("tests/notebooks/*.ipynb", 4),
+            notebook_parameters,
+        ),
+        Target("expression", "work.txt", lambda: [b"size * 10", b"2 ** size // (1 + seed)"], _load_expression),
+        Target("claims", "claims.yaml", _files(f"{_PAPER}/claims.yaml"), read_claims, _copy_quotations),
+        Target("original", "original.csv", _files(f"{_PAPER}/original.csv"), read_original),
+        Target("recipes", "recipes.csv", _files(f"{_PAPER}/recipes.csv"), read_recipes),
+        Target("metadata", "metadata.yaml", _files(f"{_PAPER}/metadata.yaml"), _load_metadata),
+        Target("figures", "figures.yaml", _files(f"{_PAPER}/figures.yaml"), read_figures),
+        Target(
+            "tables",
+            f"{_PAPER}/tables.yaml",
+            _files(f"{_PAPER}/tables.yaml"),
+            lambda path: read_tables(path.parents[2]),
+        ),
+        Target("bibliography", "references.bib", _files(f"{_PAPER}/references.bib"), _load_bibliography),
+        Target("style", "numeric.csl", _files(f"{_PAPER}/numeric.csl"), check_style),
+        Target("prose", "report/paper/sections/10-body.md", lambda: [_PROSE.encode()], _load_prose),
+    )
+}

@@ -1,0 +1,183 @@
+"""When a run that was run again agrees with its record: by what spread, in which interval, and bit by bit."""
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from scipy import stats
+
+from experiments.spec import Correct, Record
+from report.agreement import (
+    LEVEL,
+    Agreement,
+    Yardstick,
+    differing_machine,
+    expect_second,
+    find_yardstick,
+    has_same_bits,
+    judge_rerun,
+)
+from report.statistics import Interval
+from tests.made_up import PROVENANCE, make_record, make_run
+
+CORRECT = Correct("test", 10_000, "")
+
+
+def record(accuracy: float, seed: int = 0, patch_size: int = 8, **settings: Any) -> Record:
+    made = make_record(make_run(seed, patch_size=patch_size), accuracy, **settings)
+    return replace(made, correct=CORRECT)
+
+
+def cell(accuracies: Sequence[float], patch_size: int = 8, **settings: Any) -> list[Record]:
+    return [record(accuracy, seed, patch_size, **settings) for seed, accuracy in enumerate(accuracies)]
+
+
+def yardstick_of(cells: dict[str, list[Record]], name: str = "a") -> Yardstick | None:
+    return find_yardstick(cells[name][0], cells, name)
+
+
+SPREAD = Yardstick(0.005, 8, 12, "within 4 cells of the same settings")
+
+
+def test_four_other_seeds_are_enough_for_their_own_spread() -> None:
+    cells = {"a": cell([0.9, 0.64, 0.65, 0.66, 0.65]), "b": cell([0.1, 0.9, 0.5], 4)}
+    found = yardstick_of(cells)
+    assert found == Yardstick(pytest.approx(0.01 * math.sqrt(2 / 3)), 3, 4, "other seeds of its cell")
+
+
+def test_two_other_seeds_share_the_spread_of_like_cells_and_the_record_itself_never_counts() -> None:
+    cells = {
+        "a": cell([0.9, 0.64, 0.66]),  # squares about the mean of the others: 2 x 0.01^2
+        "b": cell([0.70, 0.73, 0.76], 4),  # 2 x 0.03^2
+        "c": cell([0.5], 2),
+        "d": cell([0.1, 0.9], 1, epochs=9),  # trained otherwise
+    }
+    found = yardstick_of(cells)
+    assert found == Yardstick(pytest.approx(math.sqrt((2e-4 + 18e-4) / 3)), 3, 5, "within 2 cells of the same settings")
+
+
+def test_a_single_run_is_judged_by_like_cells_and_alone_by_nothing() -> None:
+    assert yardstick_of({"a": cell([0.9]), "b": cell([0.5])}) is None
+    found = yardstick_of({"a": cell([0.9]), "b": cell([0.5, 0.52], 4)})
+    assert found == Yardstick(pytest.approx(0.02 / math.sqrt(2)), 1, 2, "within 1 cell of the same settings")
+
+
+def test_equal_runs_are_given_the_binomial_error_of_the_test_images() -> None:
+    basis = "within 1 cell of the same settings; they are equal, so that it is the binomial error"
+    assert yardstick_of({"a": cell([0.5, 0.6, 0.6])}) == Yardstick(pytest.approx(0.005), 1, 2, basis)
+    bare = [replace(item, correct=None) for item in cell([0.5, 0.6, 0.6])]
+    assert yardstick_of({"a": bare}) is None
+
+
+def test_the_interval_is_that_of_the_difference_of_two_draws() -> None:
+    half = stats.t.ppf(0.975, 8) * 0.005 * math.sqrt(2)
+    assert expect_second(0.64, SPREAD, 0.95) == Interval(pytest.approx(0.64 - half), pytest.approx(0.64 + half))
+
+
+@pytest.mark.parametrize(
+    ("again", "of", "agreement", "why"),
+    [
+        (0.651, 1, Agreement.AGREES, "within the interval for a second run"),
+        (0.661, 1, Agreement.DISAGREES, "outside the interval for a second run"),
+        (0.619, 1, Agreement.DISAGREES, "outside the interval for a second run"),
+        (0.661, 4, Agreement.AGREES, "within the interval for a second run"),  # of four, each has a fourth of the level
+    ],
+)
+def test_a_second_run_agrees_within_the_interval(again: float, of: int, agreement: Agreement, why: str) -> None:
+    judged = judge_rerun(record(0.64), record(again), SPREAD, ("the code",), of)
+    assert (judged.agreement, judged.why, judged.same_bits) == (agreement, why, False)
+    assert judged.interval == expect_second(0.64, SPREAD, 1 - LEVEL / of)
+
+
+def test_the_same_bits_agree_without_any_spread() -> None:
+    judged = judge_rerun(record(0.64), record(0.64), None, (), 1)
+    assert (judged.agreement, judged.why, judged.interval) == (Agreement.AGREES, "the same bits", None)
+    assert not judged.lacks_due_bits
+
+
+def test_other_bits_are_told_where_the_same_were_due() -> None:
+    due = judge_rerun(record(0.64), record(0.641), SPREAD, (), 1)
+    assert due.lacks_due_bits
+    assert due.why == (
+        "within the interval for a second run; the same bits were due, as code, versions and machine are the record's "
+        "as far as it names them"
+    )
+    assert not judge_rerun(record(0.64), record(0.641), SPREAD, ("the code",), 1).lacks_due_bits
+
+
+@pytest.mark.parametrize(
+    ("yardstick", "settings", "why"),
+    [
+        (None, {}, "the bits differ, and no record tells how far seeds differ under these settings"),
+        (
+            Yardstick(0.2, 1, 2, "other seeds of its cell"),
+            {},
+            "the bits differ, and too few records tell how far seeds differ: any value would do",
+        ),
+        (SPREAD, {"precision": "bf16"}, "it was computed with precision bf16 (recorded fp32), which is not comparable"),
+    ],
+)
+def test_what_cannot_be_judged_says_why(yardstick: Yardstick | None, settings: dict[str, str], why: str) -> None:
+    judged = judge_rerun(record(0.64), record(0.1, **settings), yardstick, ("the code",), 1)
+    assert (judged.agreement, judged.why) == (Agreement.NOT_JUDGED, why)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"metrics": {"test_accuracy": 0.6400000001}},
+        {"history": {"test_accuracy": [0.31, 0.64], "seconds": [1.0, 2.0]}},
+        {"history": {"test_accuracy": [0.32, 0.64]}},
+        {"correct": Correct("test", 10_000, "AA==")},
+    ],
+)
+def test_bits_are_those_of_accuracy_history_and_test_images(changes: dict[str, Any]) -> None:
+    recorded = replace(record(0.64), history={"test_accuracy": [0.32, 0.64], "loss": [1.0, 0.5]})
+    assert not has_same_bits(recorded, replace(recorded, **changes))
+
+
+def test_times_in_the_history_are_no_bits() -> None:
+    recorded = replace(
+        record(0.64), history={"test_accuracy": [0.32, 0.64], "seconds": [1.0, 2.0], "load_seconds": [1, 1]}
+    )
+    again = replace(recorded, history={"test_accuracy": [0.32, 0.64], "seconds": [3.0, 4.0], "load_seconds": [2, 2]})
+    assert has_same_bits(recorded, again)
+
+
+def test_what_differs_in_versions_and_machine_is_listed() -> None:
+    changed = {**PROVENANCE, "threads": 4, "versions": {"torch": "2.16.0", "timm": "1.0"}, "started": "later"}
+    again = replace(record(0.64), provenance=changed)
+    assert differing_machine(record(0.64), again) == (
+        "torch 2.16.0 (recorded 2.15.0)",
+        "threads 4 (recorded 2)",
+    )
+    assert differing_machine(record(0.64), record(0.7)) == ()
+
+
+def test_true_records_are_called_disagreeing_no_more_often_than_the_level_and_false_ones_are_found() -> None:
+    """A thousand certificates of two runs each, seeds normal about their cell's mean; then a record that is 5 sd too good."""
+    draw, sd, wrong, found, papers = random.Random(0), 0.005, 0, 0, 1000
+    for _ in range(papers):
+        cells = {
+            name: cell([draw.gauss(0.6, sd) for _ in range(3)], size) for name, size in (("a", 1), ("b", 2), ("c", 4))
+        }
+        outcomes = [
+            judge_rerun(
+                cells[name][0],
+                record(draw.gauss(0.6, sd)),
+                find_yardstick(cells[name][0], cells, name),
+                ("the code",),
+                2,
+            ).agreement
+            for name in ("a", "b")
+        ]
+        wrong += Agreement.DISAGREES in outcomes
+        cells["a"][0] = record(0.6 + 7 * sd)
+        yardstick = find_yardstick(cells["a"][0], cells, "a")
+        again = record(draw.gauss(0.6, sd))
+        found += judge_rerun(cells["a"][0], again, yardstick, ("the code",), 1).agreement is Agreement.DISAGREES
+    assert wrong / papers < LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / papers)
+    assert found / papers > 0.9

@@ -1,0 +1,55 @@
+"""What a repository says, as it is compared and weighed: whole cells, main ones, and the paper's other files."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.ledger import Ledger
+from report.meaning import Meaning, read_meaning
+from tests.small_claims import make_claims
+from tests.small_repository import edit, make_record
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Records of each cell; the last seed of size 3 is planned in its first group only."""
+    root = make_claims(tmp_path / "root")
+    for run in ("z2-s0", "z2-s1", "z3-s0", "z3-s1", "z4-s0"):
+        Ledger(root / "experiments").save(make_record(root, f"tiny-{run}"))
+    return root
+
+
+@pytest.fixture
+def meaning(root: Path) -> Meaning:
+    return read_meaning(root)
+
+
+def test_a_cell_has_all_its_seeds_whichever_groups_plan_them(meaning: Meaning) -> None:
+    assert {name: cell.seeds for name, cell in meaning.cells.items()} == {
+        "tiny-z2": (0, 1),
+        "tiny-z3": (0, 1),
+        "tiny-z4": (0,),
+    }
+
+
+def test_main_cells_are_those_behind_the_main_claims_of_the_original(root: Path, meaning: Meaning) -> None:
+    assert meaning.main_cells == {"tiny-z2", "tiny-z3"}
+    edit(root / "report/paper/claims.yaml", "main: true", "main: false")
+    assert read_meaning(root).main_cells == frozenset()
+
+
+def test_texts_are_the_papers_files_but_for_claims_and_quoted_values(root: Path, meaning: Meaning) -> None:
+    (root / "report/paper/.hidden").write_text("x")
+    assert meaning.texts == {
+        "metadata.yaml": "title: A tiny reproduction\n",
+        "sections/10-text.md": "# Text\n\nOf two sizes.\n",
+    }
+    assert read_meaning(root).texts == meaning.texts
+
+
+def test_verdicts_and_title_are_those_of_the_report(meaning: Meaning) -> None:
+    assert {id: str(verdict.outcome) for id, verdict in meaning.verdicts.items()} == {
+        "larger-is-better": "INCONCLUSIVE",
+        "three-reaches-half": "INCONCLUSIVE",
+    }
+    assert meaning.prefix == ""
