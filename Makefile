@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV   := .venv
 PIP    := $(VENV)/bin/python -m pip install --disable-pip-version-check --no-input
 
-.PHONY: report test lock clean
+.PHONY: report test docs lock clean
 
 report: $(VENV)/report.installed
 	$(VENV)/bin/python build.py
 
 test: $(VENV)/test.installed
 	$(VENV)/bin/python -m pytest
+
+docs: $(VENV)/test.installed
+	$(VENV)/bin/python -m mkdocs build --strict -f docs/mkdocs.yml
 
 # The light half: tables, verdicts, figures, the report. No torch.
 $(VENV)/report.installed: requirements-report.lock | $(VENV)/bin/python
@@ -24,12 +27,14 @@ $(VENV)/test.installed: requirements.lock | $(VENV)/bin/python
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-# Both locks from pyproject.toml, the small one held to the versions of the large one.
+# The locks from pyproject.toml, the small ones held to the versions of the large one.
 lock:
 	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --upgrade --output-file requirements.lock
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --constraint requirements.lock --output-file requirements-report.lock
+	uv pip compile pyproject.toml --extra docs --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --constraint requirements.lock --output-file docs/requirements.lock
 
 clean:
 	$(VENV)/bin/python build.py clean

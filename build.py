@@ -2,20 +2,20 @@
 
 import os
 import sys
-from pathlib import Path
 
-TYPE_CHECKING = False  # As in typing, whose import would be a tenth of the time that an up-to-date report takes.
+TYPE_CHECKING = False  # As in typing: each import here would be part of the time that an up-to-date report takes.
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent
+ROOT = os.path.dirname(os.path.realpath(__file__))
 VERSION = "0.1.0"
-VERBS = ("report", "run", "status", "check", "serve", "bundle", "smoke", "accept", "doctor", "clean")
+VERBS = ("report", "run", "status", "check", "verify", "diff", "serve", "bundle", "smoke", "accept", "doctor", "clean")
 INTERRUPTED = 130
 CLOSED_PIPE = 141  # as a shell has it for a command that the closed pipe ends
 
 
-def main(arguments: list[str], root: Path = ROOT) -> int:
+def main(arguments: list[str], root: "str | Path" = ROOT) -> int:
     """Does what the arguments say; returns the exit code. A user's mistake gives a message and no traceback."""
     try:
         code = 0 if arguments in ([], ["report"]) and _is_report_current(root) else _carry_out(arguments, root)
@@ -23,26 +23,28 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     except BrokenPipeError:  # The reader, such as `head`, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # What is left is written at exit.
         return CLOSED_PIPE
+    except KeyboardInterrupt:  # At any moment, while modules are imported too.
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
     return code
 
 
-def _carry_out(arguments: list[str], root: Path) -> int:
+def _carry_out(arguments: list[str], root: "str | Path") -> int:
+    from pathlib import Path
+
     from experiments.spec import ReproductionError
 
     try:
-        return _dispatch(arguments, root)
+        return _dispatch(arguments, Path(root))
     except ReproductionError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except PermissionError as error:
         print(f"error: {error.filename}: {error.strerror}; the command writes there", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
 
 
-def _is_report_current(root: Path) -> bool:
+def _is_report_current(root: "str | Path") -> bool:
     """The quick way out, before anything heavy is imported."""
     from report.freshness import missing_if_current
 
@@ -55,17 +57,13 @@ def _is_report_current(root: Path) -> bool:
     return True
 
 
-def _dispatch(arguments: list[str], root: Path) -> int:
+def _dispatch(arguments: list[str], root: "Path") -> int:
     options = _parse(arguments)
     _interrupt_on_termination()
-    if options.verb == "report":
-        return _report(options, root)
-    if options.verb == "check":
-        return _check(options, root)
-    if options.verb == "bundle":
-        return _bundle(options, root)
-    if options.verb == "serve":
-        return _serve(options, root)
+    of_the_report = {"report": _report, "check": _check, "verify": _verify, "diff": _diff, "serve": _serve}
+    of_the_report |= {"bundle": _bundle}
+    if options.verb in of_the_report:
+        return of_the_report[options.verb](options, root)
     from experiments import commands
 
     if options.verb == "run":
@@ -78,6 +76,7 @@ def _dispatch(arguments: list[str], root: Path) -> int:
             dry=options.dry_run,
             keep_going=options.keep_going,
             budget_seconds=options.budget,
+            executor=options.executor,
         )
     if options.verb == "status":
         return commands.show_status(
@@ -97,9 +96,12 @@ def _dispatch(arguments: list[str], root: Path) -> int:
     return commands.clean(root, checkpoints=options.checkpoints, dry=options.dry_run)
 
 
-def _report(options: "argparse.Namespace", root: Path) -> int:
+def _report(options: "argparse.Namespace", root: "Path") -> int:
+    import gc
+
     from report.render import build_report
 
+    gc.disable()  # All that a build makes is needed until it ends; to look for garbage in it takes a fifth of the time.
     built = build_report(
         root,
         out=options.out,
@@ -111,14 +113,14 @@ def _report(options: "argparse.Namespace", root: Path) -> int:
     return 0
 
 
-def _report_on_rehearsal(root: Path) -> int:
+def _report_on_rehearsal(root: "Path") -> int:
     from report.render import build_report
 
     print(build_report(root, smoke=True, out=root / ".smoke" / "report"))
     return 0
 
 
-def _check(options: "argparse.Namespace", root: Path) -> int:
+def _check(options: "argparse.Namespace", root: "Path") -> int:
     """3 where anything does not hold; warnings count only with --strict."""
     from experiments.spec import Disagreement
     from report.checks import check
@@ -129,21 +131,53 @@ def _check(options: "argparse.Namespace", root: Path) -> int:
         return 0
 
     findings = check(root, strict=options.strict)
-    for finding in findings:
-        print(finding)
     errors = [finding for finding in findings if options.strict or finding.severity == "error"]
-    print(f"{len(findings)} findings, {len(errors)} of them errors" if findings else "everything holds")
+    if options.json:
+        from report.findings_document import format_findings
+
+        print(format_findings(findings, strict=options.strict))
+    else:
+        for finding in findings:
+            print(finding)
+        print(f"{len(findings)} findings, {len(errors)} of them errors" if findings else "everything holds")
     return Disagreement.exit_code if errors else 0
 
 
-def _serve(options: "argparse.Namespace", root: Path) -> int:
+def _verify(options: "argparse.Namespace", root: "Path") -> int:
+    """0 confirmed, 3 a run disagrees with its record, 1 a run failed, 4 a run could not be judged."""
+    from experiments.progress import open_monitor
+    from report.verification import FOLDER, carry_out, plan_verification
+
+    chosen = options.patterns, options.group
+    check = plan_verification(root, *chosen, budget_seconds=options.budget, device_class=options.device)
+    print(check, flush=True)
+    if options.dry_run:
+        return 0
+    folder = options.out or root / FOLDER
+    with open_monitor(len(check.picks)) as monitor:
+        certificate = carry_out(check, folder, monitor)
+    print(f"{os.path.relpath(folder / 'certificate.md')}: {certificate.overall}: {certificate.summary}")
+    return certificate.exit_code
+
+
+def _diff(options: "argparse.Namespace", root: "Path") -> int:
+    """By severity: 3 where a conclusion changed, 6 where what conclusions rest on did, 0 otherwise."""
+    from report.diff import find_difference
+    from report.diff_pages import format_difference
+
+    difference = find_difference(root, options.revision)
+    print(format_difference(difference, options.format))
+    return difference.exit_code
+
+
+def _serve(options: "argparse.Namespace", root: "Path") -> int:
     from report.serve import serve
 
     serve(root, options.port)
     return 0
 
 
-def _bundle(options: "argparse.Namespace", root: Path) -> int:
+def _bundle(options: "argparse.Namespace", root: "Path") -> int:
     """Packs the repository with a report that is current: where it is not, it is built first."""
     from report.bundle import write_bundle
     from report.freshness import missing_if_current
@@ -163,7 +197,7 @@ def _parse(arguments: list[str]) -> "argparse.Namespace":
     parser = argparse.ArgumentParser(prog="build.py", description=__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"build.py {VERSION}")
     verbs = parser.add_subparsers(dest="verb", metavar="command", title="commands")
-    for add in (_add_report, _add_run, _add_other_verbs):
+    for add in (_add_report, _add_run, _add_status_and_check, _add_verify, _add_diff, _add_other_verbs):
         add(verbs)
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
         arguments = ["report", *arguments]
@@ -176,6 +210,8 @@ def _parse(arguments: list[str]) -> "argparse.Namespace":
 
 
 def _add_report(verbs: "argparse._SubParsersAction") -> None:
+    from pathlib import Path
+
     report = verbs.add_parser("report", help="the report in every format, from what is recorded; never trains")
     report.add_argument(
         "--format", action="append", choices=("markdown", "latex", "html", "pdf"), help="only this one; may be repeated"
@@ -189,22 +225,72 @@ def _add_run(verbs: "argparse._SubParsersAction") -> None:
     run = verbs.add_parser("run", help="run what is missing or stale, through papermill")
     _add_selection(run)
     run.add_argument("-j", "--jobs", type=_read_jobs, default=1, metavar="N", help="as many runs at once (default: 1)")
-    run.add_argument("--executor", choices=("local",), default="local", help="where runs are run (default: local)")
+    run.add_argument(
+        "--executor",
+        choices=("local", "slurm", "ray"),
+        default="local",
+        help="where runs are run: this machine, a Slurm cluster or a Ray cluster (default: local)",
+    )
     run.add_argument("-n", "--dry-run", action="store_true", help="only show what would be run, and its price")
     run.add_argument("--force", action="store_true", help="run also what is recorded, and from the beginning")
     run.add_argument("--budget", type=_read_duration, metavar="TIME", help="begin no run that does not fit: 30m, 2h")
     run.add_argument("-k", "--keep-going", action="store_true", help="go on after a run has failed")
 
 
-def _add_other_verbs(verbs: "argparse._SubParsersAction") -> None:
+def _add_status_and_check(verbs: "argparse._SubParsersAction") -> None:
     status = verbs.add_parser("status", help="each group of the plan: what is recorded, and the price of the rest")
     _add_selection(status)
     status.add_argument("--runs", action="store_true", help="each run instead; so do patterns and --explain")
     status.add_argument("--explain", action="store_true", help="all that makes a record stale")
-    status.add_argument("--json", action="store_true", help="for programs")
+    status.add_argument("--json", action="store_true", help="for programs: report/schemas/status.schema.json")
     check = verbs.add_parser("check", help="rebuild everything elsewhere and compare it with what is tracked")
     check.add_argument("--strict", action="store_true", help="warnings count as errors; asks TeX too where it is")
-    check.add_argument("--list", action="store_true", help="every rule, and what to do where it is broken")
+    instead = check.add_mutually_exclusive_group()
+    instead.add_argument("--json", action="store_true", help="for programs: report/schemas/check.schema.json")
+    instead.add_argument("--list", action="store_true", help="every rule, and what to do where it is broken")
+
+
+def _add_verify(verbs: "argparse._SubParsersAction") -> None:
+    from pathlib import Path
+
+    verify = verbs.add_parser(
+        "verify",
+        help="a reviewer's spot check: runs a few recorded runs again, judges them, and writes a certificate",
+        epilog="Ends with 0 where the runs agree with their records, with 3 where one does not, with 1 where one failed, "
+        "with 4 where one could not be judged. The ledger is not touched.",
+    )
+    _add_selection(verify)
+    verify.add_argument(
+        "--budget",
+        type=_read_duration,
+        default=600.0,
+        metavar="TIME",
+        help="what the runs may cost: those of most information for it are picked (default: 10m)",
+    )
+    verify.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default: as each was recorded)")
+    verify.add_argument("--out", type=Path, metavar="FOLDER", help="another folder than .verify")
+    verify.add_argument("-n", "--dry-run", action="store_true", help="only show what would be run again, and why")
+
+
+def _add_diff(verbs: "argparse._SubParsersAction") -> None:
+    diff = verbs.add_parser(
+        "diff",
+        help="what changed in meaning since a revision: verdicts, numbers, settings, rules, plan, records, prices",
+        epilog="Ends with 3 where a verdict, the title or a main number changed; with 6 where only what they rest on "
+        "did: records, rules, plan, quoted values, other numbers; with 0 where nothing did, or words and prices alone.",
+    )
+    diff.add_argument("revision", metavar="REV", help="a commit, branch or tag; the other side is the working tree")
+    diff.add_argument(
+        "--format",
+        choices=("text", "markdown", "json"),
+        default="text",
+        help="default: text; json as report/schemas/diff.schema.json has it",
+    )
+
+
+def _add_other_verbs(verbs: "argparse._SubParsersAction") -> None:
+    from pathlib import Path
+
     serve = verbs.add_parser("serve", help="show the web page on this machine, and build it again on every change")
     serve.add_argument("--port", type=_read_port, default=8000, metavar="N", help="default: 8000; 0: any that is free")
     bundle = verbs.add_parser("bundle", help="all that a reviewer needs, in one zip: an RO-Crate")

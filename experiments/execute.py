@@ -2,9 +2,7 @@
 
 import importlib.util
 import json
-import logging
 import os
-import re
 import sys
 import threading
 import time
@@ -17,6 +15,7 @@ from experiments import executed, provenance, recording, schema
 from experiments.confirmation import CODE_VARIABLE, describe_code
 from experiments.fingerprint import Fingerprint, fingerprint
 from experiments.ledger import Ledger
+from experiments.notebook_runs import run_notebook
 from experiments.notebooks import notebook_parameters, resolve_parameters
 from experiments.orders import Answer, Order, settle
 from experiments.rules import read_rules
@@ -29,7 +28,6 @@ from experiments.spec import (
     Record,
     Run,
     RunFailed,
-    RunInterrupted,
     Scalar,
 )
 from experiments.workspace import Workspace
@@ -38,11 +36,8 @@ if TYPE_CHECKING:
     from experiments.kernels import Kernels
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_SHOWN_LINES = 8  # Of a traceback: the last lines name the error and its place.
 # Python 3.11 counts the depth of all threads' syntax trees in one place: two at once can end in a SystemError.
 _PARSING = threading.Lock()
-_START_SECONDS = 120  # A kernel on a busy machine may take this long to answer.
 
 
 @dataclass(frozen=True)
@@ -139,7 +134,7 @@ def compute(
         attempt, earlier_seconds = workspace.begin()
         earlier_seconds += order.seconds
         started, joules = time.monotonic(), provenance.read_energy_joules()
-        output = _run_notebook(order, root, prepared.parameters, workspace, environment, kernels)
+        output = run_notebook(order, root, prepared.parameters, workspace, environment, kernels)
         payload = take_payload(output, run.name)
     commit, dirty = order.source or prepared.source
     payload["provenance"] |= {"commit": commit, "dirty": dirty, "rules": prepared.rules}
@@ -224,67 +219,6 @@ def _list_variables(workspace: Workspace, order: Order) -> dict[str, str]:
             )
         variables[recording.DATA_VARIABLE] = str(folder)
     return variables | {name: str(order.threads) for name in THREAD_VARIABLES if order.threads is not None}
-
-
-def _run_notebook(
-    order: Order,
-    root: Path,
-    parameters: Mapping[str, Any],
-    workspace: Workspace,
-    environment: Mapping[str, str],
-    kernels: "Kernels | None",
-) -> dict[str, Any]:
-    """The executed notebook as JSON; after each cell it is also in the workspace's file."""
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-
-    from experiments.kernels import Kernels, KernelsStopped, own_event_loop
-    from experiments.watch import Watch
-
-    run, output = order.run, workspace.notebook
-    kernels = kernels or Kernels(ignored_signals=order.ignored_signals)
-    watch = Watch(workspace, run.resources, kernels.end)
-    logging.getLogger("papermill").setLevel(logging.ERROR)  # It tells what we tell.
-    logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # nbclient: "Kernel died", where we have ended it.
-    try:
-        with own_event_loop():
-            papermill.execute_notebook(
-                _escape(root / "experiments" / run.notebook),
-                _escape(output),
-                dict(parameters),
-                kernel_name="python3",
-                language="python",
-                kernel_manager_class=kernels.make_manager(root, environment, watch.begin),
-                # Waiting for a kernel to say goodbye stalls some runs by seconds, and there is nothing left to save.
-                shutdown_kernel="immediate",
-                start_timeout=_START_SECONDS,
-                progress_bar=False,
-            )
-    except papermill.PapermillExecutionError as error:
-        raise RunFailed(_describe(run, error)) from error
-    except Exception as error:
-        if kernels.stopped or isinstance(error, KernelsStopped):
-            raise RunInterrupted(f"{run.name}: interrupted; the next run goes on from its checkpoint") from None
-        if watch.verdict:
-            raise RunFailed(f"{run.name}: {watch.verdict}") from error
-        if isinstance(error, (DeadKernelError, RuntimeError)):
-            raise RunFailed(f"{run.name}: the kernel died ({error}); often the memory was used up") from error
-        raise RunFailed(f"{run.name}: papermill failed: {type(error).__name__}: {error}") from error
-    finally:
-        watch.end()
-    return json.loads(output.read_text(encoding="utf-8"))
-
-
-def _describe(run: Run, error: Any) -> str:
-    """The cell's error and the last lines of its traceback."""
-    lines = _ANSI.sub("", "\n".join(error.traceback)).splitlines()
-    shown = "\n".join(f"  {line}" for line in lines[-_SHOWN_LINES:])
-    return f"{run.name}: {run.notebook}: cell [{error.exec_count}] raised {error.ename}: {error.evalue}\n{shown}"
-
-
-def _escape(path: Path) -> str:
-    """A path for papermill, which fills `str.format` fields in it."""
-    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _spent_joules(before: float | None) -> float | None:

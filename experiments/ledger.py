@@ -143,7 +143,8 @@ class Ledger:
             raise RecordFault(place, "parameters", str(error)) from error
         if name != record.run:
             planned = plan.runs[record.run].parameters
-            wrong = [item for item, value in planned.items() if record.parameters.get(item) != value]
+            given = {**plan.naming.usual, **record.parameters}
+            wrong = [item for item, value in planned.items() if given.get(item) != value]
             field = f"parameters.{wrong[0]}" if wrong else "parameters"
             message = f"the parameters are those of run {name!r}"
             if wrong:

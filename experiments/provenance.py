@@ -26,6 +26,11 @@ PACKAGES = {
     "ipykernel": "ipykernel",
 }
 
+# What runs and builds write, of this paper and of any beside it, as git's pathspecs.
+_OUTCOMES = tuple(
+    f":(top,exclude,glob)**/{place}/**" for place in ("experiments/records", "experiments/executed", "report/out")
+)
+
 
 def gather() -> dict[str, Any]:
     """The provenance of this process's results. Imports nothing: torch is asked only where the run has loaded it."""
@@ -56,9 +61,12 @@ def utc_now() -> str:
 
 
 def read_commit(root: Path) -> tuple[str | None, bool | None]:
-    """The checked-out commit, and whether tracked files differ from it; (None, None) where there is no git."""
+    """The checked-out commit, and whether tracked files differ from it; (None, None) where there is no git.
+
+    What runs and builds write does not count: a run that replaces its record has not changed the code of the next.
+    """
     commit = run_git(root, "rev-parse", "--verify", "--quiet", "HEAD")
-    changes = run_git(root, "status", "--porcelain", "--untracked-files=no") if commit else None
+    changes = run_git(root, "status", "--porcelain", "--untracked-files=no", "--", ":/", *_OUTCOMES) if commit else None
     return (commit or "").strip() or None, None if changes is None else bool(changes.strip())
 
 

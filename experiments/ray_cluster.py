@@ -200,12 +200,21 @@ def _pack(root: Path) -> dict[str, Any]:
 
 
 def _probe(address: str | None) -> None:
-    """Raises MissingTool where nobody listens: Ray itself would try for five minutes."""
+    """Raises MissingTool where nobody listens: Ray itself would try for five minutes.
+
+    Raises:
+        ConfigurationError: the address is that of Ray's client protocol, which cannot stream.
+    """
+    if address and address.startswith("ray://"):
+        raise ConfigurationError(
+            f"${_ADDRESS_VARIABLE} is {address!r}; expected HOST:PORT of the cluster's head, as `ray start --head` "
+            "says it: the protocol ray:// cannot stream checkpoints"
+        )
     host, _, port = (address or "").rpartition(":")
     if not (host and port.isdecimal()):  # None, `auto`, `local`: Ray looks for itself.
         return
     try:
-        socket.create_connection((host.removeprefix("ray://"), int(port)), timeout=_PROBE_SECONDS).close()
+        socket.create_connection((host, int(port)), timeout=_PROBE_SECONDS).close()
     except OSError as error:
         raise MissingTool(
             f"Ray's cluster at ${_ADDRESS_VARIABLE}={address!r} does not answer: {error.strerror or error}; try `ray status`"

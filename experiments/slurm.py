@@ -11,9 +11,7 @@ Slurm is asked by `squeue` alone: many clusters, and every small one, do no acco
 import contextlib
 import functools
 import json
-import math
 import pickle
-import shlex
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -24,47 +22,16 @@ from typing import Any
 
 from experiments.executors import Executor
 from experiments.files import write_atomically
-from experiments.orders import Answer, Order, catch, settle
+from experiments.orders import Answer, catch, settle
+from experiments.slurm_jobs import Job, list_parameters, make_job
 from experiments.slurm_queue import cancel, describe_end, read_queue, require_slurm
-from experiments.spec import ConfigurationError, Record, ReproductionError, Resources, RunFailed, RunInterrupted
+from experiments.spec import ConfigurationError, Record, ReproductionError, RunFailed, RunInterrupted
 from experiments.status import RunStatus
 from experiments.workspace import Workspace
 
-_MACHINERY = Path(__file__).resolve().parent.parent
-_HOURS = 4.0  # A job's time where the plan gives none: at its end the job is put back into the queue and goes on.
 _MOST_TIMEOUTS = 50
-_IGNORED_SIGNALS = ("USR2", "TERM", "CONT")  # Slurm sends them to every process of a job; the kernel is not meant.
 _POLL_SECONDS = 2.0
 _LATE_SECONDS = 10.0  # How long a file may take from a node to the driver after the job has left the queue.
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a Slurm job calls: submitit pickles it, and calls it again when the job begins again."""
-
-    order: Order
-    key: str
-    root: Path
-    cache: Path
-
-    def __call__(self) -> Answer:
-        """Computes the run."""
-        return catch(self._compute, self.order.run.name)
-
-    def checkpoint(self) -> Any:
-        """What the job does when it comes back out of the queue: the same; the run has its own checkpoint."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
-
-    def _compute(self) -> Answer:
-        from experiments.execute import compute, prepare
-
-        run = self.order.run
-        prepared = prepare(run, self.root)
-        if prepared.today.key != self.key:
-            raise RunFailed(f"{run.name}: its code was changed after the run was submitted; run it again")
-        return compute(self.order, prepared, self.root, Workspace(self.cache, run.name, self.key))
 
 
 @dataclass(frozen=True)
@@ -118,7 +85,7 @@ class _SlurmWorkers:
         """
         futures: dict[str, Future[Record]] = {task.run.name: Future() for task in tasks}
         queue = read_queue() or ()
-        fresh: dict[Resources, list[tuple[RunStatus, contextlib.ExitStack]]] = {}
+        fresh: dict[Any, list[tuple[RunStatus, contextlib.ExitStack]]] = {}
         for task in tasks:
             lock = contextlib.ExitStack()
             try:
@@ -132,9 +99,9 @@ class _SlurmWorkers:
             if job := self._find_earlier(task, queue):
                 self._watch(task, job, futures[task.run.name], lock)
             else:
-                fresh.setdefault(task.run.resources, []).append((task, lock))
-        for resources, members in fresh.items():
-            jobs = self._submit(resources, [task for task, _ in members])
+                fresh.setdefault((task.run.resources, task.run.needs), []).append((task, lock))
+        for members in fresh.values():
+            jobs = self._submit([task for task, _ in members])
             for (task, lock), job in zip(members, jobs, strict=True):
                 write_atomically(self._note(task), json.dumps({"key": task.key, "job": job}) + "\n")
                 self._watch(task, job, futures[task.run.name], lock)
@@ -206,12 +173,12 @@ class _SlurmWorkers:
             return None
         return job if job in queue or self._list_paths(job).result_pickle.is_file() else None
 
-    def _submit(self, resources: Resources, tasks: Sequence[RunStatus]) -> list[str]:
-        """Submits the tasks as one array; gives each one's job."""
+    def _submit(self, tasks: Sequence[RunStatus]) -> list[str]:
+        """Submits the tasks, which want the same, as one array; gives each one's job."""
         import submitit
 
         executor = submitit.SlurmExecutor(self._folder / "jobs", max_num_timeout=_MOST_TIMEOUTS)
-        executor.update_parameters(**self._list_parameters(resources, tasks))
+        executor.update_parameters(**list_parameters(tasks, self._executor.root))
         try:
             with executor.batch():
                 jobs = [executor.submit(self._make_job(task)) for task in tasks]
@@ -221,35 +188,10 @@ class _SlurmWorkers:
             ) from error
         return [job.job_id for job in jobs]
 
-    def _list_parameters(self, resources: Resources, tasks: Sequence[RunStatus]) -> dict[str, Any]:
-        gpus = resources.gpus
-        if gpus is None:
-            gpus = 1.0 if any(task.run.needs == "cuda" for task in tasks) else 0.0
-        if gpus != int(gpus):
-            raise ConfigurationError(
-                f"{tasks[0].run.name}: gpus is {gpus!r}; Slurm gives whole ones: write a whole number into the plan"
-            )
-        wanted = {
-            "partition": resources.partition,
-            "mem": None if resources.memory_gib is None else f"{math.ceil(resources.memory_gib * 1024)}M",
-            "gpus_per_node": int(gpus) or None,
-        }
-        return {name: value for name, value in wanted.items() if value is not None} | {
-            "job_name": tasks[0].run.groups[0],
-            "time": math.ceil((resources.hours or _HOURS) * 60),
-            "cpus_per_task": resources.cpus or 1,
-            "array_parallelism": len(tasks),
-            "setup": [f"export PYTHONPATH={shlex.quote(str(_MACHINERY))}${{PYTHONPATH:+:$PYTHONPATH}}"],
-            "additional_parameters": {"chdir": str(self._executor.root), "requeue": True},
-        }
-
     def _make_job(self, task: RunStatus) -> Job:
         if self._executor.force:
             self._workspace(task).discard()
-        order = Order(
-            task.run, "slurm", task.run.resources.cpus or 1, shares_device=True, ignored_signals=_IGNORED_SIGNALS
-        )
-        return Job(order, task.key, self._executor.root, self._executor.cache)
+        return make_job(task, self._executor.root, self._executor.cache)
 
     def _watch(self, task: RunStatus, job: str, future: Future[Record], lock: contextlib.ExitStack) -> None:
         with self._guard:

@@ -75,10 +75,10 @@ def _read_change(path: Path) -> int:
 
 
 def _read_cpu_seconds(process: int) -> float:
-    """The processor time that the process and its living children have used."""
+    """The processor time that the process and its children, living or ended, have used."""
     try:
         parent = psutil.Process(process)
         members = [parent, *parent.children(recursive=True)]
-        return sum(sum(member.cpu_times()[:2]) for member in members)
+        return sum(sum(member.cpu_times()[:4]) for member in members)
     except psutil.Error:  # It has ended, or one of its children just now.
         return 0.0

@@ -17,13 +17,13 @@ from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.provenance import run_git
 from experiments.spec import ConfigurationError
-from experiments.strict_yaml import read_yaml
 from report.citation import citation_file, licence_of
 from report.context import read_tables
 from report.crate import METADATA, crate_metadata
 from report.figures import read_figures
 from report.front import flat
 from report.journal import is_orcid
+from report.metadata import read_metadata
 
 NAME = "reviewer-bundle.zip"
 CITATION = "CITATION.cff"
@@ -58,7 +58,7 @@ def write_bundle(root: Path, path: Path | None = None) -> Bundle:
         raise ConfigurationError(f"--out: {name!r} is no name for the bundle; name a file that ends in .zip")
     if not (root / "report/out/provenance.json").is_file():
         raise ConfigurationError("report/out: there is no report to pack; run `python build.py` first")
-    metadata = read_yaml(root / "report/paper/metadata.yaml")
+    metadata = read_metadata(root / "report/paper/metadata.yaml")
     records = Ledger(root / "experiments").load(load_plan(root / "experiments/plan.yaml"))
     _write_if_changed(root / CITATION, citation_file(root))
     contents = {name: (root / name).read_bytes() for name in members(root) if root / name != path}
@@ -80,6 +80,9 @@ def members(root: Path) -> list[str]:
         names = {name for name in listing.split("\0") if name}
     else:
         names = set(_walk(root, root))
+    for name in sorted(names):
+        if (root / name).is_symlink():
+            raise ConfigurationError(f"{name}: it is a link, which could lead to any file of this machine; remove it")
     return sorted(name for name in names if (root / name).is_file() and name not in (METADATA, MANIFEST, NAME))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from report.drawing import COLOURS, EARLIER, LINES, MARKERS, ORIGINAL, OURS, PAPER, QUIET, WIDTH
-from report.figure_rows import Row
+from report.figure import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,21 +56,17 @@ def _mean_and_interval(axes: "Axes", x: float, row: Row, *, sideways: bool = Fal
 
 def _marks(axes: "Axes", x: float, rows: list[Row], *, sideways: bool = False) -> None:
     """Ours filled (runs as dots, beside their mean), others' hollow, what is missing in words."""
+    runs = _percent(row["test_accuracy"] for row in rows if row["who"] == "run")
+    if runs:
+        dots = (runs, [x - 0.16] * len(runs)) if sideways else ([x - 0.16] * len(runs), runs)
+        axes.plot(*dots, "o", color=OURS, markersize=2.8, alpha=0.75, markeredgewidth=0, zorder=3)
     for row in rows:
-        who = row["who"]
-        if who == "mean":
+        if row["who"] == "mean":
             _mean_and_interval(axes, x, row, sideways=sideways)
-            continue
-        if row["test_accuracy"] is None:
-            continue
-        y, at = 100 * float(row["test_accuracy"]), x
-        style: dict[str, Any] = {"color": OURS, "marker": "o", "markersize": 2.8, "alpha": 0.75, "markeredgewidth": 0}
-        if who == "run":
-            at = x - 0.16
-        else:
-            colour, marker = (ORIGINAL, "o") if who == "original" else (EARLIER, "s")
-            style = {"color": colour, "marker": marker, "markersize": 4.8, "markerfacecolor": "none"}
-        axes.plot(*((y, at) if sideways else (at, y)), linestyle="none", zorder=3, **style)
+        elif row["who"] != "run" and row["test_accuracy"] is not None:
+            y = 100 * float(row["test_accuracy"])
+            look = hollow(ORIGINAL, "o") if row["who"] == "original" else hollow(EARLIER, "s")
+            axes.plot(*((y, x) if sideways else (x, y)), linestyle="none", zorder=3, **look)
 
 
 def _within_possible(limits: tuple[float, float]) -> tuple[float, float]:
@@ -219,10 +215,12 @@ def draw_curves(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
     settings = distinct(rows, "setting")
     legend_rows = (len(settings) + 1) // 2
     grid = _grid(canvas, len(panels), columns=3, row_inches=2.1, rest_inches=0.4 + 0.16 * legend_rows)
+    curves: dict[Any, dict[Any, list[Row]]] = {panel: {} for panel in panels}
+    for row in rows:  # A row a run and epoch: there may be very many.
+        curves[row["panel"]].setdefault(row["setting"], []).append(row)
     handles: dict[str, Any] = {}
     for axes, panel in zip(grid, panels, strict=True):
-        for setting in distinct([row for row in rows if row["panel"] == panel], "setting"):
-            here = [row for row in rows if row["panel"] == panel and row["setting"] == setting]
+        for setting, here in curves[panel].items():
             handles[setting] = _curve(axes, here, column, settings.index(setting))
         axes.set(xlabel="epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -233,10 +231,11 @@ def draw_curves(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
 
 
 def _curve(axes: "Axes", rows: list[Row], column: str, index: int) -> Any:
-    epochs = sorted(distinct(rows, "epoch"))
-    by_epoch = [
-        _percent(row[column] for row in rows if row["epoch"] == epoch and row[column] is not None) for epoch in epochs
-    ]
+    found: dict[Any, list[float]] = {epoch: [] for epoch in sorted(distinct(rows, "epoch"))}
+    for row in rows:
+        if row[column] is not None:
+            found[row["epoch"]].append(100 * float(row[column]))
+    epochs, by_epoch = list(found), list(found.values())
     means = [sum(values) / len(values) for values in by_epoch]
     colour = COLOURS[index % len(COLOURS)]
     axes.fill_between(

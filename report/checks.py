@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.spec import MissingTool, ReproductionError, State
-from experiments.strict_yaml import read_yaml
 from report.findings import RULES, Finding
 from report.journal import faults
 from report.manuscript import inspect_manuscript
+from report.metadata import read_metadata
 from report.page_checks import inspect_formats, inspect_log, inspect_pages
 from report.pdf import log_of_latexmk
 from report.rule_history import withdrawn
@@ -83,7 +83,7 @@ def inspect_metadata(root: Path) -> Iterator[Finding]:
     """Where the journal's tools would stumble over metadata.yaml, and where CITATION.cff is another one's."""
     from report.citation import citation_file
 
-    metadata, place = read_yaml(root / "report/paper/metadata.yaml"), "report/paper/metadata.yaml"
+    metadata, place = read_metadata(root / "report/paper/metadata.yaml"), "report/paper/metadata.yaml"
     for field, why in faults(metadata):
         yield Finding("metadata-journal", f"{place}: {field}", why)
     path = root / "CITATION.cff"
@@ -101,6 +101,9 @@ def inspect_states(context: "Context") -> Iterator[Finding]:
         group, _, price = line.partition(": ")
         yield Finding("value-pending", f"experiments/plan.yaml: {group}", price)
     for cell in context.evidence.cells():
+        if cell.copies:
+            seeds = ", ".join(map(str, cell.copies))
+            yield Finding("record-copied", f"experiments/records/{cell.name}", f"seeds {seeds} are the same run")
         if cell.mixed:
             yield Finding("mixed-fidelity", f"experiments/plan.yaml: {cell.name}", cell.why)
     for id, verdict in context.verdicts.items():

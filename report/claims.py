@@ -1,6 +1,7 @@
 """The claims under test and the rules by which they will be judged, fixed in claims.yaml before anything is run."""
 
 import ast
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -121,6 +122,7 @@ class Claims:
     formulas: Mapping[str, Formula]
 
 
+_NAME = re.compile(r"\w[\w.-]{0,99}")
 _TOP = {"version": True, "alpha": True, "min_seeds": True, "formulas": False, "protocols": True, "claims": True}
 _ALWAYS = {"sentence", "source", "certainty", "kind", "main", "protocol"}
 _SOMETIMES = {"min_seeds", "alpha", "essential", "deviations", "reason", "family", "untested"}
@@ -145,16 +147,26 @@ def read_claims(path: Path) -> Claims:
         refuse(f"{place}: version", content["version"], "1")
     alpha = _probability(content["alpha"], f"{place}: alpha")
     min_seeds = _min_seeds(content["min_seeds"], f"{place}: min_seeds")
-    formulas = {n: _formula(n, item, f"{place}: formulas.{n}") for n, item in content.get("formulas", {}).items()}
-    protocols = {n: _protocol(n, item, f"{place}: protocols.{n}") for n, item in content["protocols"].items()}
+    parts = {part: _named(content.get(part, {}), f"{place}: {part}") for part in ("formulas", "protocols", "claims")}
+    formulas = {name: _formula(name, item, f"{place}: formulas.{name}") for name, item in parts["formulas"].items()}
+    protocols = {name: _protocol(name, item, f"{place}: protocols.{name}") for name, item in parts["protocols"].items()}
     claims = {
         id: _claim(id, {"alpha": alpha, "min_seeds": min_seeds, **item}, protocols, f"{place}: claims.{id}")
-        for id, item in mapping(content["claims"], f"{place}: claims").items()
+        for id, item in parts["claims"].items()
     }
     _check_parts(claims, place)
     digests = digest_rules(content, path.parent / ORIGINAL)
     claims = {id: replace(claim, digest=digests[id]) for id, claim in claims.items()}
     return Claims(alpha, min_seeds, claims, protocols, formulas)
+
+
+def _named(content: Any, place: str) -> dict[str, dict[str, Any]]:
+    """Mappings by name; a name becomes a link's target and part of a sentence."""
+    for name, item in mapping(content, place).items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            refuse(f"{place}: the name", name, "letters, digits, dots, hyphens and underscores")
+        mapping(item, f"{place}.{name}")
+    return content
 
 
 def _check_parts(claims: Mapping[str, Claim], place: str) -> None:
@@ -184,13 +196,13 @@ def _protocol(name: str, item: Any, place: str) -> Protocol:
 
 def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) -> Claim:
     kind_text = item.get("kind")
-    if kind_text not in list(ClaimKind):
+    if not isinstance(kind_text, str) or kind_text not in list(ClaimKind):
         refuse(f"{place}.kind", kind_text, " | ".join(ClaimKind))
     kind = ClaimKind(kind_text)
     needed = _NEEDED[kind] if "untested" not in item else {"family"} & _NEEDED[kind]
     known = _ALWAYS | _SOMETIMES | _NEEDED[kind] | _POSSIBLE.get(kind, set())
     check_names(item, known, _ALWAYS | needed, place)
-    if item["protocol"] not in (None, *protocols):
+    if item["protocol"] is not None and item["protocol"] not in list(protocols):
         refuse(f"{place}.protocol", item["protocol"], f"null or one of {', '.join(protocols)}")
     if "order" in item and item["order"] not in ("increasing", "decreasing"):
         refuse(f"{place}.order", item["order"], "increasing | decreasing")

@@ -4,74 +4,29 @@ What takes time goes on side by side. Pandoc reads the prose, with a mark where 
 tables are set; the typesetter makes the PDF, as soon as its parts are there, while the other formats are put together.
 """
 
-import hashlib
-import json
-import os
 import re
 import shutil
-import threading
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from experiments.spec import ConfigurationError
 from report.context import Context
-from report.drawing import INK, PAPER, QUIET, RULE, Studio
-from report.figures import Figure
-from report.formats import FORMATS, Finalize, Format, Fragment, environment, render_template
+from report.drawing import INK, PAPER, QUIET, RULE
+from report.drawings import Drawing
+from report.figure import Figure
+from report.formats import FORMATS, Finalize, Format, Fragment, environment, find_templates, render_template
 from report.front import Front, build_front
 from report.layout import Layout, lay_out, set_table
 from report.page import Page, page_data
-from report.pdf import pdf_by_latexmk, pdf_by_typst, pdf_of_svg, standins
+from report.pdf import pdf_by_latexmk, pdf_by_typst, standins
 from report.prose import Conversion, Prose, Setters, fill_in
-from report.provenance import ORIGINS, SECTION, provenance
+from report.provenance import ORIGINS, SECTION, as_json, provenance
 from report.quantities import Quantity
 from report.rescience import SUBMISSION, write_submission
 from report.tracing import Tracing
-
-
-def begin_drawing(figures: Iterable[Figure], folder: Path, studio: Studio, cache: Path) -> dict[str, "Drawing"]:
-    """Every figure with something to draw, begun; one whose rows and drawing code were seen before is copied."""
-    code = b"".join(
-        Path(__file__).with_name(name).read_bytes()
-        for name in ("drawing.py", "diagram.py", "charts.py", "contrast_charts.py")
-    )
-    cache.mkdir(parents=True, exist_ok=True)
-    drawn_by = version("matplotlib")
-    drawn = {}
-    for figure in figures:
-        if figure.message:
-            continue
-        content = repr((figure.name, figure.kind, figure.rows, figure.options, drawn_by)).encode()
-        kept = cache / f"{hashlib.sha256(code + content).hexdigest()[:32]}.svg"
-        path = folder / f"{figure.name}.svg"
-        if kept.is_file():
-            shutil.copyfile(kept, path)
-        drawn[figure.name] = Drawing(path, kept, None if kept.is_file() else studio.draw(figure, folder))
-    return drawn
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure's SVG, which may still be on its way."""
-
-    path: Path
-    kept: Path
-    future: Future[None] | None
-
-    def wait(self) -> Path:
-        """The path, once the drawing is there."""
-        if self.future is not None:
-            self.future.result()
-            if not self.kept.is_file():
-                partial = self.kept.with_name(f"{self.kept.name}.{os.getpid()}-{threading.get_ident()}")
-                shutil.copyfile(self.path, partial)
-                os.replace(partial, self.kept)  # whole or not at all: a build that is killed may not leave half of one
-        return self.path
 
 
 class Composer:
@@ -83,7 +38,7 @@ class Composer:
         """Writes to FOLDER; compiled templates are kept in CACHE, ROOT/.cache where none is named."""
         self._compiled = (cache or root / ".cache") / "jinja"
         self._root, self._context, self._figures, self._folder = root, context, figures, folder
-        self._templates = root / "templates"
+        self._templates = find_templates(root)
         self._tracing = Tracing(context)
         self._environments = {
             name: environment(format, self._templates, self._compiled, self._tracing.anchor_of)
@@ -132,9 +87,8 @@ class Composer:
                 svg = drawing.wait().read_text(encoding="utf-8")
                 text = text.replace(_mark("figure", name), inline_svg(name, svg, self._figures[name].alt))
         if format.name == "latex":
-            for name, drawing in drawn.items():
-                drawing.wait()
-                (self._folder / f"figures/{name}.pdf").write_bytes(pdf_of_svg(self._folder / "figures", name))
+            for drawing in drawn.values():
+                drawing.write_pdf()
             template = self._environments[format.name].get_template(format.report)
             write_submission(self._folder, self._root, self._context.metadata, template, values)
         (self._folder / format.report).write_text(text, encoding="utf-8")
@@ -224,8 +178,7 @@ class Composer:
                 (self._folder / f"figures/{name}.csv").write_text(figure.csv, encoding="utf-8")
         floats = self._tracing.tables.values(), self._figures.values()
         told = provenance(self._context, self._tracing.origins, self._notebooks, *floats)
-        text = json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False)
-        (self._folder / "provenance.json").write_text(text + "\n", encoding="utf-8")
+        (self._folder / "provenance.json").write_text(as_json(told) + "\n", encoding="utf-8")
 
 
 def _mark(kind: str, name: str) -> str:
@@ -244,6 +197,7 @@ def inline_svg(name: str, svg: str, alt: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)
+    svg = _lighten(svg)
     for colour, variable in (
         (INK, "currentColor"),
         (PAPER, "var(--page)"),
@@ -254,3 +208,25 @@ def inline_svg(name: str, svg: str, alt: str) -> str:
     label = FORMATS["html"].escape(alt)
     opening = f'<svg role="img" aria-label="{label}" style="stroke-linejoin:round;stroke-linecap:butt"'
     return svg.replace("<svg", opening, 1).strip()
+
+
+_ALIKE = re.compile(r'<use [^>]*?style="(?P<style>[^"]*)"/>\n(?:<use [^>]*?style="(?P=style)"/>\n)+')
+_PLACED = re.compile(r'(<use xlink:href="[^"]+" x="-?\d+\.\d\d)\d*(" y="-?\d+\.\d\d)\d*')
+
+
+def _lighten(svg: str) -> str:
+    """SVG without indentation, its marks placed to a hundredth of a point, and the style of many alike named once.
+
+    There is a mark for each run, in several figures: of thousands they would be half of the page.
+    """
+    svg = _PLACED.sub(r"\1\2", re.sub(r"\n\s+", "\n", svg))
+    return _ALIKE.sub(_name_style_once, svg)
+
+
+def _name_style_once(marks: re.Match[str]) -> str:
+    """MARKS in a group with their style, of which all is inherited but opacity."""
+    style = marks["style"]
+    if re.search(r"(?<![\w-])opacity", style):
+        return marks[0]
+    alike = marks[0].replace(f' style="{style}"', "")
+    return f'<g style="{style}">\n{alike}</g>\n'

@@ -10,11 +10,12 @@ from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.status import RunStatus, statuses
 from experiments.strict_yaml import read_yaml
-from report import claim_tables, contrast_tables, result_tables, run_list, run_tables
+from report import budget_tables, claim_tables, contrast_tables, result_tables, run_list, run_tables
 from report.claims import Claim
 from report.evidence import Evidence
 from report.facts import Facts, gather
-from report.fields import check_names, line, mapping, refuse
+from report.fields import check_names, file_names, line, mapping, refuse
+from report.metadata import read_metadata
 from report.quantities import Quantity, Registry
 from report.result_tables import Declaration
 from report.tables import Table
@@ -33,6 +34,8 @@ _KINDS: Mapping[str, tuple[result_tables.Builder, frozenset[str]]] = {
     "effects": (result_tables.effects, frozenset({"sweeps", "original"})),
     "contrasts": (contrast_tables.contrasts, frozenset({"group", "base", "base_text", "original"})),
     "models": (contrast_tables.models, frozenset({"groups", "columns"})),
+    "budget": (budget_tables.budget, frozenset({"group", "columns"})),
+    "conditions": (budget_tables.conditions, frozenset({"group", "columns", "conditions"})),
     "recipes": (contrast_tables.recipes, frozenset({"recipes"})),
     "settings": (run_tables.settings, frozenset({"protocols", "groups"})),
     "claims": (claim_tables.claims, frozenset()),
@@ -99,7 +102,7 @@ def build_context(root: Path, *, smoke: bool = False) -> Context:
     plan = load_plan(root / "experiments" / "plan.yaml", smoke=smoke)
     ledger = Ledger(root / SMOKE_FOLDER if smoke else root / "experiments")
     stated = statuses(plan, ledger, root)
-    facts = gather(root, plan.groups.values(), stated, usual=plan.naming.usual, smoke=smoke)
+    facts = gather(root, plan.groups.values(), stated, naming=plan.naming, smoke=smoke)
     vocabulary = Vocabulary(facts)
     return Context(
         metadata=_read_metadata(root / "report" / "paper" / "metadata.yaml", vocabulary.prefix()),
@@ -120,13 +123,13 @@ def read_tables(root: Path) -> dict[str, Declaration]:
     if content["version"] != 1:
         refuse(f"{path.name}: version", content["version"], "1")
     labels = mapping(content["labels"], f"{path.name}: labels")
-    declared = mapping(content["tables"], f"{path.name}: tables")
+    declared = file_names(content["tables"], f"{path.name}: tables")
     return {name: _declare(name, item, labels, f"{path.name}: tables.{name}") for name, item in declared.items()}
 
 
 def _declare(name: str, item: Any, labels: Mapping[str, str], place: str) -> Declaration:
     kind = mapping(item, place).get("kind")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         refuse(f"{place}.kind", kind, " | ".join(_KINDS))
     options = _KINDS[kind][1]
     check_names(item, {"kind", "title", "note", *options}, {"title", "note", *options}, place)
@@ -142,7 +145,7 @@ def build_table(declared: Declaration, facts: Facts) -> Table:
 
 
 def _read_metadata(path: Path, prefix: str) -> dict[str, Any]:
-    metadata = read_yaml(path)
+    metadata = read_metadata(path)
     title = line(metadata.get("title"), f"{path.name}: title")
     if title.startswith(("[Re]", "[¬Re]")):
         refuse(f"{path.name}: title", title, "a title without prefix, which the verdicts decide")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from report.charts import add_legend_below, distinct, hollow
 from report.drawing import COLOURS, MARKERS, ORIGINAL, OURS, PAPER, QUIET, RULE, WIDTH
-from report.figure_rows import Row
+from report.figure import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

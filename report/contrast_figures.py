@@ -6,7 +6,8 @@ from typing import Any
 from report.comparisons import are_pairs
 from report.contrasts import Contrast, find_contrasts
 from report.evidence import ACCURACY, CellEvidence, Evidence, in_words
-from report.figure_rows import Figure, Row, absent, epochs_words, runs_words, sample_words
+from report.figure import Figure, Row
+from report.figure_rows import absent, epochs_words, runs_words, sample_words
 from report.original import Quoted
 from report.quantities import Kind, spell
 

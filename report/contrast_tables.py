@@ -55,8 +55,8 @@ def models(declared: Declaration, facts: Facts) -> Table:
                 _work_of(cell) or DASH,
                 str(cell.n) if cell.n == cell.planned else f"{cell.n} of {cell.planned}",
                 cell.quantity(),
-                _or_dash(cell, "images_per_second"),
-                _or_dash(cell, "peak_memory_mib"),
+                cost_or_dash(cell, "images_per_second"),
+                cost_or_dash(cell, "peak_memory_mib"),
             )
         )
     columns = (
@@ -73,7 +73,7 @@ def models(declared: Declaration, facts: Facts) -> Table:
     return declared.table(f"{measured} of {len(cells)} are measured.", columns, rows)
 
 
-def _or_dash(cell: CellEvidence, metric: str) -> Cell:
+def cost_or_dash(cell: CellEvidence, metric: str) -> Cell:
     """A cost of CELL; a dash where it has no record, or none that measured it."""
     if not cell.records or any(metric not in record.cost for record in cell.records):
         return DASH

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from report.drawing import INK, OURS, PAPER, QUIET, RULE, WIDTH
-from report.figures import Row
+from report.figure import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

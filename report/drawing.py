@@ -1,6 +1,6 @@
 """Figures drawn with matplotlib: 13.5 cm wide, 7.5 pt sans, Okabe-Ito colours with markers, the same bytes every time.
 
-Runs in a process of its own (`Studio`), so that importing matplotlib and drawing go on beside everything else. Glyphs
+Runs in processes of its own (`Studio`), so that importing matplotlib and drawing go on beside everything else. Glyphs
 are drawn as paths: a figure looks the same wherever it is shown. `INK` and `PAPER` occur nowhere else, so that the HTML
 report can put its own colours in their place.
 """
@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from report.figures import Figure
+from report.figure import Figure
 
 WIDTH = 13.5 / 2.54  # inches
 INK, QUIET, RULE, PAPER = "#1b1b1a", "#6b6b6a", "#d4d0c9", "#fffffe"
@@ -55,21 +55,26 @@ STYLE = {
 }
 
 
-class Studio:
-    """A second process that draws while the first goes on; use as a context manager.
+HANDS = 2  # processes that draw: with more, most would wait for the longest figure
+_LIBRARY = ["matplotlib.figure", "matplotlib.backends.backend_svg", "matplotlib.layout_engine"]
 
-    With EXPECTANT it starts at once, so that it is ready when there is something to draw; else at the first drawing.
+
+class Studio:
+    """Two processes that draw while this one goes on; use as a context manager.
+
+    Both are forked from a server that imports matplotlib once for them. It starts at once and nobody waits for it: when
+    there is something to draw, it is ready.
     """
 
-    def __init__(self, *, expectant: bool = True) -> None:
-        self._expectant = expectant
-
     def __enter__(self) -> Self:
-        method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-        context = multiprocessing.get_context(method)
-        self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_live_with_parent)
-        if self._expectant:
-            self._pool.submit(_warm_up)
+        has_server = "forkserver" in multiprocessing.get_all_start_methods()  # Windows has not
+        context = multiprocessing.get_context("forkserver" if has_server else "spawn")
+        self._pool = ProcessPoolExecutor(HANDS, mp_context=context, initializer=_live_with_parent)
+        if has_server:
+            from multiprocessing import forkserver
+
+            context.set_forkserver_preload(_LIBRARY)
+            forkserver.ensure_running()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -95,17 +100,12 @@ def _end_after_parent() -> None:
         os._exit(1)
 
 
-def _warm_up() -> None:
-    import matplotlib.backends.backend_svg
-    import matplotlib.figure  # noqa: F401
-
-
 def draw(figure: Figure, folder: Path) -> None:
     """FOLDER/<name>.svg of FIGURE. The same rows give the same bytes."""
     import matplotlib
-    from matplotlib.figure import Figure as Canvas
 
-    from report import charts, contrast_charts, diagram
+    from report import charts, contrast_charts, diagram, series_charts
+    from report.canvas import Canvas
 
     drawers = {
         "blocks": diagram.draw_blocks,
@@ -115,6 +115,8 @@ def draw(figure: Figure, folder: Path) -> None:
         "rows": charts.draw_rows,
         "forest": contrast_charts.draw_forest,
         "scatter": contrast_charts.draw_scatter,
+        "budget": series_charts.draw_series,
+        "conditions": series_charts.draw_series,
     }
 
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": figure.name}):
@@ -126,12 +128,17 @@ def draw(figure: Figure, folder: Path) -> None:
 def _printable(value: Any) -> Any:
     """VALUE with every character that the font lacks as its number, `U+4E2D`, in all texts however deep."""
     if isinstance(value, str):
-        return "".join(character if _has_glyph(character) else f"U+{ord(character):04X}" for character in value)
+        return _printable_text(value)
     if isinstance(value, Mapping):
         return {key: _printable(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return type(value)(_printable(item) for item in value)
     return value
+
+
+@cache  # the rows of a figure have the same few texts thousands of times
+def _printable_text(text: str) -> str:
+    return "".join(character if _has_glyph(character) else f"U+{ord(character):04X}" for character in text)
 
 
 @cache

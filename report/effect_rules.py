@@ -21,8 +21,8 @@ def direction(claim: Claim, sources: Sources) -> Trial:
     """The cell `better` is better than the cell `worse`: Welch's one-sided test."""
     better, worse = (sources.evidence.cell(str(claim.group), which) for which in (claim.better, claim.worse))
     rule = (
-        f"REPRODUCED if Welch's one-sided p, after Holm over the family {claim.family!r}, is below {claim.alpha:g}; "
-        f"{_failing(claim)}; at least {claim.min_seeds} runs a cell"
+        f"REPRODUCED if Welch's one-sided p, after Holm over the family {claim.family!r}, is below {claim.alpha:g} "
+        f"(PARTIAL if the difference is slight); {_failing(claim)}; at least {claim.min_seeds} runs a cell"
     )
     cells = (better, worse)
 
@@ -39,7 +39,10 @@ def direction(claim: Claim, sources: Sources) -> Trial:
 
     def judge(p: float | None, margin: float | None) -> Judgement:
         if p is not None and p < claim.alpha:
-            return Outcome.REPRODUCED, (f"the difference has the claimed sign ({p_text(p)})",)
+            sign = f"the difference has the claimed sign ({p_text(p)})"
+            if _is_slight(claim, comparison, margin):
+                return Outcome.PARTIAL, (f"{sign}, but lies within {margin_text(margin)}",)
+            return Outcome.REPRODUCED, (sign,)
         return _judge_failure(claim, comparison, p, margin)
 
     return Trial(cells, rule, details, comparison.p_greater(), judge)
@@ -57,7 +60,7 @@ def trend(claim: Claim, sources: Sources) -> Trial:
     rule = (
         f"REPRODUCED if Jonckheere and Terpstra's {exact}one-sided p over {along} ({claim.order}), after Holm over the "
         f"family {claim.family!r}, is below {claim.alpha:g} and the {percent_text(1 - claim.alpha)} interval "
-        f"of the end-to-end difference lies above 0 (PARTIAL if a step is significantly reversed); {_failing(claim)}; "
+        f"of the end-to-end difference lies above 0 (PARTIAL if it is slight, or a step is significantly reversed); {_failing(claim)}; "
         f"at least {claim.min_seeds} runs at every level{_span_text(claim, cells, (best, worst))}"
     )
 
@@ -158,6 +161,9 @@ def _judge_trend(
     if p is not None and p < claim.alpha and end_to_end.interval(1 - claim.alpha).low > 0:
         if steps := _reversed_steps(claim, cells):
             return Outcome.PARTIAL, (f"the trend is there ({p_text(p)}), but reversed from {', '.join(steps)}",)
+        if _is_slight(claim, end_to_end, margin):
+            slight = f"the end-to-end difference lies within {margin_text(margin)}"
+            return Outcome.PARTIAL, (f"the trend is there ({p_text(p)}), but {slight}",)
         return Outcome.REPRODUCED, (f"accuracy follows {along} in the claimed order ({p_text(p)})",)
     if p_opposite < claim.alpha:
         return Outcome.NOT_REPRODUCED, (f"accuracy follows {along} in the opposite order ({p_text(p_opposite)})",)
@@ -180,9 +186,20 @@ def _judge_failure(claim: Claim, comparison: Comparison, p: float | None, margin
     if comparison.interval(1 - claim.alpha).high < 0:
         wholly = f"the {percent_text(1 - claim.alpha)} interval of the difference lies wholly on the other side"
         return Outcome.NOT_REPRODUCED, (wholly,)
-    if margin and comparison.interval(1 - 2 * claim.alpha).is_inside(Interval(-margin, margin)):
+    if _is_slight(claim, comparison, margin):
         return Outcome.NOT_REPRODUCED, (f"the effect is absent: the difference lies within {margin_text(margin)}",)
     return Outcome.INCONCLUSIVE, (f"neither the claimed effect ({p_text(p)}) nor its absence is shown",)
+
+
+def _is_slight(claim: Claim, comparison: Comparison, margin: float | None) -> bool:
+    """Whether the effect, be it there or not, is shown to lie within the margin.
+
+    Such an effect is not REPRODUCED even where its sign is shown: more runs, which show ever smaller effects, would else
+    turn an effect that is absent into one that is there.
+    """
+    return bool(margin) and comparison.interval(1 - 2 * claim.alpha).is_inside(
+        Interval(-(margin or 0.0), margin or 0.0)
+    )
 
 
 def _reported(claim: Claim, sources: Sources) -> Quantity | None:
@@ -196,5 +213,5 @@ def _reported(claim: Claim, sources: Sources) -> Quantity | None:
 def _failing(claim: Claim) -> str:
     return (
         f"NOT REPRODUCED if the opposite is shown, or the {percent_text(1 - 2 * claim.alpha)} interval of the "
-        f"difference lies within {margin_text(claim.margin)}"
+        f"difference lies within {margin_text(claim.margin)}, which is slight"
     )

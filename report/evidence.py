@@ -94,7 +94,7 @@ class CellEvidence:
         """How many runs are planned."""
         return len(self.statuses)
 
-    @property
+    @cached_property
     def seeds(self) -> tuple[int, ...]:
         """The seeds of the measured runs."""
         return tuple(int(record.parameters["seed"]) for record in self.records)
@@ -136,7 +136,8 @@ class CellEvidence:
     @property
     def missing_seeds(self) -> tuple[int, ...]:
         """The planned seeds that are not measured."""
-        return tuple(status.run.seed for status in self.statuses if status.run.seed not in self.seeds)
+        measured = set(self.seeds)
+        return tuple(status.run.seed for status in self.statuses if status.run.seed not in measured)
 
     @cached_property
     def copies(self) -> tuple[int, ...]:
@@ -232,6 +233,8 @@ class Evidence:
         self._cells = {name: self._gather(group) for name, group in self.groups.items()}
         self._all = tuple({cell.name: cell for cells in self._cells.values() for cell in cells}.values())
         self._index: dict[tuple[str, ...], dict[tuple[Any, ...], list[CellEvidence]]] = {}
+        self._runs: dict[str | None, tuple[RunStatus, ...]] = {}  # asked for again and again; so are the records
+        self._recorded: dict[str | None, tuple[Record, ...]] = {}
 
     def _gather(self, group: Group) -> tuple[CellEvidence, ...]:
         by_cell: dict[str, list[RunStatus]] = {}
@@ -260,6 +263,7 @@ class Evidence:
         """The same evidence, but for RUNS of GROUP, as if these had never been made."""
         other = copy(self)
         other._cells = {**self._cells, group: tuple(cell.without(runs) for cell in self.cells(group))}
+        other._runs, other._recorded = {}, {}
         return other
 
     def cells(self, group: str | None = None) -> tuple[CellEvidence, ...]:
@@ -270,11 +274,15 @@ class Evidence:
 
     def runs(self, group: str | None = None) -> tuple[RunStatus, ...]:
         """The runs of GROUP, or of the whole plan."""
-        return tuple(status for cell in self.cells(group) for status in cell.statuses)
+        if group not in self._runs:
+            self._runs[group] = tuple(status for cell in self.cells(group) for status in cell.statuses)
+        return self._runs[group]
 
     def recorded(self, group: str | None = None) -> tuple[Record, ...]:
         """The measured records of GROUP, or of the whole plan."""
-        return tuple(record for cell in self.cells(group) for record in cell.records)
+        if group not in self._recorded:
+            self._recorded[group] = tuple(record for cell in self.cells(group) for record in cell.records)
+        return self._recorded[group]
 
     def matching(self, parameters: Mapping[str, Any]) -> tuple[CellEvidence, ...]:
         """The cells of the whole plan that have these PARAMETERS; looked up, not searched, for there may be many."""

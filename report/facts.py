@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.naming import Naming
 from experiments.spec import Group, Record
 from experiments.status import RunStatus
 from report.claims import Claims, read_claims
@@ -83,17 +84,18 @@ def gather(
     groups: Iterable[Group],
     statuses: Iterable[RunStatus],
     *,
-    usual: Mapping[str, Any] | None = None,
+    naming: Naming | None = None,
     smoke: bool = False,
 ) -> Facts:
     """Read the authors' files below ROOT and judge every claim on the runs given.
 
-    USUAL is what a network is in all that nobody says of it, such as its activation: see Naming.usual.
+    NAMING is the plan's: by it quoted values are matched with cells.
     """
     paper = root / "report" / "paper"
-    claims, original = read_claims(paper / "claims.yaml"), read_original(paper / "original.csv", usual or {})
+    claims, original = read_claims(paper / "claims.yaml"), read_original(paper / "original.csv", naming)
     evidence = Evidence(groups, statuses)
-    verdicts, recipes = judge(claims, evidence, original), read_recipes(paper / "recipes.csv")
+    verdicts = judge(claims, evidence, original)
+    recipes = read_recipes(paper / "recipes.csv") if (paper / "recipes.csv").exists() else ()
     return Facts(claims, original, evidence, verdicts, recipes, smoke)
 
 

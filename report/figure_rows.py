@@ -1,39 +1,12 @@
-"""What every kind of figure is made of: the figure itself, its rows, and the words that its captions share."""
+"""What every kind of figure is made from: cells in words, and the words that captions share."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from report.evidence import CellEvidence, in_words, price_text
+from report.figure import Figure
 
-Row = dict[str, str | int | float | None]
 INTERVALS = "Dots are single runs, diamonds their means with a 95 % t interval"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure: caption, alternative text, and the rows that are drawn; `message` instead where there are none."""
-
-    name: str
-    kind: str
-    title: str
-    note: str
-    alt: str
-    rows: tuple[Row, ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)
-    message: str = ""
-
-    @property
-    def csv(self) -> str:
-        """The rows as CSV, raw: accuracies are fractions."""
-        buffer = io.StringIO()
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        return buffer.getvalue()
 
 
 def absent(name: str, item: Mapping[str, Any], cells: Iterable[CellEvidence]) -> Figure:
@@ -68,6 +41,6 @@ def sample_words(cells: Iterable[CellEvidence]) -> str:
     runs = runs_words(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
     shared = []
     for name in ("dataset", "recipe", "precision"):
-        values = sorted({str(getattr(cell.fidelity, name)) for cell in drawn})
-        shared.append(" or ".join(values))
-    return f"{runs} a setting ({', '.join(shared)})."
+        values = {getattr(cell.fidelity, name) for cell in drawn} - {None}
+        shared += [" or ".join(sorted(values))] if values else []
+    return f"{runs} a setting ({', '.join(shared)})." if shared else f"{runs} a setting."

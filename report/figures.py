@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.strict_yaml import read_yaml
-from report import contrast_figures
+from report import contrast_figures, series_figures
 from report.evidence import (
     ACCURACY,
     CellEvidence,
@@ -21,8 +21,9 @@ from report.evidence import (
     parameters_text,
     varying_parameters,
 )
-from report.fields import check_names, line, mapping, refuse
-from report.figure_rows import INTERVALS, Figure, Row, absent, cell_label, epochs_words, runs_words, sample_words
+from report.fields import check_names, file_names, line, mapping, refuse
+from report.figure import Figure, Row
+from report.figure_rows import INTERVALS, absent, cell_label, epochs_words, runs_words, sample_words
 from report.original import EARLIER, PAPER, Quoted
 from report.quantities import Kind, spell
 
@@ -35,6 +36,8 @@ _FIELDS = {
     "rows": {"groups"},
     "forest": {"group", "base", "original", "margin", "confidence"},
     "scatter": {"groups", "label", "panels"},
+    "budget": {"group", "panels"},
+    "conditions": {"group", "label", "panels"},
 }
 
 
@@ -42,11 +45,11 @@ def read_figures(path: Path) -> dict[str, dict[str, Any]]:
     """The declarations of PATH by name. Raises ConfigurationError, naming the field, for what is unknown or missing."""
     content = read_yaml(path)
     check_names(content, {"version", "figures"}, {"version", "figures"}, path.name)
-    declared = mapping(content["figures"], f"{path.name}: figures")
+    declared = file_names(content["figures"], f"{path.name}: figures")
     for name, item in declared.items():
         place = f"{path.name}: figures.{name}"
         kind = mapping(item, place).get("kind")
-        if kind not in _FIELDS:
+        if not isinstance(kind, str) or kind not in _FIELDS:
             refuse(f"{place}.kind", kind, " | ".join(_FIELDS))
         known = {"kind", "title", "note"} | _FIELDS[kind]
         check_names(item, known, known, place)
@@ -122,16 +125,13 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
             drawn[cell.name] = (cell, records)
     if not drawn:
         return absent(name, item, cells.values())
-    names = (
-        varying_parameters([cell for cell, _ in drawn.values()]) if len(drawn) > 1 else ("patch_size", "kernel_size")
-    )
-    names = [key for key in names if key != "epochs"]
+    names = [key for key in varying_parameters([cell for cell, _ in drawn.values()]) if key != "epochs"]
     facet = _choose_facet([cell for cell, _ in drawn.values()], names)
     inside = [key for key in names if key != facet]
     rows: list[Row] = []
     for cell, records in sorted(drawn.values(), key=lambda item: facet is not None and item[0].parameters[facet]):
         panel = ", ".join([epochs_words(cell), *([cell_label(cell, [facet])] if facet else [])])
-        shared = {"panel": panel, "setting": cell_label(cell, inside)}
+        shared = {"panel": panel, "setting": cell_label(cell, inside) if names else cell.name}
         for record in records:
             for epoch, value in enumerate(record.history[column], 1):
                 rows.append({**shared, "epoch": epoch, "seed": record.parameters["seed"], column: value})
@@ -141,7 +141,7 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     if missing:
         note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."
     ends = [
-        f"{cell_label(cell, names)}: {_last(records, column)} ({runs_words(len(records))})"
+        f"{cell_label(cell, names) or cell.name}: {_last(records, column)} ({runs_words(len(records))})"
         for cell, records in drawn.values()
     ]
     alt = "Learning curves of accuracy against epochs. Mean at the last epoch, " + "; ".join(ends) + "."
@@ -270,4 +270,6 @@ _BUILDERS: dict[str, Callable[..., Figure]] = {
     "rows": _rows,
     "forest": contrast_figures.forest,
     "scatter": contrast_figures.scatter,
+    "budget": series_figures.budget,
+    "conditions": series_figures.conditions,
 }

@@ -36,6 +36,11 @@ RULES = {
     "value-pending": Rule(
         "warning", "every planned run is recorded, as a finished report has it", "run them: `build.py run --group …`"
     ),
+    "record-copied": Rule(
+        "error",
+        "no record is another run's, image by image and epoch by epoch",
+        "run it again: two trainings never agree so far, so that the copy is no second run",
+    ),
     "mixed-fidelity": Rule(
         "warning",
         "the runs of a cell agree in data, epochs, recipe and precision",

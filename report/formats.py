@@ -20,6 +20,8 @@ from experiments.spec import ConfigurationError, ReproductionError
 from report.quantities import Quantity, parts
 from report.verdicts import Outcome, Verdict
 
+_MACHINERY = Path(__file__).resolve().parent.parent
+
 ANGLE = {
     "variable_start_string": "<<",
     "variable_end_string": ">>",
@@ -51,6 +53,8 @@ class Fragment(str):
 
 def _without_controls(text: str) -> str:
     """TEXT less the control characters no format can hold; line breaks become spaces, for values are one line."""
+    if text.isprintable():  # as nearly every text is
+        return text
     return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", re.sub(r"\s*[\r\n\t]+\s*", " ", text))
 
 
@@ -108,6 +112,12 @@ def escape_markdown(text: str) -> str:
 def escape_prose(text: str) -> str:
     """TEXT for pandoc's Markdown, where every punctuation mark of ASCII may be escaped."""
     return re.sub(r"[!-/:-@\[-`{-~]", r"\\\g<0>", _without_controls(text))
+
+
+def find_templates(root: Path) -> Path:
+    """The folder of the formats: ROOT/templates where the paper has one of its own, else the machinery's."""
+    own = root / "templates"
+    return own if own.is_dir() else _MACHINERY / "templates"
 
 
 @dataclass(frozen=True)
@@ -218,7 +228,8 @@ class Finalize:
         values = {"parts": parts(quantity), "quantity": quantity, "unit": unit, "n": n, "pad": pad}
         values["pad_width"] = Fragment(len(pad) + 1)
         values["anchor"] = Fragment(self._anchor_of(quantity) if link else "")
-        return self._once("quantity", (quantity, unit, n, pad, link), **values)
+        # Of a list of runs thousands read alike: where nothing is linked, the words alone say what the template makes.
+        return self._once("quantity", (quantity if link else parts(quantity), unit, n, pad), **values)
 
     def outcome(self, outcome: Outcome) -> Fragment:
         """The word and the symbol of a verdict's OUTCOME by the format's verdict template."""

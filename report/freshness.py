@@ -1,101 +1,221 @@
-"""Whether report/out is what a build would make now, told from a manifest in about ten milliseconds.
+"""Whether report/out is what a build would make now, told from a manifest before anything slow is imported.
 
-Only the standard library, and of that only what starts quickly: this runs before anything else is imported. Like git's
-index, the manifest holds each file's size, time of change and digest. A file with the known size and time counts as
-unchanged, unless it changed so shortly before the manifest was written that its time cannot tell; then its content is
-compared. So a checkout, which changes every time but no content, costs one comparison and is current.
+Like git's index, the manifest holds each file's size, times of change and digest, one line a file. The times are those
+of the content and of the directory entry, which no program sets: an edit that keeps size and date is noticed too. A
+file whose line is the known one counts as unchanged, unless it changed so shortly before the manifest was written that
+a time cannot tell; then, and where only a time differs, its content is compared. So a checkout, which changes every
+time but no content, costs one comparison and is current.
+
+Nothing here imports a module that Python's start has not loaded, and classes are plain for that reason: `json` or
+`dataclasses` alone would take longer than looking at five hundred files.
 """
 
-import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
-VERSION = 2
-MANIFEST = ".cache/build.json"
+VERSION = "3"
+MANIFEST = ".cache/build.txt"
 RACY_NS = 20_000_000  # file systems keep the time of change in steps of up to some milliseconds
+_MACHINERY = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 _INPUTS = (".py", ".yaml", ".ipynb", ".json", ".jsonl")
-_PACKAGES = ("jinja2-", "matplotlib-", "numpy-", "pandas-", "pypandoc_binary-", "scipy-", "typst-")
+_PACKAGES = (
+    "jinja2-",
+    "matplotlib-",
+    "numpy-",
+    "orjson-",
+    "pandas-",
+    "pypandoc_binary-",
+    "pyyaml-",
+    "scipy-",
+    "typst-",
+)
 
-Entry = list  # [size, mtime_ns, digest]
 
-
-@dataclass(frozen=True)
 class Snapshot:
-    """The inputs as they were when a build began: path from the root -> [size, time of change in ns, digest]."""
+    """The inputs as they were when a build began: a line each (see `Listing`), their digests, and the environment."""
 
-    environment: str
-    inputs: dict[str, Entry]
+    __slots__ = ("digests", "environment", "lines")
+
+    def __init__(self, environment: str, lines: list[str], digests: list[str]) -> None:
+        self.environment, self.lines, self.digests = environment, lines, digests
 
 
-def missing_if_current(root: str | os.PathLike[str]) -> list[str] | None:
+class Listing:
+    """Files in their order, a line each: size, two times of change in ns, path from the root; and the newest time."""
+
+    __slots__ = ("lines", "newest")
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.newest = 0
+
+    def add(self, entry: "os.DirEntry[str]", path: str) -> None:
+        """Takes ENTRY up as PATH; a link to nothing too: what reads it says so."""
+        try:
+            found = entry.stat()
+            size, changed, moved = found.st_size, found.st_mtime_ns, found.st_ctime_ns
+        except OSError:
+            size, changed, moved = -1, 0, 0
+        if changed > self.newest or moved > self.newest:
+            self.newest = max(changed, moved)
+        self.add_name(path, f"{size} {changed} {moved}")
+
+    def add_name(self, path: str, told: str = "0 0 0") -> None:
+        """Takes up a file of which only the name counts."""
+        self.lines.append(f"{told} {path}" if "\n" not in path else f"{told} {path}".replace("\n", "\0"))
+
+
+class _Manifest:
+    """What the last build left: its environment, when it was noted (ns), what was missing, and both lists of files."""
+
+    __slots__ = ("digests", "environment", "lines", "missing", "written")
+
+    def __init__(self, environment: str, missing: list[str], lines: list[list[str]], digests: list[list[str]]) -> None:
+        self.environment, self.missing, self.lines, self.digests = environment, missing, lines, digests
+        self.written = 0
+
+
+def missing_if_current(root: "str | os.PathLike[str]") -> list[str] | None:
     """What the last build below ROOT said is still to run; None where something has changed since.
 
     That is an input, an output, Python or a package.
     """
     manifest = _read(root)
-    if manifest is None or manifest["environment"] != _environment():
+    if manifest is None or manifest.environment != describe_environment():
         return None
     refreshed = False
-    for part, listed in (("inputs", dict(_inputs(root))), ("outputs", dict(_outputs(root)))):
-        known = manifest[part]
-        if known.keys() != listed.keys() or not listed:
+    for part, listing in enumerate((list_inputs(root), _list_outputs(root))):
+        if listing.lines == manifest.lines[part] and listing.newest < manifest.written - RACY_NS:
+            continue
+        if not _has_known_content(root, listing.lines, manifest, part):
             return None
-        for path, entry in known.items():
-            size, changed = listed[path]
-            if size != entry[0]:
-                return None
-            if changed == entry[1] and changed < manifest["written"] - RACY_NS:
-                continue
-            if _digest(root, path) != entry[2]:
-                return None
-            entry[1], refreshed = changed, True
+        manifest.lines[part], refreshed = listing.lines, True
     if refreshed:
         _write(root, manifest)
-    return manifest["missing"]
+    return manifest.missing
 
 
-def begin(root: str | os.PathLike[str]) -> Snapshot:
+def begin(root: "str | os.PathLike[str]") -> Snapshot:
     """The inputs below ROOT as they are now; take it before reading them, so that a later change is noticed."""
-    manifest = _read(root)
-    known, written = (manifest["inputs"], manifest["written"]) if manifest else ({}, 0)
-    inputs = {}
-    for path, (size, changed) in _inputs(root):
-        entry = known.get(path)
-        same = entry is not None and entry[:2] == [size, changed] and changed < written - RACY_NS
-        inputs[path] = entry if same else [size, changed, _digest(root, path)]
-    return Snapshot(_environment(), inputs)
+    manifest, lines = _read(root), list_inputs(root).lines
+    known: dict[str, str] = {}
+    if manifest is not None:
+        pairs = zip(manifest.lines[0], manifest.digests[0], strict=True)
+        known = {line: digest for line, digest in pairs if not _is_racy(line, manifest.written)}
+    return Snapshot(describe_environment(), lines, [known.get(line) or _digest(root, line) for line in lines])
 
 
-def remember(root: str | os.PathLike[str], snapshot: Snapshot, missing: Iterable[str] = ()) -> None:
+def remember(root: "str | os.PathLike[str]", snapshot: Snapshot, missing: "tuple[str, ...] | list[str]" = ()) -> None:
     """Note that report/out is what the inputs of SNAPSHOT make, and the lines that say what is MISSING in it."""
-    outputs = {path: [size, changed, _digest(root, path)] for path, (size, changed) in _outputs(root)}
-    listed = {"inputs": snapshot.inputs, "outputs": outputs, "missing": list(missing)}
-    _write(root, {"environment": snapshot.environment, **listed})
+    outputs = _list_outputs(root).lines
+    digests = [snapshot.digests, [_digest(root, line) for line in outputs]]
+    told = [line.replace("\n", " ") for line in missing]
+    _write(root, _Manifest(snapshot.environment, told, [snapshot.lines, outputs], digests))
 
 
-def _read(root: str | os.PathLike[str]) -> dict | None:
-    """The manifest; None where there is none, or none of this version."""
+def list_inputs(root: "str | os.PathLike[str]") -> Listing:
+    """Everything that can change the report: code, plan, notebooks, records, prose, templates."""
+    listing = Listing()
+    if os.path.realpath(root) != _MACHINERY:  # A paper of its own: the code and the formats lie elsewhere.
+        for folder in ("experiments", "report"):
+            _list_modules(listing, os.path.join(_MACHINERY, folder))
+        _list_files(listing, root, os.path.join(_MACHINERY, "templates"), everything=True)
+    for entry in _entries(os.fspath(root)):
+        if entry.name == "report":
+            _list_files(listing, root, "report", everything=True, without="out")
+        elif entry.name == "templates":
+            _list_files(listing, root, "templates", everything=True)
+        elif entry.name == "experiments" or _is_package(entry):
+            _list_files(listing, root, entry.name, without="executed")
+        elif entry.name == "build.py":
+            listing.add(entry, entry.name)
+    for entry in _entries(os.path.join(root, "experiments/executed")):  # The report links to those that there are.
+        listing.add_name(f"experiments/executed/{entry.name}")
+    return listing
+
+
+def _list_outputs(root: "str | os.PathLike[str]") -> Listing:
+    listing = Listing()
+    _list_files(listing, root, "report/out", everything=True)
+    return listing
+
+
+def _list_files(
+    listing: Listing, root: "str | os.PathLike[str]", folder: str, *, everything: bool = False, without: str = ""
+) -> None:
+    """Adds the files below FOLDER, less the folder WITHOUT, hidden ones and Python's caches."""
+    for entry in _entries(os.path.join(root, folder)):
+        name = entry.name
+        if name.startswith(".") or name == without or name == "__pycache__":
+            continue
+        if entry.is_dir(follow_symlinks=False):  # two links to where they stand would double the walk at every level
+            _list_files(listing, root, f"{folder}/{name}", everything=everything)
+        elif everything or name.endswith(_INPUTS):
+            listing.add(entry, f"{folder}/{name}")
+
+
+def _list_modules(listing: Listing, folder: str) -> None:
+    """Adds the modules of a package, by their absolute paths."""
+    for entry in _entries(folder):
+        if entry.name.endswith(".py"):
+            listing.add(entry, entry.path)
+        elif _is_package(entry):
+            _list_modules(listing, entry.path)
+
+
+def _is_package(entry: "os.DirEntry[str]") -> bool:
+    return entry.name != "tests" and os.path.isfile(os.path.join(entry.path, "__init__.py"))
+
+
+def _entries(folder: str) -> "list[os.DirEntry[str]]":
     try:
-        with open(os.path.join(root, MANIFEST), encoding="utf-8") as file:
-            manifest = json.load(file)
-    except (OSError, ValueError):
-        return None
-    return manifest if isinstance(manifest, dict) and manifest.get("version") == VERSION else None
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return []
 
 
-def _write(root: str | os.PathLike[str], manifest: dict) -> None:
-    path = os.path.join(root, MANIFEST)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump({**manifest, "version": VERSION, "written": time.time_ns()}, file)
-    os.replace(temporary, path)
+def _has_known_content(root: "str | os.PathLike[str]", lines: list[str], manifest: _Manifest, part: int) -> bool:
+    """Whether the files of LINES are those of the manifest, those looked into whose times do not tell."""
+    known, digests = manifest.lines[part], manifest.digests[part]
+    if len(lines) != len(known) or not lines:
+        return False
+    for line, old, digest in zip(lines, known, digests, strict=True):
+        size, path = _size_and_path(line)
+        if (size, path) != _size_and_path(old):
+            return False
+        if (line != old or _is_racy(old, manifest.written)) and _digest(root, line) != digest:
+            return False
+    return True
 
 
-def _environment() -> str:
+def _size_and_path(line: str) -> tuple[str, str]:
+    size, _, _, path = line.split(" ", 3)
+    return size, path
+
+
+def _is_racy(line: str, written: int) -> bool:
+    """Whether the file may have changed again after it was looked at, without another time of change."""
+    _, changed, moved, _ = line.split(" ", 3)
+    return max(int(changed), int(moved)) >= written - RACY_NS
+
+
+def _digest(root: "str | os.PathLike[str]", line: str) -> str:
+    """The digest of the file of LINE, `-` where it cannot be read or is a link, which may lead to an endless device."""
+    from hashlib import blake2b
+
+    path = os.path.join(root, _size_and_path(line)[1].replace("\0", "\n"))
+    if os.path.islink(path) or not os.path.isfile(path):
+        return "-"
+    try:
+        with open(path, "rb") as file:
+            return blake2b(file.read(), digest_size=16).hexdigest()
+    except OSError:
+        return "-"
+
+
+def describe_environment() -> str:
     """Python's version and those of the packages that make the report, read from the names in site-packages."""
     names = [".".join(map(str, sys.version_info[:3]))]
     for folder in sys.path:
@@ -105,58 +225,34 @@ def _environment() -> str:
     return " ".join(names)
 
 
-def _inputs(root: str | os.PathLike[str]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Everything that can change the report: code, plan, notebooks, records, prose, templates."""
-    for entry in _entries(os.fspath(root)):
-        if entry.name == "report":
-            yield from _files(root, "report", everything=True, without="out")
-        elif entry.name == "templates":
-            yield from _files(root, "templates", everything=True)
-        elif entry.name != "tests" and os.path.isfile(os.path.join(entry.path, "__init__.py")):
-            yield from _files(root, entry.name, without="executed")
-        elif entry.name == "build.py":
-            yield entry.name, _stat(entry)
-
-
-def _outputs(root: str | os.PathLike[str]) -> Iterator[tuple[str, tuple[int, int]]]:
-    yield from _files(root, "report/out", everything=True)
-
-
-def _files(
-    root: str | os.PathLike[str], folder: str, *, everything: bool = False, without: str = ""
-) -> Iterator[tuple[str, tuple[int, int]]]:
-    """The files below FOLDER with size and time of change, less the folder WITHOUT, hidden ones and Python's caches."""
-    for entry in _entries(os.path.join(root, folder)):
-        path = f"{folder}/{entry.name}"
-        if entry.name.startswith(".") or entry.name in ("__pycache__", without):
-            continue
-        if entry.is_dir():
-            yield from _files(root, path, everything=everything)
-        elif everything or entry.name.endswith(_INPUTS):
-            yield path, _stat(entry)
-
-
-def _entries(folder: str) -> list[os.DirEntry[str]]:
+def _read(root: "str | os.PathLike[str]") -> _Manifest | None:
+    """The manifest; None where there is none, it is another version's, or it is not whole."""
     try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except OSError:
-        return []
+        with open(os.path.join(root, MANIFEST), encoding="utf-8", errors="surrogateescape") as file:
+            head, *rest = file.read().split("\n")
+        version, *numbers = head.split(" ")
+        written, missing, inputs, outputs = map(int, numbers)
+    except (OSError, ValueError):
+        return None
+    if version != VERSION or len(rest) != 2 + missing + 2 * inputs + 2 * outputs:
+        return None
+    pieces, start = [], 1
+    for length in (missing, inputs, inputs, outputs, outputs):
+        pieces.append(rest[start : start + length])
+        start += length
+    manifest = _Manifest(rest[0], pieces[0], pieces[1::2], pieces[2::2])
+    manifest.written = written
+    return manifest
 
 
-def _stat(entry: os.DirEntry[str]) -> tuple[int, int]:
-    try:
-        found = entry.stat()
-    except OSError:  # a link to nothing: what reads it says so
-        return -1, 0
-    return found.st_size, found.st_mtime_ns
-
-
-def _digest(root: str | os.PathLike[str], path: str) -> str:
-    from hashlib import blake2b
-
-    try:
-        with open(os.path.join(root, path), "rb") as file:
-            return blake2b(file.read(), digest_size=16).hexdigest()
-    except OSError:
-        return ""
+def _write(root: "str | os.PathLike[str]", manifest: _Manifest) -> None:
+    """Stores the manifest, whole or not at all."""
+    path = os.path.join(root, MANIFEST)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.{os.getpid()}"
+    (inputs, outputs), (digests, others) = manifest.lines, manifest.digests
+    head = f"{VERSION} {time.time_ns()} {len(manifest.missing)} {len(inputs)} {len(outputs)}"
+    lines = [head, manifest.environment, *manifest.missing, *inputs, *digests, *outputs, *others, ""]
+    with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write("\n".join(lines))
+    os.replace(temporary, path)

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.reading import MAX_SECTION_BYTES, read_text, refuse_links
 from experiments.spec import ConfigurationError
-from experiments.strict_yaml import read_text, read_yaml
 from report.findings import Finding
 from report.front import flat
+from report.metadata import read_metadata
 from report.typed import typed_results
 
 FATAL = frozenset({"placeholder", "typed-result", "raw-format", "image", "citation-unknown", "reference-unknown"})
@@ -73,11 +74,12 @@ class Section:
 def read_sections(root: Path) -> list[Section]:
     """The sections below ROOT in their order."""
     paths = sorted((root / "report/paper/sections").glob("*.md"))
-    return [Section(path.relative_to(root).as_posix(), read_text(path)) for path in paths]
+    return [Section(path.relative_to(root).as_posix(), read_text(path, MAX_SECTION_BYTES)) for path in paths]
 
 
 def inspect_manuscript(root: Path) -> list[Finding]:
     """Everything that can be found without building."""
+    refuse_links(root / "report/paper")
     sections = read_sections(root)
     return [
         *(finding for section in sections for finding in _inspect_words(section)),
@@ -174,7 +176,7 @@ def _inspect_summary(sections: list[Section]) -> Iterator[Finding]:
 
 
 def _inspect_metadata(root: Path) -> Iterator[Finding]:
-    place, metadata = "report/paper/metadata.yaml", read_yaml(root / "report/paper/metadata.yaml")
+    place, metadata = "report/paper/metadata.yaml", read_metadata(root / "report/paper/metadata.yaml")
     for field in (
         "title",
         "authors",

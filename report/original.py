@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.naming import Naming
+from experiments.reading import read_text
 from experiments.spec import ConfigurationError, FrozenMapping, State
-from report.fields import line, refuse
+from report.evidence import FIDELITY
+from report.fields import is_whole, line, refuse
 from report.quantities import Fidelity, Kind, Quantity, Tier
 
 PAPER = "paper"
 EARLIER = "earlier report"
-SIZES = ("width", "depth", "patch_size", "kernel_size")
 PREFIXES = ("", "more than", "at least")
 CSV_COLUMNS = (
     "id",
@@ -42,7 +44,7 @@ class Quoted:
     accuracy_pct: str
     parameters_thousands: str
     dataset: str
-    cell: Mapping[str, int | str]
+    cell: Mapping[str, int | float | str]
     epochs: int | None
     recipe: str
     train_images: int | None
@@ -50,16 +52,17 @@ class Quoted:
     certainty: str
     note: str
     usual: Mapping[str, Any] = FrozenMapping()
+    sizes: frozenset[str] = frozenset()
 
     def fits(self, parameters: Mapping[str, Any]) -> bool:
         """Whether it is an accuracy of the very network of these PARAMETERS, on their data set.
 
-        A row that leaves a size unnamed may be of another network and fits none; of `usual`, what it leaves unnamed is
-        as usual.
+        A row that leaves one of `sizes` unnamed may be of another network and fits none; of `usual`, what it leaves
+        unnamed is as usual.
         """
         return (
             bool(self.accuracy_pct)
-            and set(SIZES) <= self.cell.keys()
+            and self.sizes <= self.cell.keys()
             and all(parameters.get(name) == value for name, value in self.cell.items())
             and all(parameters.get(name, value) == value for name, value in self.usual.items() if name not in self.cell)
             and self.dataset.lower().replace("-", "") == parameters.get("dataset")
@@ -104,19 +107,21 @@ def find_quoted(
     return next(fitting, None)
 
 
-def read_original(path: Path, usual: Mapping[str, Any] = FrozenMapping()) -> dict[str, Quoted]:
-    """The rows of PATH by id, whose networks are as USUAL in what they do not name.
+def read_original(path: Path, naming: Naming | None = None) -> dict[str, Quoted]:
+    """The rows of PATH by id; by NAMING, the plan's, they are matched with runs.
+
+    What stands in every run's name tells networks apart, but for the settings of a value's fidelity; what rarely
+    varies is as usual in a row that does not name it.
 
     Raises ConfigurationError with file and row for an unknown column or a bad value.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(line for line in file if not line.startswith("#"))
-            if tuple(rows.fieldnames or ()) != CSV_COLUMNS:
-                refuse(f"{path.name}: columns", list(rows.fieldnames or ()), f"exactly {', '.join(CSV_COLUMNS)}")
-            listed = [_quoted(row, usual, f"{path.name}: row {number}") for number, row in enumerate(rows, 1)]
-    except OSError as error:
-        raise ConfigurationError(f"{path.name}: cannot be read: {error.strerror}; expected {path}") from error
+        rows = csv.DictReader(line for line in read_text(path).splitlines(True) if not line.startswith("#"))
+        if tuple(rows.fieldnames or ()) != CSV_COLUMNS:
+            refuse(f"{path.name}: columns", list(rows.fieldnames or ()), f"exactly {', '.join(CSV_COLUMNS)}")
+        listed = [_quoted(row, naming, f"{path.name}: row {number}") for number, row in enumerate(rows, 1)]
+    except csv.Error as error:
+        raise ConfigurationError(f"{path.name}: this is no CSV: {error}") from error
     found: dict[str, Quoted] = {}
     for quoted in listed:
         if quoted.id in found:
@@ -125,7 +130,7 @@ def read_original(path: Path, usual: Mapping[str, Any] = FrozenMapping()) -> dic
     return found
 
 
-def _quoted(row: Mapping[str, Any], usual: Mapping[str, Any], place: str) -> Quoted:
+def _quoted(row: Mapping[str, Any], naming: Naming | None, place: str) -> Quoted:
     if None in row or None in row.values():
         found = "more" if None in row else "fewer"
         raise ConfigurationError(f"{place}: {row['id']!r} has {found} than {len(CSV_COLUMNS)} fields; quote its commas")
@@ -139,19 +144,27 @@ def _quoted(row: Mapping[str, Any], usual: Mapping[str, Any], place: str) -> Quo
     if row["accuracy_pct"] and not 0 <= float(row["accuracy_pct"]) <= 100:
         refuse(f"{place}: accuracy_pct", row["accuracy_pct"], "per cent, 0 to 100")
     whole = {name: _whole(row[name], f"{place}: {name}") for name in ("epochs", "train_images")}
-    return Quoted(**{**row, **whole, "cell": _cell(row["cell"], f"{place}: cell"), "usual": FrozenMapping(usual)})
+    cell = _cell(row["cell"], f"{place}: cell")
+    if naming is None:
+        return Quoted(**{**row, **whole, "cell": cell})
+    sizes = naming.named - set(FIDELITY)
+    return Quoted(**{**row, **whole, "cell": cell, "usual": FrozenMapping(naming.usual), "sizes": sizes})
 
 
-def _cell(text: str, place: str) -> Mapping[str, int | str]:
-    """`width=256 activation=relu` as a mapping; a size is a whole number, anything else a word."""
+def _cell(text: str, place: str) -> Mapping[str, int | float | str]:
+    """`width=256 dropout=0.5 activation=relu` as a mapping, numbers as numbers."""
     pairs = [part.partition("=") for part in text.split()]
-    if any(not name or not value or (name in SIZES and not value.isdigit()) for name, _, value in pairs):
-        refuse(place, text, "name=value pairs, separated by spaces, the sizes whole numbers")
-    return FrozenMapping({name: int(value) if value.isdigit() else value for name, _, value in pairs})
+    if any(not name or not value for name, _, value in pairs):
+        refuse(place, text, "name=value pairs, separated by spaces")
+    return FrozenMapping({name: _value(value) for name, _, value in pairs})
+
+
+def _value(text: str) -> int | float | str:
+    return int(text) if is_whole(text) else float(text) if _is_number(text) else text
 
 
 def _whole(text: str, place: str) -> int | None:
-    if text and not text.isdigit():
+    if text and not is_whole(text):
         refuse(place, text, "a whole number or nothing")
     return int(text) if text else None
 

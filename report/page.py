@@ -44,10 +44,11 @@ def page_data(
     """The embedded JSON: the origin of each of the PRINTED quantities, and the curve and digest of each of RECORDS."""
     listed, kept = tuple(records), set(notebooks)
     points = CURVE_POINTS if len(listed) <= MANY_RUNS else FEW_POINTS
+    numbers = {record.run: number for number, record in enumerate(listed)}
     content = {
         "root": TO_ROOT,
-        "quantities": {q.id: _told(q, origins.of(q)) for q in printed if not _is_of_a_row(q)},
-        "runs": {record.run: _run(record, points, record.run in kept) for record in listed},
+        "quantities": {q.id: _told(q, origins.of(q), numbers) for q in printed if not _is_of_a_row(q)},
+        "runs": [_run(record, points, record.run in kept) for record in listed],
     }
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return Fragment(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
@@ -58,23 +59,29 @@ def _is_of_a_row(quantity: Quantity) -> bool:
     return quantity.id.startswith("run/")
 
 
-def _told(quantity: Quantity, origin: Origin) -> Mapping[str, Any]:
-    """What the pop-up of a number tells: labelled lines, its first runs and how many there are, anchor and command."""
+def _told(quantity: Quantity, origin: Origin, numbers: Mapping[str, int]) -> Mapping[str, Any]:
+    """What the pop-up of a number tells: labelled lines, its first runs and how many there are, anchor and command.
+
+    A recorded run is told by its place among the page's runs, for names are long; another one by its name.
+    """
     lines = [list(line) for line in parts(quantity).details if line[0] != "Origin"]
     source = "; ".join(origin.sources) if origin.tier.value == "quoted" or not origin.runs else ""
     told: dict[str, Any] = {"lines": [*lines, ["Kind", origin.tier.value]], "anchor": origin.anchor}
     told |= {"from": source} if source else {}
-    told |= {"runs": list(origin.runs[:ORIGINS]), "of": len(origin.runs)} if origin.runs else {}
+    told |= (
+        {"runs": [numbers.get(run, run) for run in origin.runs[:ORIGINS]], "of": len(origin.runs)}
+        if origin.runs
+        else {}
+    )
     return told | ({"command": origin.command} if origin.command else {})
 
 
-def _run(record: Record, points: int, has_notebook: bool) -> Mapping[str, Any]:
-    """The digest of a run's record, and its curve: the number of epochs, and accuracies in hundredths of a per cent."""
+def _run(record: Record, points: int, has_notebook: bool) -> list[Any]:
+    """A run as report.js unpacks it: name, digest of its record, epochs, curve in hundredths of a per cent, notebook."""
     curve = record.history.get(ACCURACY) or []
     indices = sampled(len(curve), points)
     values = [None if curve[index] is None else round(10_000 * curve[index]) for index in indices]
-    told: dict[str, Any] = {"digest": record.digest[:DIGITS], "epochs": len(curve), "curve": values}
-    return told | ({"notebook": 1} if has_notebook else {})
+    return [record.run, record.digest[:DIGITS], len(curve), values, *([1] if has_notebook else [])]
 
 
 def sampled(length: int, points: int) -> list[int]:

@@ -12,6 +12,9 @@ from pathlib import Path
 from experiments.spec import MissingTool, ReproductionError
 
 ENGINES = ("typst", "latexmk")
+TYPESETTING_SECONDS = 900  # of a report with a thousand tables on a busy machine; what takes longer does not end
+# TeX reads and writes below its folder alone and starts no program, whatever its own settings allow.
+CONFINED = {"openin_any": "p", "openout_any": "p", "shell_escape": "f"}
 EPOCH = "946684800"  # 2000-01-01: the date that the typesetter writes where it must write one
 # Letters that have a command of their own in LaTeX; omicron has none.
 _GREEK = frozenset(
@@ -94,7 +97,10 @@ sys.stdout.buffer.write(made)
 def pdf_by_typst(source: Path) -> bytes:
     """The PDF of SOURCE, with the fonts of the wheel only, so that every machine makes the same."""
     command = [sys.executable, "-c", _TYPESET, source, source.parent, EPOCH, str(_needs_no_other_font(source))]
-    run = subprocess.run(command, capture_output=True, check=False)
+    try:
+        run = subprocess.run(command, capture_output=True, check=False, timeout=TYPESETTING_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise ReproductionError(f"typst is not done with {source.name} after {TYPESETTING_SECONDS} s") from error
     if run.returncode:
         said = run.stderr.decode("utf-8", "replace").strip()
         raise ReproductionError(f"typst refuses {source.name}: {said}")
@@ -135,11 +141,16 @@ def _by_latexmk(folder: Path, name: str, suffix: str) -> bytes:
         if shutil.which(tool) is None:
             raise MissingTool(f"{tool} is not there; install TeX Live (latexmk, xelatex) or build with --pdf typst")
     with tempfile.TemporaryDirectory() as place:
-        command = ["latexmk", "-xelatex", "-interaction=nonstopmode", "-halt-on-error", f"-outdir={place}", name]
+        # Without -norc it would run a latexmkrc, which is Perl, from the folder.
+        command = ["latexmk", "-norc", "-xelatex", "-latexoption=-no-shell-escape", "-interaction=nonstopmode"]
+        command += ["-halt-on-error", f"-outdir={place}", name]
         environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, "FORCE_SOURCE_DATE": "1", "max_print_line": "1000"}
-        run = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False
-        )
+        environment |= CONFINED
+        words = {"capture_output": True, "text": True, "errors": "replace", "timeout": TYPESETTING_SECONDS}
+        try:
+            run = subprocess.run(command, cwd=folder, env=environment, check=False, **words)
+        except subprocess.TimeoutExpired as error:
+            raise ReproductionError(f"latexmk is not done with {name} after {TYPESETTING_SECONDS} s") from error
         made = Path(place, name).with_suffix(suffix)
         if run.returncode or not made.is_file():
             raise ReproductionError(f"latexmk refuses {name}:\n{_tex_error(run.stdout)}")

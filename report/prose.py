@@ -1,23 +1,30 @@
 """The authors' prose: Jinja fills in quantities, tables, figures and references, pandoc turns it into every format.
 
 The prose is filled in once for all formats: a quantity brings its own words in each of them as raw pieces of Markdown
-(`` `…`{=latex}`…`{=html} ``), of which pandoc's filter keeps those of the format it writes. Numbers of tables and
-figures follow the order in which the prose places them, so it is filled in twice: first to see the order.
+(`` `…`{=latex}`…`{=html} ``), of which pandoc's filter keeps those of the format it writes. They bear a seal, so that
+no author can write one: text of theirs is never passed on unescaped. Numbers of tables and figures follow the order in
+which the prose places them, so it is filled in twice: first to see the order.
 """
 
+import hashlib
 import json
+import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
 import jinja2
 
+from experiments.reading import MAX_SECTION_BYTES, read_text
 from experiments.spec import ConfigurationError, MissingTool
+from report.bibliography import check_bibliography, check_style
 from report.formats import ANGLE, TEMPLATE_FAULTS, Fragment, compiled, escape_prose, refusal, template_fault
+from report.prose_language import ProseEnvironment
 from report.quantities import Quantity
 from report.verdicts import Outcome, Verdict
 
@@ -26,20 +33,41 @@ BACK_MATTER = "90"  # sections numbered from here on stand behind the references
 REFERENCES = "# References {.unnumbered}\n\n::: {#refs}\n:::"
 KINDS = {"tab": "Table", "fig": "Figure"}
 
+PANDOC_SECONDS = 120  # brackets within brackets can keep it busy for ever
+PANDOC_MEMORY = "1g"  # of its heap; a report takes a tenth of it
+
 Pieces = Mapping[str, str]  # one thing in every format: format name -> its text in that format's language
 
 
-def raw_inline(pieces: Pieces) -> Fragment:
-    """PIECES as raw inline Markdown."""
-    return Fragment("".join(_raw_span(" ".join(text.split("\n")), RAW[name]) for name, text in pieces.items()))
+class Filled(str):
+    """Prose that is filled in; `seal` ends the format of every raw piece in it that is not the author's."""
+
+    seal: str
+
+    def __new__(cls, text: str, seal: str) -> Self:
+        """TEXT under SEAL."""
+        made = super().__new__(cls, text)
+        made.seal = seal
+        return made
 
 
-def raw_block(pieces: Pieces) -> Fragment:
-    """PIECES as raw blocks of Markdown."""
+def make_seal(sources: Iterable[str]) -> str:
+    """A digest of the authors' SOURCES, which therefore cannot hold it themselves; the same for the same sources."""
+    return hashlib.blake2b("\0".join(sources).encode(), digest_size=16).hexdigest()
+
+
+def raw_inline(pieces: Pieces, seal: str) -> Fragment:
+    """PIECES as raw inline Markdown under SEAL."""
+    spans = (_raw_span(" ".join(text.split("\n")), f"{RAW[name]}-{seal}") for name, text in pieces.items())
+    return Fragment("".join(spans))
+
+
+def raw_block(pieces: Pieces, seal: str) -> Fragment:
+    """PIECES as raw blocks of Markdown under SEAL."""
     blocks = []
     for name, text in pieces.items():
         fence = "`" * max(3, _longest_run(text) + 1)
-        blocks.append(f"\n\n{fence}{{={RAW[name]}}}\n{text}\n{fence}\n\n")
+        blocks.append(f"\n\n{fence}{{={RAW[name]}-{seal}}}\n{text}\n{fence}\n\n")
     return Fragment("".join(blocks))
 
 
@@ -101,7 +129,7 @@ def fill_in(
     seen: Callable[[Quantity], Any],
     cache: Path | None = None,
     closing: tuple[str, str] | None = None,
-) -> str:
+) -> Filled:
     """The sections in FOLDER as one text of Markdown, with NAMES filled in.
 
     SEEN is told of every quantity that is printed; compiled templates are kept in CACHE. CLOSING is a table and a
@@ -109,12 +137,14 @@ def fill_in(
     naming file and line, for an unknown name, a raw number, a table placed twice, a reference to nothing.
     """
     placements = Placements()
-    sections = sorted(path.name for path in folder.glob("*.md"))
+    sources = {path.name: read_text(path, MAX_SECTION_BYTES) for path in sorted(folder.glob("*.md"))}
+    sections = list(sources)
     if not sections:
         raise ConfigurationError(f"{folder}: there is no section; expected files such as 00-summary.md")
-    made = _environment(folder, setters, seen, cache)
+    seal = make_seal(sources.values())
+    made = _environment(folder, sources, setters, seen, cache, seal)
     for is_final in (False, True):
-        made.globals |= {**names, **_placing(placements, setters, is_final)}
+        made.globals |= {**names, **_placing(placements, setters, is_final, seal)}
         texts = [_render(made, name, folder) for name in sections]
         closed = [] if closing is None or f"tab:{closing[0]}" in placements.placed else [closing[1]]
         last = [made.from_string(text).render() for text in closed]
@@ -122,19 +152,21 @@ def fill_in(
             placements.settle()
     front = [text for name, text in zip(sections, texts, strict=True) if name < BACK_MATTER]
     back = [text for name, text in zip(sections, texts, strict=True) if name >= BACK_MATTER]
-    return "\n\n".join([*front, REFERENCES, *back, *last])
+    return Filled("\n\n".join([*front, REFERENCES, *back, *last]), seal)
 
 
-def _placing(placements: Placements, setters: Setters, is_final: bool) -> dict[str, Callable[[str], Fragment]]:
+def _placing(
+    placements: Placements, setters: Setters, is_final: bool, seal: str
+) -> dict[str, Callable[[str], Fragment]]:
     def placer(kind: str, set_it: Callable[[str, str], Pieces]) -> Callable[[str], Fragment]:
         def place(name: str) -> Fragment:
             placements.place(f"{kind}:{name}")
-            return raw_block(set_it(name, placements.numbers[f"{kind}:{name}"])) if is_final else Fragment("")
+            return raw_block(set_it(name, placements.numbers[f"{kind}:{name}"]), seal) if is_final else Fragment("")
 
         return place
 
     def ref(id: str) -> Fragment:
-        if id.partition(":")[0] not in (*KINDS, "sec"):
+        if not isinstance(id, str) or id.partition(":")[0] not in (*KINDS, "sec"):
             raise ConfigurationError(f"ref({id!r}): a reference begins with tab:, fig: or sec:")
         return placements.reference(id) if is_final else Fragment("")
 
@@ -142,23 +174,28 @@ def _placing(placements: Placements, setters: Setters, is_final: bool) -> dict[s
 
 
 def _environment(
-    folder: Path, setters: Setters, seen: Callable[[Quantity], Any], cache: Path | None
+    folder: Path,
+    sources: Mapping[str, str],
+    setters: Setters,
+    seen: Callable[[Quantity], Any],
+    cache: Path | None,
+    seal: str,
 ) -> jinja2.Environment:
     def finalize(value: Any) -> str:
         if isinstance(value, Fragment | jinja2.Undefined):
             return str(value)
         if isinstance(value, Quantity):
             seen(value)
-            return raw_inline(setters.quantity(value))
+            return raw_inline(setters.quantity(value), seal)
         if isinstance(value, Verdict | Outcome):
-            return raw_inline(setters.outcome(value.outcome if isinstance(value, Verdict) else value))
+            return raw_inline(setters.outcome(value.outcome if isinstance(value, Verdict) else value), seal)
         if isinstance(value, str):
             return _bound(value)
         raise ConfigurationError(refusal(value, "the prose"))
 
-    return jinja2.Environment(
+    return ProseEnvironment(
         bytecode_cache=compiled(cache),
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FunctionLoader(lambda name: (sources[name], str(folder / name), None)),
         undefined=jinja2.StrictUndefined,
         finalize=finalize,
         trim_blocks=True,
@@ -178,12 +215,10 @@ def _render(made: jinja2.Environment, name: str, folder: Path) -> str:
     place = f"{folder.parent.parent.name}/{folder.parent.name}/{folder.name}/{name}"
     try:
         return made.get_template(name).render()
+    except RecursionError as error:
+        raise ConfigurationError(f"{place}: brackets stand too deep within each other to be read") from error
     except TEMPLATE_FAULTS as error:
-        names = made.globals.keys() - _BUILT_IN
-        raise ConfigurationError(template_fault(error, place, name, names)) from error
-
-
-_BUILT_IN = frozenset(jinja2.Environment().globals)
+        raise ConfigurationError(template_fault(error, place, name, made.globals)) from error
 
 
 @dataclass(frozen=True)
@@ -195,7 +230,14 @@ class Prose:
 
 
 def pandoc_binary() -> str:
-    """Where pandoc is: that of the wheel, called directly because starting Python for it would double its time."""
+    """Where pandoc is: that of the wheel, called directly because starting Python for it would double its time.
+
+    The wheel's own search is asked only where it is not in its usual place, or the environment names another.
+    """
+    wheel = find_spec("pypandoc")
+    usual = Path(wheel.origin).parent / "files" / "pandoc" if wheel is not None and wheel.origin else None
+    if usual is not None and usual.is_file() and "PYPANDOC_PANDOC" not in os.environ:
+        return str(usual)
     import pypandoc
 
     try:
@@ -214,8 +256,11 @@ class Conversion:
         self._folder = tempfile.TemporaryDirectory()
         source, self._out = Path(self._folder.name, "prose.md"), Path(self._folder.name, "prose")
         source.write_text(text, encoding="utf-8")
-        command = [pandoc_binary(), "lua", str(filter_path), str(source)]
+        check_bibliography(paper / "references.bib")
+        check_style(paper / "numeric.csl")
+        command = [pandoc_binary(), "+RTS", f"-M{PANDOC_MEMORY}", "-RTS", "lua", str(filter_path), str(source)]
         command += [str(paper / "references.bib"), str(paper / "numeric.csl"), str(self._out)]
+        command += [text.seal if isinstance(text, Filled) else ""]
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8"
         )
@@ -230,7 +275,11 @@ class Conversion:
 
     def finish(self) -> Prose:
         """The prose in every format. Raises ConfigurationError with pandoc's own words where it refuses the text."""
-        _, complaints = self._process.communicate()
+        try:
+            _, complaints = self._process.communicate(timeout=PANDOC_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            why = f"it is not done after {PANDOC_SECONDS} s; look for many brackets or quotations within each other"
+            raise ConfigurationError(f"pandoc: {why}") from error
         if self._process.returncode or complaints.strip():
             raise ConfigurationError(f"pandoc: {complaints.strip() or f'ended with {self._process.returncode}'}")
         bodies = {name: self._out.with_suffix(f".{name}").read_text(encoding="utf-8").rstrip("\n") for name in RAW}

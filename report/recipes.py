@@ -5,11 +5,13 @@ compares with the method and writes anew (`pytest tests/test_recipes.py --refres
 """
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.reading import read_text
 from experiments.spec import ConfigurationError
-from report.fields import refuse
+from report.fields import is_whole, refuse
 
 COLUMNS = ("recipe", "epochs", "name", "value", "source", "certainty")
 
@@ -29,18 +31,17 @@ class Setting:
 def read_recipes(path: Path) -> tuple[Setting, ...]:
     """The rows of PATH. Raises ConfigurationError with file and row for other columns or epochs that are no number."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file)
-            if tuple(rows.fieldnames or ()) != COLUMNS:
-                refuse(f"{path.name}: columns", list(rows.fieldnames or ()), f"exactly {', '.join(COLUMNS)}")
-            return tuple(_setting(row, f"{path.name}: row {number}") for number, row in enumerate(rows, 1))
-    except OSError as error:
-        raise ConfigurationError(f"{path.name}: cannot be read: {error.strerror}; expected {path}") from error
+        rows = csv.DictReader(io.StringIO(read_text(path)))
+        if tuple(rows.fieldnames or ()) != COLUMNS:
+            refuse(f"{path.name}: columns", list(rows.fieldnames or ()), f"exactly {', '.join(COLUMNS)}")
+        return tuple(_setting(row, f"{path.name}: row {number}") for number, row in enumerate(rows, 1))
+    except csv.Error as error:
+        raise ConfigurationError(f"{path.name}: this is no CSV: {error}") from error
 
 
 def _setting(row: dict[str, str], place: str) -> Setting:
     if None in row or None in row.values():
         refuse(place, row, f"{len(COLUMNS)} fields")
-    if not row["epochs"].isdigit():
+    if not is_whole(row["epochs"]):
         refuse(f"{place}: epochs", row["epochs"], "a whole number")
     return Setting(**{**row, "epochs": int(row["epochs"])})

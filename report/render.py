@@ -1,7 +1,7 @@
 """The report: records and prose in, report/out out. Written to a folder beside it and swapped in whole at the end.
 
-What takes time goes on side by side: a second process draws the figures while this one reads the records, and pandoc
-turns the prose into every format at once. A build that fails leaves the old report as it was.
+What takes time goes on side by side: others draw the figures while this process reads the records, and pandoc turns
+the prose into every format at once. A build that fails leaves the old report as it was.
 """
 
 import os
@@ -12,9 +12,10 @@ from pathlib import Path
 
 from experiments.spec import ConfigurationError, Incomplete, State
 from report import freshness
-from report.compose import Composer, begin_drawing
+from report.compose import Composer
 from report.context import Context, build_context
 from report.drawing import Studio
+from report.drawings import begin_drawing
 from report.evidence import price_text
 from report.figures import build_figures
 from report.manuscript import refuse_faults
@@ -68,8 +69,7 @@ def build_report(
     cache = cache or root / ".cache"
     _refuse_foreign_folder(out)
     refuse_faults(root)
-    has_drawn = any((cache / "figures").glob("*.svg"))  # Most records change no figure, or few.
-    with Studio(expectant=not has_drawn) as studio, swapped_in(out) as folder:
+    with Studio() as studio, swapped_in(out) as folder:
         context = build_context(root, smoke=smoke)
         missing = missing_runs(context)
         if require_complete and missing:

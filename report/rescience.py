@@ -14,7 +14,7 @@ from typing import Any
 import jinja2
 
 from experiments.spec import ReproductionError
-from report.formats import FORMATS, Format, Fragment, environment, render_template
+from report.formats import FORMATS, Format, Fragment, environment, find_templates, render_template
 from report.journal import BIBLIOGRAPHY, journal_fields, to_latex, to_yaml
 
 SUBMISSION = "rescience"
@@ -93,5 +93,5 @@ def write_submission(
 
 
 def _set(root: Path, name: str, **values: Any) -> str:
-    made = environment(_FORMAT, root / "templates")
+    made = environment(_FORMAT, find_templates(root))
     return render_template(made, f"{name}.tex", f"templates/{SUBMISSION}/{name}.tex", values).strip("\n") + "\n"

@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.spec import FrozenMapping
 from report.comparisons import difference, gap
-from report.evidence import CellEvidence, UnknownName, in_words
+from report.evidence import CellEvidence, UnknownName, in_words, varying_parameters
 from report.facts import Facts
 from report.original import PAPER, Quoted
 from report.quantities import Kind, Quantity, spell
@@ -164,7 +164,7 @@ def effects(declared: Declaration, facts: Facts) -> Table:
     listed = [(sweep["along"], _sweep(sweep, facts)) for sweep in declared.options["sweeps"]]
     sweeps = [item for item in listed if any(cell.n for cell in item[1])] or listed
     cells = [cell for _, levels in sweeps for cell in levels]
-    varied = {along for along, _ in sweeps}
+    varied = {along for along, _ in sweeps} | set(varying_parameters([levels[0] for _, levels in sweeps]))
     rows: list[tuple[Cell, ...]] = []
     quoted_rows: list[Quoted | None] = []
     for along, levels in sweeps:

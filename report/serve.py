@@ -12,11 +12,11 @@ import html
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from experiments.spec import ConfigurationError
 from report import freshness
@@ -35,6 +35,15 @@ _TYPES = {
     ".json": "application/json",
     ".ipynb": "application/json",
 }
+# No other page may frame the report, read it or be told of it.
+_GUARDS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
+# A file that a pull request brought could be a page of its own; its scripts would run with the rights of the report.
+_POLICY, _NO_SCRIPT = "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 _RELOADER = """
 new EventSource("/changes").onmessage = (event) => {
   const told = JSON.parse(event.data);
@@ -74,7 +83,7 @@ class Builds:
         """Build, and again whenever a file has changed that the report is made of, until STOPPED."""
         known = None
         while not stopped.is_set():
-            now = freshness.begin(root).inputs
+            now = freshness.list_inputs(root).lines  # a touched file too: the build sees that nothing is new
             if now != known:
                 known = now  # as it was before the build: what changes meanwhile counts
                 self.make()
@@ -109,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        path = unquote(urlsplit(self.path).path)
+        path = unquote(self.path.partition("?")[0].partition("#")[0])  # urlsplit raises at "//["
         if self.headers.get("Host", "").rpartition(":")[0] not in (HOST, "localhost"):  # a foreign name that leads here
             self.send_error(HTTPStatus.FORBIDDEN, "open it by the address that the command prints")
         elif path == "/":
@@ -119,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == CHANGES:
             self._tell_changes()
         elif path == PAGE:
-            self._send(with_reloader(self._page(), self.server.builds.number).encode(), _TYPES[".html"])
+            self._send(with_reloader(self._page(), self.server.builds.number).encode(), _TYPES[".html"], {})
         else:
             self._send_file(path)
 
@@ -131,19 +140,23 @@ class _Handler(BaseHTTPRequestHandler):
             return f"<!DOCTYPE html>\n<title>Report</title>\n<body>\n<pre>{fault}</pre>\n</body>"
 
     def _send_file(self, path: str) -> None:
-        file = (self.server.root / path.lstrip("/")).resolve()
-        allowed = any(file.is_relative_to((self.server.root / folder).resolve()) for folder in _SHOWN)
-        if not allowed or not file.is_file():
+        root = self.server.root.resolve()
+        try:
+            file = (root / path.lstrip("/")).resolve()
+            # Of the resolved root, not of the folder as resolved: that one may be a link to anywhere.
+            is_shown = any(file.is_relative_to(root / folder) for folder in _SHOWN) and file.is_file()
+        except (OSError, ValueError):  # a name that is too long, or has a NUL in it
+            is_shown = False
+        if not is_shown:
             self.send_error(HTTPStatus.NOT_FOUND, "the report has no such file")
             return
-        self._send(file.read_bytes(), _TYPES.get(file.suffix, "text/plain; charset=utf-8"))
+        self._send(file.read_bytes(), _TYPES.get(file.suffix, "text/plain; charset=utf-8"), {_POLICY: _NO_SCRIPT})
 
-    def _send(self, content: bytes, type: str) -> None:
+    def _send(self, content: bytes, type: str, headers: Mapping[str, str]) -> None:
         self.send_response(HTTPStatus.OK)
-        for name, value in (("Content-Type", type), ("Content-Length", str(len(content)))):
+        described = {"Content-Type": type, "Content-Length": str(len(content)), "Cache-Control": "no-store"}
+        for name, value in (described | _GUARDS | headers).items():
             self.send_header(name, value)
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
         self.wfile.write(content)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.spec import ReproductionError
 from report.quantities import Quantity
+from report.spreadsheet import as_text
 from report.verdicts import Outcome
 
 if TYPE_CHECKING:
@@ -83,11 +84,11 @@ class Table:
 
     @property
     def csv(self) -> str:
-        """The raw values as CSV; the same as `frame.to_csv(index=False)`, without waiting for pandas."""
+        """The raw values as CSV, without waiting for pandas; a spreadsheet finds no formula in it."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(self.values)
-        writer.writerows(zip(*self.values.values(), strict=True))
+        writer.writerow(map(as_text, self.values))
+        writer.writerows(map(as_text, row) for row in zip(*self.values.values(), strict=True))
         return buffer.getvalue()
 
     @property

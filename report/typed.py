@@ -25,7 +25,7 @@ def typed_results(text: str) -> Iterator[tuple[int, str]]:
     """
     try:
         tree = jinja2.Environment(**ANGLE).parse(text)
-    except jinja2.TemplateSyntaxError:
+    except (jinja2.TemplateSyntaxError, RecursionError, ValueError):  # a number of thousands of digits is the last
         return
     for output in tree.find_all(nodes.Output):
         for node in output.nodes:

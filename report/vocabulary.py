@@ -21,6 +21,7 @@ class Vocabulary:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._evidence = facts.evidence
+        self._counted: dict[str | None, dict[str, int]] = {}  # of a group, or of all: every page asks many times
 
     @property
     def words(self) -> Mapping[str, Any]:
@@ -89,7 +90,9 @@ class Vocabulary:
 
     def count(self, what: str, group: str | None = None) -> Quantity:
         """How many runs, seeds, cells, groups or claims there are; an unknown WHAT is refused with the known ones."""
-        counts = {**self._run_counts(group), **self._claim_counts()}
+        if group not in self._counted:
+            self._counted[group] = {**self._run_counts(group), **self._claim_counts()}
+        counts = self._counted[group]
         if what not in counts:
             raise UnknownName(f"count({what!r}): there is no such count; there are {', '.join(counts)}")
         where = f"{group}/" if group else ""
@@ -177,8 +180,9 @@ class Vocabulary:
         return Quantity(id, Kind.NUMBER, float(value), origin=origin, aggregate=aggregate, tier=Tier.RUN_HERE)
 
     def _check_recipe(self, recipe: str) -> None:
-        recipes = {str(cell.parameters.get("recipe")) for cell in self._evidence.cells()}
-        if recipe not in recipes and not self._facts.smoke:
+        """Refuses a RECIPE that no cell has; where it is no parameter of the plan, only the records will know it."""
+        recipes = {str(cell.parameters["recipe"]) for cell in self._evidence.cells() if "recipe" in cell.parameters}
+        if recipes and recipe not in recipes and not self._facts.smoke:
             raise UnknownName(f"there is no recipe {recipe!r} in the plan; it has {', '.join(sorted(recipes))}")
 
     def epochs(self, group: str) -> Quantity:

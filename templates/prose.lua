@@ -1,10 +1,13 @@
 -- The prose in all formats from one reading of it: `pandoc lua prose.lua IN.md REFERENCES.bib STYLE.csl OUT` reads the
 -- Markdown, resolves citations and section references once, and writes OUT.<format> for each format and OUT.toc.
 -- One process instead of one a format, because starting pandoc costs more than the work itself.
+-- Raw pieces are kept only where their format ends in SEAL, the last argument: the author's and the bibliography's are
+-- refused. Without the blocks of metadata the prose cannot name files for pandoc to read.
 
-local source, bibliography, style, out = table.unpack(arg)
+local source, bibliography, style, out, seal = table.unpack(arg)
 
 local READER = "markdown-raw_html-raw_tex-native_divs-native_spans-implicit_figures+gfm_auto_identifiers"
+  .. "-yaml_metadata_block-pandoc_title_block-latex_macros"
 local FORMATS = {
   markdown = { writer = "gfm-raw_html+raw_attribute", raw = "gfm" },
   latex = { writer = "latex", raw = "latex" },
@@ -158,7 +161,26 @@ local function refuse_image(image)
   fail("the prose has the image " .. image.src .. "; declare a figure in figures.yaml and place it by figure(...)")
 end
 
+-- `^^5c` spells a backslash for TeX and for nobody else; after a % TeX reads nothing, and the others do.
+local function refuse_spelling(math)
+  local text = math.text:gsub("\\\\", ""):gsub("\\%%", "")
+  if text:find("^^", 1, true) or text:find("%", 1, true) then
+    fail("the prose has the formula " .. math.text .. "; expected one without ^^ and without comments")
+  end
+end
+
+-- The raw pieces that the machinery made lose their seal; any other one is refused.
+local function open_seal(raw)
+  local format = raw.format:match("^(%w+)-" .. seal .. "$")
+  if seal == "" or not format then
+    fail("a text would pass to " .. raw.format .. " as it stands: " .. raw.text .. "; write it as text")
+  end
+  raw.format = format
+  return raw
+end
+
 local doc = pandoc.read(read(source), READER)
+doc.meta = {}
 doc:walk {
   Link = refuse_scheme, Image = refuse_image, Header = refuse_attributes, Div = refuse_attributes,
   Span = refuse_attributes, Code = refuse_attributes, CodeBlock = refuse_attributes, Table = refuse_attributes,
@@ -166,7 +188,8 @@ doc:walk {
 doc.meta.bibliography, doc.meta.csl, doc.meta["link-citations"] = bibliography, style, true
 local cited, result = pcall(pandoc.utils.citeproc, with_references(doc))
 if not cited then fail("references.bib or numeric.csl cannot be used: " .. tostring(result):match("^[^\n]*")) end
-doc = result
+doc = result:walk { RawInline = open_seal, RawBlock = open_seal }
+doc:walk { Link = refuse_scheme, Image = refuse_image, Math = refuse_spelling } -- what the bibliography brought, too
 local numbers, toc = number_sections(doc)
 doc = resolve(doc, numbers)
 for name, format in pairs(FORMATS) do

@@ -48,6 +48,11 @@ def test_four_other_seeds_are_enough_for_their_own_spread() -> None:
     assert found == Yardstick(pytest.approx(0.01 * math.sqrt(2 / 3)), 3, 4, "other seeds of its cell")
 
 
+def test_seeds_that_were_run_under_other_settings_do_not_count() -> None:
+    mixed = [*cell([0.9, 0.64, 0.65, 0.66]), record(0.1, 4, precision="bf16")]
+    assert yardstick_of({"a": mixed}) == Yardstick(pytest.approx(0.01), 2, 3, "within 1 cell of the same settings")
+
+
 def test_two_other_seeds_share_the_spread_of_like_cells_and_the_record_itself_never_counts() -> None:
     cells = {
         "a": cell([0.9, 0.64, 0.66]),  # squares about the mean of the others: 2 x 0.01^2

@@ -12,7 +12,7 @@ import pytest
 
 LAYERS = ("convmixer", "experiments", "report", "build")  # a module may import its own layer and those before it
 HEAVY = {"torch", "torchvision", "timm", "papermill", "nbclient", "sklearn"}
-MAY_RUN_NOTEBOOKS = {"experiments/execute.py", "experiments/executors.py"}
+MAY_RUN_NOTEBOOKS = {"experiments/notebook_runs.py"}
 
 
 def imports(source: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from experiments.prices import Price
 from experiments.reruns import Rerun
 from experiments.spec import Correct
 from report.agreement import Yardstick, judge_rerun
-from report.certificate import Certificate, Overall, Verified
+from report.certificate import Asked, Certificate, Overall, Verified
 from report.certificate_page import format_certificate
 from report.leverage import Leverage
 from report.spot_check import Candidate, Pick
@@ -35,7 +35,9 @@ def verify(again: float | None, *, seed: int = 0, error: str = "", **changes: An
 
 
 def certify(*runs: Verified) -> Certificate:
-    return Certificate("A paper", "c" * 40, False, "2026-01-01T00:00:00Z", 600.0, 432.1, 23, runs)
+    return Certificate(
+        "A paper", Asked(("e5-*",), "sweep", None), "c" * 40, False, "2026-01-01T00:00:00Z", 600.0, 432.1, 23, runs
+    )
 
 
 AGREES, DISAGREES = verify(0.641), verify(0.7, seed=1)
@@ -90,6 +92,11 @@ def test_the_json_is_as_its_schema_has_it_whatever_became_of_the_runs() -> None:
     assert not_begun["why"] == "the budget was used up before it"
 
 
+def test_what_was_asked_for_is_told() -> None:
+    assert str(Asked()) == "any run, on the device of its record"
+    assert str(Asked(("a*", "b"), None, "cpu")) == "runs called a* or b, on cpu"
+
+
 def test_the_json_of_another_form_is_found() -> None:
     document = certify(AGREES).to_json()
     del document["runs"][0]["judged"]["same_bits"]
@@ -103,7 +110,7 @@ def test_the_json_of_another_form_is_found() -> None:
 def test_the_page_says_what_was_run_by_what_and_how_it_was_judged() -> None:
     accepted = verify(0.641, changes=("a()", "b()"), accepted="The same *product*.")
     page = format_certificate(certify(accepted, DISAGREES, NOT_BEGUN))
-    assert page.splitlines()[:21] == [
+    assert page.splitlines()[:22] == [
         "# Certificate of verification",
         "",
         "Of *A paper*.",
@@ -113,7 +120,8 @@ def test_the_page_says_what_was_run_by_what_and_how_it_was_judged() -> None:
         "| | |",
         "|---|---|",
         "| code and records | commit cccccccccc |",
-        "| recorded runs | 23, of which those below were picked and run again from scratch |",
+        "| asked for | runs called e5-\\* of group sweep, on the device of its record |",
+        "| of these | 23 recorded; those below were picked and run again from scratch |",
         "| begun | 2026-01-01T00:00:00Z |",
         "| took | 7 min, budget 10 min |",
         "| computed by | a CPU (Linux), 2 threads, Python 3.11.2, torch 2.15.0 |",
@@ -126,7 +134,7 @@ def test_the_page_says_what_was_run_by_what_and_how_it_was_judged() -> None:
         "| e5-p8-k3-s1 | 64.00 % | 70.00 % | 62.37 % to 65.63 % | no | disagrees |",
         "| e5-p8-k3-s3 | 64.00 % | — | — | — | not begun |",
     ]
-    assert page.splitlines()[22] == (
+    assert page.splitlines()[23] == (
         "**e5-p8-k3-s0** Agrees: within the interval for a second run. Picked for: 1 of 3 runs of its cell; claim "
         "a\\_b, REPRODUCED. Its record is older than today's code and was accepted: The same \\*product\\*. Standard "
         "deviation 0.50 pp (n = 12, degrees of freedom 8): within 4 cells of the same settings. Not as recorded, so that "

@@ -18,7 +18,6 @@ class Here(Studio):
     """Draws in this process, and counts."""
 
     def __init__(self) -> None:
-        super().__init__(expectant=False)
         self.drawn = 0
 
     def draw(self, figure: Figure, folder: Path) -> Future[None]:

@@ -14,11 +14,11 @@ import pytest
 
 from experiments import execute as execution
 from experiments import provenance
-from experiments.execute import RunInterrupted, execute
+from experiments.execute import execute
 from experiments.fingerprint import fingerprint
 from experiments.kernels import Kernels
 from experiments.ledger import Ledger
-from experiments.spec import ConfigurationError, Record, Run, RunFailed
+from experiments.spec import ConfigurationError, Record, Run, RunFailed, RunInterrupted
 from experiments.workspace import Workspace
 from tests.small_repository import make_repository, open_repository
 
@@ -219,7 +219,7 @@ def test_energy_is_recorded_only_where_the_meter_counts_all_of_the_run_and_nothi
     readings = iter((10.0, 15.0))
     monkeypatch.setattr(provenance, "read_energy_joules", lambda: next(readings))
     monkeypatch.setattr(Workspace, "begin", lambda self: (1, earlier))
-    monkeypatch.setattr(execution, "_run_notebook", lambda *arguments: {})
+    monkeypatch.setattr(execution, "run_notebook", lambda *arguments: {})
     payload = {"schema": 1, "provenance": {"device_class": "cuda"}, "cost": {}}
     monkeypatch.setattr(execution, "take_payload", lambda *arguments: payload)
     monkeypatch.setattr(execution, "make_record", lambda *arguments: (_ for _ in ()).throw(RunFailed("enough")))

@@ -162,7 +162,7 @@ def test_curves_have_a_row_an_epoch_and_seed(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"kind": "pie"}, ("figures.yaml: figures.demo.kind: found 'pie'; expected "
-         "blocks | classes | curves | effect | rows | forest | scatter")),
+         "blocks | classes | curves | effect | rows | forest | scatter | budget | conditions")),
         ({"groups": ["sweep"], "kind": "rows", "colour": "red"},
          "figures.yaml: figures.demo: unknown field 'colour'; the fields are groups, kind, note, title"),
         ({"kind": "rows"}, "figures.yaml: figures.demo: the field 'groups' is missing"),
@@ -232,7 +232,11 @@ def test_the_margin_that_is_drawn_is_the_claims(root: Path) -> None:
 
 
 def every_kind(folder: Path, root: Path) -> list[Figure]:
-    evidence = with_breakdown(make_evidence(*make_cell([0.5, 0.6], kernel_size=3), *make_cell([0.7], kernel_size=5)))
+    evidence = with_breakdown(
+        make_evidence(
+            *make_cell([0.5, 0.6], kernel_size=3, fraction=1.0), *make_cell([0.7], kernel_size=5, fraction=1.0)
+        )
+    )
     kinds: dict[str, dict[str, Any]] = {
         "classes": {"group": "sweep", "cell": {"kernel_size": 3}},
         "curves": {"groups": ["sweep"], "column": "test_accuracy"},
@@ -242,6 +246,8 @@ def every_kind(folder: Path, root: Path) -> list[Figure]:
             "label": "kernel_size",
             "panels": [{"metric": "parameters", "text": "parameters"}],
         },
+        "budget": {"group": "sweep", "panels": ["patch_size"]},
+        "conditions": {"group": "sweep", "label": ["kernel_size"], "panels": {"moved": {"test_accuracy": "0"}}},
         "effect": {"panels": [{"group": "sweep", "parameter": "kernel_size"}]},
         "rows": {"groups": ["sweep"]},
     }

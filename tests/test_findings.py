@@ -25,6 +25,7 @@ from report.manuscript import HEADINGS, inspect_manuscript
 from report.page_checks import inspect_formats, inspect_log, inspect_pages
 from report.quantities import Registry
 from report.verdicts import Outcome
+from tests.judging import bits
 from tests.made_up import make_cell, make_evidence, make_run, waiting
 from tests.small_paper import accuracy
 from tests.small_repository import PROVENANCE, edit, make_record, make_repository, open_repository
@@ -93,9 +94,14 @@ def outputs(folder: Path, tracked: dict[str, bytes], rebuilt: dict[str, bytes]) 
 
 
 def states(_: Path) -> Findings:
-    """A report in which a group waits, a cell mixes precisions, a number is stale and a claim untested."""
+    """A report in which a group waits, a cell mixes precisions, a run is copied, a number stale and a claim untested."""
     one, two = make_cell([0.7]), make_cell([0.7, 0.8], settings={"precision": "bf16"})
-    evidence = make_evidence(one[0], two[1], other=[waiting(make_run(0, groups=("other",), patch_size=2))])
+    twice = [
+        replace(status, record=replace(status.record, correct=bits([True, False])))
+        for status in make_cell([0.5, 0.5], kernel_size=7)
+    ]
+    waits = [waiting(make_run(0, groups=("other",), patch_size=2))]
+    evidence = make_evidence(one[0], two[1], *twice, other=waits)
     registry = Registry()
     registry.add(replace(accuracy(), value=None, spread=None, n=None, state=State.STALE, why="the model changed"))
     history = SimpleNamespace(warnings=("its rule changed after 2 runs",))
@@ -134,6 +140,7 @@ TRIGGERS: dict[str, Callable[[Path], Findings]] = {
     "value-stale": states,
     "value-pending": states,
     "mixed-fidelity": states,
+    "record-copied": states,
     "claim-untested": states,
     "title-prefix": states,
     "rule-changed": states,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from report.trials import Outcome
@@ -62,6 +62,54 @@ def test_more_runs_like_those_seen_never_turn_a_verdict_into_its_opposite(values
         before = judged(sweep(values), claim).outcome
         after = judged(sweep([*values, *values]), claim).outcome
         assert after is not OPPOSITE.get(before)
+
+
+def test_an_effect_that_is_there_and_slight_is_reproduced_in_part() -> None:
+    low, high = [0.7, 0.701, 0.702], [0.701, 0.702, 0.703]
+    few, many = judged(sweep(low, high), DIRECTION), judged(sweep(low * 2, high * 2), DIRECTION)
+    assert (few.outcome, few.reasons[0]) == (
+        Outcome.NOT_REPRODUCED,
+        "the effect is absent: the difference lies within ± 0.50 pp",
+    )
+    assert (many.outcome, many.reasons[0]) == (
+        Outcome.PARTIAL,
+        "the difference has the claimed sign (p = 0.041), but lies within ± 0.50 pp",
+    )
+    trend = judged(sweep(low * 2, high * 2, [0.702, 0.703, 0.704] * 2), TREND)
+    assert trend.outcome is Outcome.PARTIAL
+    assert trend.reasons[0].endswith("but the end-to-end difference lies within ± 0.50 pp")
+
+
+near = st.lists(st.integers(6950, 7050).map(lambda images: images / 10_000), min_size=3, max_size=4, unique=True)
+
+
+@few
+@given(near, near, near, st.integers(2, 6))
+@example([0.7, 0.701, 0.702], [0.701, 0.702, 0.703], [0.702, 0.703, 0.704], 2)  # absent, or there and slight
+def test_more_runs_like_those_seen_never_turn_a_comparison_into_its_opposite(
+    low: list[float], middle: list[float], high: list[float], times: int
+) -> None:
+    for make, judged_claim, levels in (
+        (sweep, DIRECTION, (low, high)),
+        (sweep, TREND, (low, middle, high)),
+        (ways, EQUIVALENCE, (low, high)),
+    ):
+        before = judged(make(*levels), judged_claim).outcome
+        after = judged(make(*(level * times for level in levels)), judged_claim).outcome
+        assert after is not OPPOSITE.get(before), (judged_claim.kind, before, after)
+
+
+@few
+@given(near, near, st.integers(-1000, 1000))
+def test_shifting_every_accuracy_shifts_no_trend_and_no_equivalence(
+    low: list[float], high: list[float], images: int
+) -> None:
+    shift = images / 10_000
+    for make, judged_claim, levels in ((sweep, TREND, (low, high, low)), (ways, EQUIVALENCE, (low, high))):
+        moved = [[round(value + shift, 4) for value in level] for level in levels]
+        before, after = judged(make(*levels), judged_claim), judged(make(*moved), judged_claim)
+        assert before.outcome is after.outcome
+        assert before.reasons == after.reasons
 
 
 @few

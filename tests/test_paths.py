@@ -1,6 +1,5 @@
 """The fastest way that can be taken is taken, the others on request, and what stands in the way is told."""
 
-
 import pytest
 import torch
 from torch import nn

@@ -110,9 +110,49 @@ def test_what_no_node_has_ends_with_2(root: Path, ray: dict[str, str]) -> None:
     )
 
 
-def test_a_cluster_that_does_not_answer_ends_with_5(root: Path) -> None:
-    code, _, errors = finish(start(root, {**os.environ, "RAY_ADDRESS": "127.0.0.1:1"}, NAME))
+@pytest.mark.parametrize(
+    ("address", "code", "message"),
+    [
+        (
+            "127.0.0.1:1",
+            5,
+            "Ray's cluster at $RAY_ADDRESS='127.0.0.1:1' does not answer: Connection refused; try `ray status`",
+        ),
+        (
+            "ray://127.0.0.1:10001",
+            2,
+            (
+                "$RAY_ADDRESS is 'ray://127.0.0.1:10001'; expected HOST:PORT of the cluster's head, as "
+                "`ray start --head` says it: the protocol ray:// cannot stream checkpoints"
+            ),
+        ),
+    ],
+)
+def test_an_address_where_no_cluster_is_is_refused_at_once(root: Path, address: str, code: int, message: str) -> None:
+    ended, _, errors = finish(start(root, {**os.environ, "RAY_ADDRESS": address}, NAME))
+    assert (ended, errors) == (code, f"error: {message}\n")
+
+
+BLOCKER = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in {names!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+"""
+
+
+@pytest.mark.parametrize(("executor", "package"), [("ray", "ray"), ("slurm", "submitit")])
+def test_an_executor_whose_package_is_missing_ends_with_5(
+    root: Path, tmp_path: Path, executor: str, package: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BLOCKER.format(names=[package]))
+    process = start_build(
+        root, "run", "--executor", executor, NAME, variables={**os.environ, "PYTHONPATH": str(tmp_path)}
+    )
+    code, _, errors = finish(process)
     assert (code, errors) == (
         5,
-        "error: Ray's cluster at $RAY_ADDRESS='127.0.0.1:1' does not answer: Connection refused; try `ray status`\n",
+        f"error: {package} is not installed, and --executor {executor} needs it; install it by: pip install {package}\n",
     )

@@ -352,11 +352,6 @@ def test_a_drawing_that_two_wait_for_is_kept_once_and_whole(tmp_path: Path) -> N
     assert kept.read_bytes() == (tmp_path / "demo.svg").read_bytes()
 
 
-def test_a_studio_that_expects_no_work_starts_no_process() -> None:
-    with Studio(expectant=False) as studio:
-        assert not studio._pool._processes
-
-
 def test_paper_has_the_condensed_table_and_other_pages_and_the_csv_the_whole(tmp_path: Path, root: Path) -> None:
     short = replace(table("in short"), title="Condensed.")
     out = compose(tmp_path, root, tables={"demo": replace(table("in full"), condensed=short)})

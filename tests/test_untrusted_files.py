@@ -146,7 +146,25 @@ def test_names_that_every_file_system_takes(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../x", "/x", "a/b", "a\\b", "a b", ".hidden", "-rf", "a\0", "a\n", "é", "a.", "con", "NUL.json", "com1"]
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        "/x",
+        "a/b",
+        "a\\b",
+        "a b",
+        ".hidden",
+        "-rf",
+        "a\0",
+        "a\n",
+        "é",
+        "a.",
+        "con",
+        "NUL.json",
+        "com1",
+    ]
     + ["x" * (reading.MAX_NAME + 1), None, 3],
 )
 def test_names_that_lead_elsewhere_or_to_a_device(name: object) -> None:

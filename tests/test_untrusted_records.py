@@ -38,12 +38,18 @@ def fault(root: Path, **changes: Any) -> str:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"settings": {"x": {"y": 1}}}, "settings.x: found {'y': 1}; expected text, a boolean, a finite number, null, or"),
+        (
+            {"settings": {"x": {"y": 1}}},
+            "settings.x: found {'y': 1}; expected text, a boolean, a finite number, null, or",
+        ),
         ({"settings": {"x": [[[[[1]]]]]}}, "settings.x[0][0][0][0]: found [1]; expected text, a boolean,"),
         ({"settings": {"a\u202eb": 1}}, f"settings: found U+202E RIGHT-TO-LEFT OVERRIDE; {REMEDY}"),
         ({"settings": {"x": ["a\0"]}}, f"settings.x[0]: found U+0000; {REMEDY}"),
         ({"notebook": "\ud800"}, f"notebook: found U+D800; {REMEDY}"),
-        ({"breakdown": {"class": [{"a": 1}]}}, "breakdown.class[0]: found {'a': 1}; expected text, a boolean, a finite"),
+        (
+            {"breakdown": {"class": [{"a": 1}]}},
+            "breakdown.class[0]: found {'a': 1}; expected text, a boolean, a finite",
+        ),
         ({"key": "x" * 10_000}, f"key: found '{'x' * 199}; expected 64 hexadecimal digits"),
     ],
 )
@@ -56,7 +62,9 @@ def test_versions_are_texts(root: Path) -> None:
     assert fault(root, provenance=provenance) == "r.json: provenance.versions.torch: found [1]; expected text"
 
 
-@pytest.mark.parametrize("text", ['{"settings": {"x": 1e400}', '{"a":' * 100_000, "[" * 100_000, '{"a": ' + "9" * 5000 + "}"])
+@pytest.mark.parametrize(
+    "text", ['{"settings": {"x": 1e400}', '{"a":' * 100_000, "[" * 100_000, '{"a": ' + "9" * 5000 + "}"]
+)
 def test_numbers_without_an_end_and_deep_nesting_are_refused(text: str) -> None:
     with pytest.raises(RecordFault, match="^r.json: file: no record can be read: "):
         Record.from_text(text, "r.json")
@@ -135,7 +143,9 @@ def test_a_name_is_filled_with_values_and_nothing_of_python(field: str) -> None:
 
 def test_runs_that_one_file_system_would_mix_up_are_refused(tmp_path: Path) -> None:
     text = PLAN.replace("cells: [{size: 2}, {size: 3}]", "cells: [{size: 2, name: a}, {size: 2, name: A}]")
-    text = text.replace("parameters: {name: tiny}", "parameters: {}").replace("smoke: {parameters: {name: smoke}", "smoke: {parameters: {}")
+    text = text.replace("parameters: {name: tiny}", "parameters: {}").replace(
+        "smoke: {parameters: {name: smoke}", "smoke: {parameters: {}"
+    )
     root = make_repository(tmp_path / "root", text)
     with pytest.raises(ConfigurationError) as caught:
         load_plan(root / "experiments/plan.yaml")
@@ -170,7 +180,14 @@ def test_arithmetic_computes_little_and_calls_nothing(text: str, message: str) -
 
 @pytest.mark.parametrize(
     "source",
-    ["__import__('os')\n", "a = __import__('os').getcwd()", "a = b'x'", "a = " + "(" * 500 + ")" * 500, "a = 1\0", "import os"],
+    [
+        "__import__('os')\n",
+        "a = __import__('os').getcwd()",
+        "a = b'x'",
+        "a = " + "(" * 500 + ")" * 500,
+        "a = 1\0",
+        "import os",
+    ],
 )
 def test_a_notebooks_parameters_are_read_and_not_run(tmp_path: Path, source: str) -> None:
     cell = {"cell_type": "code", "source": source, "metadata": {"tags": ["parameters"]}}

@@ -1,6 +1,7 @@
 "use strict";
 // Reading needs none of this. It shows where a number comes from, and makes the list of runs sort, filter and draw.
 const data = JSON.parse(document.getElementById("data").textContent);
+const runs = new Map(data.runs.map(([name, digest, epochs, curve, notebook]) => [name, { digest, epochs, curve, notebook }]));
 
 function make(tag, attributes = {}, ...content) {
   const space = ["svg", "path", "line", "text", "circle"].includes(tag) ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
@@ -18,7 +19,7 @@ let shown = null, pinned = false, timer = 0;
 function linkTo(path, text) { return make("a", { href: data.root + path }, text); }
 
 function runItem(name) {
-  const run = data.runs[name];
+  const run = runs.get(name);
   if (!run) return make("li", {}, name);
   const item = make("li", {}, linkTo(`experiments/records/${name}.json`, name), ` (record ${run.digest})`);
   if (run.notebook) item.append(", ", linkTo(`experiments/executed/${name}.ipynb`, "executed notebook"));
@@ -36,7 +37,7 @@ function told(anchor) { // [title, [label, content]…] of a number or of a run
   const lines = about.lines.map(([label, text]) => [label, text]);
   if (about.from) lines.push(["From", about.from]);
   if (about.runs) {
-    const list = make("ul", {}, ...about.runs.map(runItem));
+    const list = make("ul", {}, ...about.runs.map((run) => runItem(typeof run === "number" ? data.runs[run][0] : run)));
     if (about.of > about.runs.length) list.append(make("li", {}, `and ${about.of - about.runs.length} more, in provenance.json`));
     lines.push(["Records", list]);
   }
@@ -161,7 +162,7 @@ for (const table of document.querySelectorAll("table[data-runs]")) {
 
   const chosen = new Map();
   for (const row of rows) {
-    const name = row.querySelector(".run")?.textContent, run = data.runs[name];
+    const name = row.querySelector(".run")?.textContent, run = runs.get(name);
     if (!run || run.curve.length < 2) continue;
     const box = make("input", { type: "checkbox", "aria-label": `Draw the learning curve of ${name}` });
     row.cells[0].prepend(box);
@@ -177,11 +178,11 @@ for (const table of document.querySelectorAll("table[data-runs]")) {
 
 function draw(place, chosen) { // test accuracy by epoch
   if (!chosen.size) { place.replaceChildren(make("p", { class: "note" }, "Tick runs in the list to draw their learning curves here.")); return; }
-  const runs = [...chosen], values = runs.flatMap(([, run]) => run.curve.filter((value) => value !== null));
-  const epochs = Math.max(...runs.map(([, run]) => run.epochs)), low = Math.floor(Math.min(...values) / 500) * 5, high = Math.min(100, Math.ceil(Math.max(...values) / 500) * 5);
+  const drawn = [...chosen], values = drawn.flatMap(([, run]) => run.curve.filter((value) => value !== null));
+  const epochs = Math.max(...drawn.map(([, run]) => run.epochs)), low = Math.floor(Math.min(...values) / 500) * 5, high = Math.min(100, Math.ceil(Math.max(...values) / 500) * 5);
   const width = Math.min(640, Math.max(300, place.clientWidth)), height = 300, x = (epoch) => 46 + (epoch - 1) * (width - 62) / Math.max(1, epochs - 1), y = (percent) => height - 38 - (percent - low) * (height - 56) / Math.max(5, high - low);
   const step = [5, 10, 20].find((size) => (high - low) / size <= 6) || 20;
-  const names = runs.map(([name]) => name).join(", ");
+  const names = drawn.map(([name]) => name).join(", ");
   const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Test accuracy by epoch of ${names}` });
   for (let percent = Math.ceil(low / step) * step; percent <= high; percent += step)
     svg.append(make("line", { class: "grid", x1: 46, x2: width - 16, y1: y(percent), y2: y(percent) }), make("text", { x: 40, y: y(percent) + 4, "text-anchor": "end" }, percent));
@@ -189,7 +190,7 @@ function draw(place, chosen) { // test accuracy by epoch
   for (let epoch = 1; epoch <= epochs; epoch += every) svg.append(make("text", { x: x(epoch), y: height - 20, "text-anchor": "middle" }, epoch));
   svg.append(make("text", { x: width / 2, y: height - 3, "text-anchor": "middle" }, "Epoch"), make("text", { x: 46, y: 11 }, "Test accuracy (%)"));
   const list = make("ul");
-  runs.forEach(([name, run], index) => {
+  drawn.forEach(([name, run], index) => {
     const look = { stroke: COLOURS[index % COLOURS.length], "stroke-dasharray": DASHES[Math.floor(index / COLOURS.length) % DASHES.length], "stroke-width": 2, fill: "none" };
     const points = run.curve.length, at = (i) => 1 + (points === run.epochs ? i : Math.floor(i * (run.epochs - 1) / (points - 1)));
     let path = "";

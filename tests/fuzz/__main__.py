@@ -2,7 +2,7 @@
 
     python -m tests.fuzz                         every target, a minute each
     python -m tests.fuzz plan claims --seconds 600
-    python -m tests.fuzz record --atheris        guided by coverage; needs `pip install atheris`, Linux, Python to 3.13
+    python -m tests.fuzz.guided record           one target, guided by coverage; needs Atheris
 
 The suite does the same with a few hundred files of fixed seeds (tests/test_untrusted_fuzz.py). A finding is an error
 that is no refusal, or a file that takes longer than five seconds. It is kept below --keep with its number, by which the
@@ -33,13 +33,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="for each target (default: 60)")
     parser.add_argument("--first", type=int, default=0, help="number of the first file (default: 0)")
     parser.add_argument("--keep", type=Path, default=Path("findings"), help="folder for what breaks a reader")
-    parser.add_argument("--atheris", action="store_true", help="one target, guided by coverage")
     options = parser.parse_args()
     if unknown := set(options.targets) - set(TARGETS):
-        parser.error(f"no target {sorted(unknown)[0]!r}; the targets are {', '.join(TARGETS)}")
+        parser.error(f"no target {min(unknown)!r}; the targets are {', '.join(TARGETS)}")
     chosen = [TARGETS[name] for name in options.targets or TARGETS]
-    if options.atheris:
-        return guide(chosen[0], options.seconds, options.keep)
     return max([campaign(target, options.seconds, options.first, options.keep) for target in chosen])
 
 
@@ -54,7 +51,7 @@ def campaign(target: Target, seconds: float, first: int, keep: Path) -> int:
             signal.alarm(LONGEST)
             try:
                 target.try_out(content, Path(place))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever breaks a reader is what is looked for
                 signal.alarm(0)
                 where = traceback.extract_tb(error.__traceback__)[-1]
                 kind = f"{type(error).__name__} in {Path(where.filename).name}:{where.lineno}"
@@ -73,27 +70,6 @@ def make_file(seeds: list[bytes], number: int) -> bytes:
     """The file with this NUMBER: one of SEEDS with faults."""
     random = Random(number)
     return mutate(random.choice(seeds), random)
-
-
-def guide(target: Target, seconds: float, keep: Path) -> int:
-    """Atheris looks for files that reach new code of TARGET; it ends the process at the first finding."""
-    import atheris
-
-    atheris.instrument_all()
-    keep.mkdir(parents=True, exist_ok=True)
-    corpus = Path(tempfile.mkdtemp(prefix=f"{target.name}-"))
-    for number, seed in enumerate(target.seeds()):
-        (corpus / str(number)).write_bytes(seed)
-    place = Path(tempfile.mkdtemp())
-    target.prepare(place)
-    limits = [f"-max_total_time={seconds:.0f}", f"-timeout={LONGEST}", "-rss_limit_mb=2048"]
-    atheris.Setup(
-        ["tests.fuzz", str(corpus), *limits, f"-artifact_prefix={keep}/{target.name}-"],
-        lambda content: target.try_out(content, place),
-        custom_mutator=lambda content, most, seed: mutate(content, Random(seed))[:most],
-    )
-    atheris.Fuzz()
-    return 0
 
 
 def _stop(*_: object) -> None:

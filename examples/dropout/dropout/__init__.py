@@ -1,0 +1,1 @@
+"""Dropout in a small network, in NumPy: the method under study. Imports nothing of the machinery."""

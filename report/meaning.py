@@ -1,0 +1,77 @@
+"""What a repository says: its verdicts with their numbers, its plan and records, the rules and the text.
+
+It is computed from the files below a root by today's code, whatever code made them, so that two revisions are compared
+by one measure.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.ledger import Ledger
+from experiments.plan import Plan, load_plan
+from experiments.spec import Group
+from experiments.status import RunStatus, statuses
+from experiments.strict_yaml import read_text
+from report.claims import read_claims
+from report.evidence import CellEvidence, Evidence
+from report.original import Quoted, read_original
+from report.verdicts import Verdict, judge, title_prefix
+
+_JUDGED = frozenset({"claims.yaml", "original.csv"})  # compared by what they say, not line by line
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """`prefix` is the title's [Re] or [¬Re], `cells` every cell of the plan once, `texts` the paper's other files."""
+
+    prefix: str
+    verdicts: Mapping[str, Verdict]
+    cells: Mapping[str, CellEvidence]
+    original: Mapping[str, Quoted]
+    texts: Mapping[str, str]
+
+    @property
+    def main_cells(self) -> frozenset[str]:
+        """The cells whose runs the verdict on a main claim of the original rests on."""
+        main = [verdict for verdict in self.verdicts.values() if is_main(verdict)]
+        runs = {run for verdict in main if verdict.ours is not None for run in verdict.ours.origin}
+        return frozenset(name for name, cell in self.cells.items() if any(r.run in runs for r in cell.records))
+
+
+def is_main(verdict: Verdict) -> bool:
+    """Whether the report's title and summary hang on the verdict."""
+    return verdict.claim.main and not verdict.claim.is_beyond
+
+
+def read_meaning(root: Path) -> Meaning:
+    """What the repository at ROOT says.
+
+    Raises:
+        ConfigurationError: a file of the plan or the paper is wrong, or of a form that today's code does not read.
+        RecordFault: a record cannot be trusted.
+    """
+    plan = load_plan(root / "experiments" / "plan.yaml")
+    return make_meaning(root, plan, statuses(plan, Ledger(root / "experiments"), root))
+
+
+def make_meaning(root: Path, plan: Plan, found: Sequence[RunStatus]) -> Meaning:
+    """What the repository at ROOT says, of a plan whose runs stand as FOUND."""
+    paper = root / "report" / "paper"
+    original = read_original(paper / "original.csv", plan.naming)
+    evidence = Evidence(plan.groups.values(), found)
+    verdicts = judge(read_claims(paper / "claims.yaml"), evidence, original)
+    return Meaning(title_prefix(verdicts), verdicts, _whole_cells(plan, found), original, _read_texts(paper))
+
+
+def _whole_cells(plan: Plan, found: Sequence[RunStatus]) -> dict[str, CellEvidence]:
+    """Every cell with all its seeds, whichever groups plan them."""
+    whole = Group("plan", "", "", "", "", tuple(plan.runs.values()))
+    return {cell.name: cell for cell in Evidence([whole], found).cells()}
+
+
+def _read_texts(paper: Path) -> dict[str, str]:
+    """Path below PAPER -> text."""
+    files = (path for path in sorted(paper.rglob("*")) if path.is_file() and path.name not in _JUDGED)
+    visible = (path for path in files if not path.name.startswith("."))
+    return {path.relative_to(paper).as_posix(): read_text(path) for path in visible}

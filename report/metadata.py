@@ -1,0 +1,55 @@
+"""metadata.yaml, read with distrust: every field of the shape that the pages and the journal's files rely on.
+
+Which fields a report needs is for the first page and for `check` to say; here those that are there must be texts, or
+lists of entries with texts. What the journal's template prints as it stands may hold nothing that TeX acts upon.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from experiments.strict_yaml import read_yaml
+from report.fields import mapping, refuse
+
+_TEXTS = ("title", "keywords", "abstract", "type", "domain", "language", "bibliography")
+_PEOPLE = {"authors": "name", "affiliations": "code", "contributors": None}  # list -> what each entry must have
+_PAIRS = ("code", "data", "replication", "review", "dates", "article", "journal")  # lists of one-key maps
+_ESCAPED = frozenset({"name", "address", "cite"})  # of an entry; the journal's template prints the others as they stand
+_ACTIVE = frozenset("\\{}^$")
+_SCALARS = (str, int, float, date)
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The fields of PATH. Raises ConfigurationError with file and field for one of another shape."""
+    metadata, place = read_yaml(path), path.name
+    for field in _TEXTS:
+        if not isinstance(metadata.get(field) or "", str):
+            refuse(f"{place}: {field}", metadata[field], "text")
+    for field in (*_PEOPLE, *_PAIRS):
+        for at, entry in _entries(metadata.get(field), f"{place}: {field}"):
+            needed = _PEOPLE.get(field)
+            if needed and not entry.get(needed):
+                refuse(f"{at}.{needed}", entry.get(needed), "text that is not empty")
+            for name, value in entry.items():
+                _check_value(name, value, f"{at}.{name}", is_escaped=name in _ESCAPED and field != "journal")
+    return metadata
+
+
+def _entries(entries: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if entries is None:
+        return
+    if not isinstance(entries, list):
+        refuse(place, entries, "a list of maps such as `- url: …`")
+    for number, entry in enumerate(entries, 1):
+        yield f"{place}[{number}]", mapping(entry, f"{place}[{number}]")
+
+
+def _check_value(name: Any, value: Any, place: str, *, is_escaped: bool) -> None:
+    if not isinstance(name, str) or (value is not None and not isinstance(value, _SCALARS)):
+        refuse(place, value, "text")
+    if name == "name" and not isinstance(value or "", str):
+        refuse(place, value, "text")
+    found = sorted(_ACTIVE & set(str(value)))
+    if found and not is_escaped:
+        refuse(place, value, f"text without {found[0]!r}, upon which the journal's TeX would act")

@@ -1,0 +1,85 @@
+"""Figures of accuracy along something that is counted: images seen in training, severities of a corruption."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from report.budget_tables import images_seen, percent_of_images
+from report.evidence import ACCURACY, CellEvidence, Evidence, cell_text
+from report.figure import Figure, Row
+from report.figure_rows import absent, runs_words, sample_words
+from report.original import Quoted
+from report.quantities import Kind, spell
+
+
+def budget(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    """A panel a network, a line a share of the images, accuracy against the thousands of images seen in training."""
+    cells = evidence.cells(item["group"])
+    drawn = [cell for cell in cells if cell.quantity().is_measured and images_seen(cell)]
+    if not drawn:
+        return absent(name, item, cells)
+    drawn = sorted(drawn, key=lambda cell: float(cell.parameters["fraction"]), reverse=True)
+    rows = [_budget_row(cell, item["panels"]) for cell in drawn]
+    words = [_words(f"{row['panel']}, {row['line']}, {row['x']:,g} thousand images seen", row) for row in rows]
+    alt = f"Line charts of test accuracy against the images seen in training. {'; '.join(words)}."
+    return _series(
+        name, "budget", item, rows, alt, cells, drawn, {"x": "images seen in training (thousands)", "log": True}
+    )
+
+
+def _budget_row(cell: CellEvidence, names: Iterable[str]) -> Row:
+    seen = images_seen(cell)
+    assert seen is not None and seen.value is not None
+    panel = cell_text({name: cell.parameters[name] for name in names})
+    return {"panel": panel, "line": f"{percent_of_images(cell)} % of the images", "x": seen.value / 1000, **_mean(cell)}
+
+
+def conditions(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    """A panel a kind of corruption, a line a network, accuracy against the severity; the images as stored come first."""
+    cells = evidence.cells(item["group"])
+    drawn = [cell for cell in cells if cell.quantity().is_measured]
+    if not drawn:
+        return absent(name, item, cells)
+    rows = [
+        {"panel": panel, "line": _network(cell, item["label"]), "x": text, **_mean(cell, metric)}
+        for panel, metrics in item["panels"].items()
+        for cell in drawn
+        for metric, text in metrics.items()
+        if all(metric in record.metrics for record in cell.records)
+    ]
+    words = [_words(f"{row['panel']} {row['x']}, {row['line']}", row) for row in rows]
+    alt = f"Line charts of test accuracy against the severity of corruptions. {'; '.join(words)}."
+    return _series(name, "conditions", item, rows, alt, cells, drawn, {"x": "", "log": False})
+
+
+def _network(cell: CellEvidence, names: Iterable[str]) -> str:
+    """`vit, patch size 4`; a size of 0 is one that the architecture has not."""
+    texts = {name: cell.parameters[name] for name in names}
+    words = [value for value in texts.values() if isinstance(value, str)]
+    sizes = {name: value for name, value in texts.items() if not isinstance(value, str) and value}
+    return ", ".join([*words, *([cell_text(sizes)] if sizes else [])])
+
+
+def _mean(cell: CellEvidence, metric: str = ACCURACY) -> Row:
+    quantity = cell.quantity(metric)
+    low, high = (quantity.spread.low, quantity.spread.high) if quantity.spread else (None, None)
+    return {ACCURACY: quantity.value, "low": low, "high": high, "n": cell.n}
+
+
+def _words(place: str, row: Row) -> str:
+    return f"{place}: {spell(Kind.ACCURACY, float(row[ACCURACY] or 0))} ({runs_words(int(row['n'] or 0))})"
+
+
+def _series(
+    name: str,
+    kind: str,
+    item: Mapping[str, Any],
+    rows: list[Row],
+    alt: str,
+    cells: tuple[CellEvidence, ...],
+    drawn: list[CellEvidence],
+    options: Mapping[str, Any],
+) -> Figure:
+    note = f"{item['note']} Marks are means with a 95 % t interval, {sample_words(drawn)}"
+    if missing := len(cells) - len(drawn):
+        note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."
+    return Figure(name, kind, item["title"], note.strip(), alt, tuple(rows), options)
