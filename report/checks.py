@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
+from experiments.provenance import run_git
 from experiments.spec import MissingTool, ReproductionError, State
 from report.findings import RULES, Finding
 from report.journal import faults
@@ -40,7 +41,7 @@ def check(root: Path, strict: bool = False) -> list[Finding]:
     is trusted.
     """
     written = [finding for finding in inspect_manuscript(root) if finding.rule != "summary-long"]  # counted as printed
-    findings = [*inspect_ledger(root), *written, *inspect_metadata(root)]
+    findings = [*inspect_ledger(root), *inspect_tracked(root), *written, *inspect_metadata(root)]
     if not any(finding.rule == "ledger-fault" for finding in findings):
         findings += inspect_outputs(root, by_tex=strict)
     order = {rule: number for number, rule in enumerate(RULES)}  # causes before what follows from them
@@ -77,6 +78,13 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
         if status.record is not None and status.record.provenance["dirty"]:
             commit = str(status.record.provenance["commit"])[:7]
             yield Finding("record-dirty", place, f"it was made from files that differed from commit {commit}")
+
+
+def inspect_tracked(root: Path) -> Iterator[Finding]:
+    """What git tracks below ROOT though it is told to ignore it: caches hold code, and are believed."""
+    listed = run_git(root, "ls-files", "--cached", "--ignored", "--exclude-standard", "-z") or ""
+    for name in filter(None, listed.split("\0")):
+        yield Finding("ignored-tracked", name, "git tracks it, and .gitignore says that it is one machine's own")
 
 
 def inspect_metadata(root: Path) -> Iterator[Finding]:

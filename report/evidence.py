@@ -224,6 +224,13 @@ def spread(interval: Interval, sd: float | None, kind: str = "95 % t interval of
     return Spread(interval.low, interval.high, sd, kind)
 
 
+def _make_cell(group: str, name: str, statuses: Iterable[RunStatus]) -> CellEvidence:
+    by_seed = tuple(sorted(statuses, key=lambda status: status.run.seed))
+    parameters = {key: value for key, value in by_seed[0].run.parameters.items() if key != "seed"}
+    records = tuple(s.record for s in by_seed if s.state is State.MEASURED and s.record is not None)
+    return CellEvidence(group, name, FrozenMapping(parameters), by_seed, records)
+
+
 class Evidence:
     """All planned runs with what is known of them, by group and cell; unknown names are refused."""
 
@@ -231,7 +238,7 @@ class Evidence:
         self.statuses = {status.run.name: status for status in statuses}
         self.groups = {group.name: group for group in groups}
         self._cells = {name: self._gather(group) for name, group in self.groups.items()}
-        self._all = tuple({cell.name: cell for cells in self._cells.values() for cell in cells}.values())
+        self._all = self._unite()
         self._index: dict[tuple[str, ...], dict[tuple[Any, ...], list[CellEvidence]]] = {}
         self._runs: dict[str | None, tuple[RunStatus, ...]] = {}  # asked for again and again; so are the records
         self._recorded: dict[str | None, tuple[Record, ...]] = {}
@@ -240,13 +247,19 @@ class Evidence:
         by_cell: dict[str, list[RunStatus]] = {}
         for run in group.runs:
             by_cell.setdefault(run.cell, []).append(self.statuses[run.name])
-        cells = []
-        for name, statuses in by_cell.items():
-            statuses.sort(key=lambda status: status.run.seed)
-            parameters = {key: value for key, value in statuses[0].run.parameters.items() if key != "seed"}
-            records = tuple(s.record for s in statuses if s.state is State.MEASURED and s.record is not None)
-            cells.append(CellEvidence(group.name, name, FrozenMapping(parameters), tuple(statuses), records))
-        return tuple(cells)
+        return tuple(_make_cell(group.name, name, statuses) for name, statuses in by_cell.items())
+
+    def _unite(self) -> tuple[CellEvidence, ...]:
+        """Every cell once; where groups plan it with different seeds, with the runs of all of them."""
+        by_cell: dict[str, list[CellEvidence]] = {}
+        for cell in (cell for cells in self._cells.values() for cell in cells):
+            by_cell.setdefault(cell.name, []).append(cell)
+        united = []
+        for name, cells in by_cell.items():
+            statuses = {status.run.name: status for cell in cells for status in cell.statuses}
+            whole = next((cell for cell in reversed(cells) if cell.planned == len(statuses)), None)
+            united.append(whole or _make_cell(cells[-1].group, name, statuses.values()))
+        return tuple(united)
 
     def group(self, name: str) -> Group:
         """The group called NAME. Raises UnknownName, listing the groups of the plan."""

@@ -36,6 +36,11 @@ RULES = {
     "value-pending": Rule(
         "warning", "every planned run is recorded, as a finished report has it", "run them: `build.py run --group …`"
     ),
+    "ignored-tracked": Rule(
+        "error",
+        "git tracks no file that it is told to ignore, such as a cache, which is trusted",
+        "git rm --cached FILE; a cache is made by each machine for itself",
+    ),
     "record-copied": Rule(
         "error",
         "no record is another run's, image by image and epoch by epoch",

@@ -151,6 +151,15 @@ def test_a_difference_of_single_runs_has_no_interval() -> None:
     assert parts(difference(low, high)).text == "\N{MINUS SIGN}10.00 pp (n = 1)"
 
 
+def test_a_cell_that_groups_plan_with_different_seeds_has_the_runs_of_all_in_the_whole() -> None:
+    first, second, third = make_cell([0.70, 0.71, 0.72])
+    evidence = make_evidence(first, second, other=[second, third])
+    (cell,) = evidence.cells()
+    assert (cell.seeds, cell.planned) == ((0, 1, 2), 3)
+    assert [cell.seeds for cell in (*evidence.cells("sweep"), *evidence.cells("other"))] == [(0, 1), (1, 2)]
+    assert len(evidence.recorded()) == len(evidence.runs()) == 3
+
+
 def test_a_difference_to_a_pending_cell_is_pending() -> None:
     low, high = make_evidence(*make_cell([0.70]), waiting(make_run(0, kernel_size=5))).cells()
     assert difference(high, low).state is State.PENDING

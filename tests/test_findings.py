@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from experiments.files import write_atomically
 from experiments.spec import State
 from report import checks, pdf
 from report.checks import (
@@ -19,6 +20,7 @@ from report.checks import (
     inspect_metadata,
     inspect_outputs,
     inspect_states,
+    inspect_tracked,
 )
 from report.findings import RULES, Finding, list_rules
 from report.manuscript import HEADINGS, inspect_manuscript
@@ -27,6 +29,7 @@ from report.quantities import Registry
 from report.verdicts import Outcome
 from tests.judging import bits
 from tests.made_up import make_cell, make_evidence, make_run, waiting
+from tests.small_git import git
 from tests.small_paper import accuracy
 from tests.small_repository import PROVENANCE, edit, make_record, make_repository, open_repository
 
@@ -80,6 +83,14 @@ def changed_record(folder: Path) -> Findings:
     changed = replace(record, cost={**record.cost, "seconds": 5.0})
     path.write_text(changed.to_text(), encoding="utf-8")
     return inspect_ledger(root)
+
+
+def tracked_cache(folder: Path) -> Findings:
+    for place, text in ((".gitignore", ".cache/\n"), (".cache/jinja/a.cache", "code"), ("a.md", "text")):
+        write_atomically(folder / "root" / place, text)
+    git(folder / "root", "init", "--quiet")
+    git(folder / "root", "add", "--force", ".")
+    return inspect_tracked(folder / "root")
 
 
 def files(folder: Path, name: str, **contents: bytes) -> Path:
@@ -137,6 +148,7 @@ TRIGGERS: dict[str, Callable[[Path], Findings]] = {
     "stale-record": stale_record,
     "record-changed": changed_record,
     "record-dirty": dirty_record,
+    "ignored-tracked": tracked_cache,
     "value-stale": states,
     "value-pending": states,
     "mixed-fidelity": states,
