@@ -19,6 +19,7 @@ import yaml
 from scipy import stats
 
 ACCURACY = "test_accuracy"
+YOUNGER = {"fraction": 1.0, "corruptions": False}  # parameters that the first records lack, and as what they were made
 HOW_COMPUTED = {"path", "precision"}  # cells that differ in nothing else are paired by seed
 
 
@@ -38,7 +39,8 @@ def read_records(folder: Path) -> pd.DataFrame:
     for path in sorted(folder.glob("*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
         row = {"run": content["run"], "cell": re.sub(r"-s\d+$", "", content["run"]), "digest": content["digest"]}
-        row |= content["parameters"] | content["metrics"] | content["cost"]
+        row |= YOUNGER | content["parameters"] | content["metrics"] | content["cost"]
+        row["train_images"] = content["settings"].get("train_images")
         rows.append(row | {"images": content["correct"]["count"], "provenance": content["provenance"]})
     return pd.DataFrame(rows).set_index("run", drop=False)
 

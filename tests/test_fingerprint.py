@@ -107,7 +107,7 @@ def test_what_does_not_change_a_number_does_not_change_the_key(root: Path, chang
         ),
         (in_notebook(lambda cells: cells.reverse()), ("fine.ipynb: the order of the cells changed",)),
         (
-            in_notebook(lambda cells: by_id(cells, "parameters")["source"].append("depth = 3\n")),
+            in_notebook(lambda cells: by_id(cells, "parameters")["source"].append("\ndepth = 3\n")),
             ("parameter depth=3 was added",),
         ),
         (

@@ -77,6 +77,10 @@ def _recompute_cells(id: str, records: pd.DataFrame, original: pd.DataFrame) -> 
     if found := re.fullmatch("[^/]+/([^/]+)-minus-([^/]+)/test_accuracy", id):
         a, b = (records[records.cell == name] for name in found.groups())
         return recomputed.estimate_difference(a, b, _parameters(records))
+    if found := re.fullmatch("[^/]+/([^/]+)/images-seen", id):
+        cell = records[records.cell == found[1]]
+        (seen,) = set(cell.epochs * cell.train_images)
+        return Estimate(float(seen))
     if found := re.fullmatch("[^/]+/([^/]+)/([a-z_0-9]+)", id):
         cell = records[records.cell == found[1]]
         images = cell.images.iloc[0] if found[2] == recomputed.ACCURACY else None

@@ -80,7 +80,9 @@ def submission(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     latin["authors"] = [{**METADATA["authors"][0], "name": "Ann B. Lee"}]
     latin["affiliations"] = [{"code": "1", "name": "Institute & Co", "address": ""}]
     filled = context(HOSTILE, metadata=latin)
-    Composer(paper, filled, small_figures(HOSTILE), out).write(("latex",), "typst", {"demo": Drawing(svg, svg, None)})
+    kept = folder / "demo.svg"
+    kept.write_text(drawing, encoding="utf-8")
+    Composer(paper, filled, small_figures(HOSTILE), out).write(("latex",), "typst", {"demo": Drawing(svg, kept, None)})
     return out / "rescience"
 
 
