@@ -297,7 +297,11 @@ def test_a_killed_command_keeps_the_checkpoint_and_leaves_no_kernel(
     folder = root / (".smoke/cache" if verb == "smoke" else ".cache") / "checkpoints"
     arguments = [verb, NAME] if verb == "run" else [verb, "-j", "1"]
     program = f"import build, pathlib, sys; sys.exit(build.main({arguments}, pathlib.Path({str(root)!r})))"
-    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # a background job ignores it
+    # A background job ignores the first, and one under nohup the second.
+    listen = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", listen + program], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
