@@ -49,10 +49,8 @@ def catch(compute: Callable[[], Answer], run: str) -> Answer:
     try:
         return compute()
     except ReproductionError as error:
-        is_plain = type(error).__init__ in (
-            ReproductionError.__init__,
-            Exception.__init__,
-        )  # Made of its message alone.
+        # Made of its message alone: only such an error can be made again on the other side.
+        is_plain = type(error).__init__ in (ReproductionError.__init__, Exception.__init__)
         return Answer(error=type(error)(str(error)) if is_plain else RunFailed(str(error)))
     except Exception as error:  # noqa: BLE001 - whatever it is, the driver is to know
         return Answer(error=RunFailed(f"{run}: {type(error).__name__}: {error}"))

@@ -53,8 +53,6 @@ STYLE = {
     "text.parse_math": False,  # a dollar in a name is a dollar
     "svg.fonttype": "path",
 }
-
-
 HANDS = 2  # processes that draw: with more, most would wait for the longest figure
 _LIBRARY = ["matplotlib.figure", "matplotlib.backends.backend_svg", "matplotlib.layout_engine"]
 

@@ -5,15 +5,14 @@ What is found under that name is therefore the drawing that would be made, and w
 """
 
 import hashlib
-import os
 import re
 import shutil
-import threading
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.files import write_atomically
 from report import freshness
 from report.drawing import Studio
 from report.figure import Figure
@@ -70,14 +69,14 @@ class Drawing:
         if self.future is not None:
             self.future.result()
             if not _is_whole(self.kept):
-                _keep(self.path.read_bytes(), self.kept)
+                write_atomically(self.kept, self.path.read_bytes())
         return self.path
 
     def write_pdf(self) -> None:
         """Puts the drawing as a PDF beside it, for LaTeX."""
         kept, path = self.kept.with_suffix(".pdf"), self.wait().with_suffix(".pdf")
         if not _is_whole(kept):
-            _keep(pdf_of_svg(path.parent, path.stem), kept)
+            write_atomically(kept, pdf_of_svg(path.parent, path.stem))
         shutil.copyfile(kept, path)
 
 
@@ -87,10 +86,3 @@ def _is_whole(path: Path) -> bool:
         return path.read_bytes().rstrip().endswith(b"</svg>" if path.suffix == ".svg" else b"%%EOF")
     except FileNotFoundError:
         return False
-
-
-def _keep(content: bytes, path: Path) -> None:
-    """Writes whole or not at all: a build that is killed may not leave half of a file for the next."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
-    partial.write_bytes(content)
-    os.replace(partial, path)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan
-from experiments.spec import Group
 from experiments.status import RunStatus, statuses
 from experiments.strict_yaml import read_text
 from report.claims import read_claims
@@ -61,13 +60,8 @@ def make_meaning(root: Path, plan: Plan, found: Sequence[RunStatus]) -> Meaning:
     original = read_original(paper / "original.csv", plan.naming)
     evidence = Evidence(plan.groups.values(), found)
     verdicts = judge(read_claims(paper / "claims.yaml"), evidence, original)
-    return Meaning(title_prefix(verdicts), verdicts, _whole_cells(plan, found), original, _read_texts(paper))
-
-
-def _whole_cells(plan: Plan, found: Sequence[RunStatus]) -> dict[str, CellEvidence]:
-    """Every cell with all its seeds, whichever groups plan them."""
-    whole = Group("plan", "", "", "", "", tuple(plan.runs.values()))
-    return {cell.name: cell for cell in Evidence([whole], found).cells()}
+    cells = {cell.name: cell for cell in evidence.cells()}
+    return Meaning(title_prefix(verdicts), verdicts, cells, original, _read_texts(paper))
 
 
 def _read_texts(paper: Path) -> dict[str, str]:

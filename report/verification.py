@@ -14,7 +14,7 @@ from experiments.plan import Plan, load_plan, select
 from experiments.prices import Prices
 from experiments.progress import Monitor, format_seconds
 from experiments.reruns import Repetition, Rerun, run_again
-from experiments.spec import ConfigurationError, MissingTool, Record, State
+from experiments.spec import ConfigurationError, MissingTool, Record
 from experiments.status import RunStatus, statuses
 from experiments.strict_yaml import read_yaml
 from experiments.workspace import Workspace
@@ -172,8 +172,7 @@ def _verify(pick: Pick, check: SpotCheck, repetition: Repetition, tests: int) ->
         code = ("the code",) if status.changes else ()
         judged = judge_rerun(recorded, again, yardstick, code, tests)
     error = repetition.failures.get(status.run.name, "")
-    accepted = status.why.removeprefix("accepted: ") if status.changes and status.state is State.MEASURED else ""
-    return Verified(pick, recorded, again, judged, error, accepted, status.changes)
+    return Verified(pick, recorded, again, judged, error, status.acceptance or "", status.changes)
 
 
 def empty(folder: Path) -> None:
