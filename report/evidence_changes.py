@@ -6,7 +6,6 @@ from dataclasses import fields
 from typing import Any
 
 from experiments.rules import EXPLAINING
-from experiments.spec import State
 from experiments.status import RunStatus
 from report.changes import NOTHING, Change, Severity, Subject, names_of_both
 from report.claims import Claim
@@ -130,7 +129,7 @@ def _standing(status: RunStatus | None) -> str:
     """How a run's record stands: `measured`, `accepted` for a reason, `stale`."""
     if status is None or status.record is None:
         return "no record"
-    return "accepted" if status.state is State.MEASURED and status.why else status.state.value
+    return "accepted" if status.acceptance is not None else status.state.value
 
 
 def _is_replaced(was: RunStatus | None, now: RunStatus | None) -> bool:
