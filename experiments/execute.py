@@ -30,12 +30,12 @@ from experiments.spec import (
     RunFailed,
     Scalar,
 )
+from experiments.threads import limit_threads, limit_waiting
 from experiments.workspace import Workspace
 
 if TYPE_CHECKING:
     from experiments.kernels import Kernels
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Python 3.11 counts the depth of all threads' syntax trees in one place: two at once can end in a SystemError.
 _PARSING = threading.Lock()
 
@@ -218,7 +218,7 @@ def _list_variables(workspace: Workspace, order: Order) -> dict[str, str]:
                 "make it if they are to be downloaded there"
             )
         variables[recording.DATA_VARIABLE] = str(folder)
-    return variables | {name: str(order.threads) for name in THREAD_VARIABLES if order.threads is not None}
+    return limit_waiting(os.environ) | variables | limit_threads(order.threads)
 
 
 def _spent_joules(before: float | None) -> float | None:

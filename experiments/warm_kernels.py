@@ -37,6 +37,8 @@ def warm_start(root: Path, modules: Iterable[str]) -> Iterator[list[str] | None]
     if not hasattr(os, "fork") or sys.platform == "darwin":  # macOS's own libraries do not survive a fork.
         yield None
         return
+    from experiments.threads import limit_waiting  # Here, because the stub is this file alone.
+
     with tempfile.TemporaryDirectory(prefix="kernels-") as folder:
         address = str(Path(folder) / "socket")
         command = [sys.executable, "-W", "ignore", "-m", __name__]
@@ -45,7 +47,7 @@ def warm_start(root: Path, modules: Iterable[str]) -> Iterator[list[str] | None]
         server = subprocess.Popen(
             [*command, "serve", address, *modules],
             cwd=root,
-            env={**os.environ, "MPLBACKEND": _INLINE, "PYTHONPATH": search},
+            env={**os.environ, **limit_waiting(os.environ), "MPLBACKEND": _INLINE, "PYTHONPATH": search},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

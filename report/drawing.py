@@ -5,8 +5,10 @@ are drawn as paths: a figure looks the same wherever it is shown. `INK` and `PAP
 report can put its own colours in their place.
 """
 
+import io
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from collections.abc import Mapping
@@ -54,6 +56,8 @@ STYLE = {
     "svg.fonttype": "path",
 }
 HANDS = 2  # processes that draw: with more, most would wait for the longest figure
+# An id that matplotlib makes of what it names: a clip path's, a marker's, a collection's, a hatch's.
+_DIGEST_ID = re.compile(r'(?:(?<= id=")|(?<=#))([pmCh])([0-9a-f]{10})(?=[")_])')
 _LIBRARY = ["matplotlib.figure", "matplotlib.backends.backend_svg", "matplotlib.layout_engine"]
 
 
@@ -120,7 +124,24 @@ def draw(figure: Figure, folder: Path) -> None:
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": figure.name}):
         canvas = Canvas(layout="constrained")
         drawers[figure.kind](canvas, _printable(figure.rows), _printable(figure.options))
-        canvas.savefig(folder / f"{figure.name}.svg", metadata={"Date": None, "Creator": None})
+        drawn = io.StringIO()
+        canvas.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    (folder / f"{figure.name}.svg").write_text(_number_ids(drawn.getvalue()), encoding="utf-8", newline="\n")
+
+
+def _number_ids(svg: str) -> str:
+    """SVG with matplotlib's ids numbered as they come.
+
+    They are digests of coordinates to the last bit, which another processor rounds otherwise; what is drawn keeps six
+    decimals, and is the same.
+    """
+    numbers: dict[str, str] = {}
+
+    def number(match: re.Match[str]) -> str:
+        kind, digest = match.groups()
+        return numbers.setdefault(kind + digest, f"{kind}{len(numbers) + 1}")
+
+    return _DIGEST_ID.sub(number, svg)
 
 
 def _printable(value: Any) -> Any:

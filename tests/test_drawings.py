@@ -1,5 +1,7 @@
 """A drawing is taken from the cache exactly when it is the one that would be drawn."""
 
+import math
+import re
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -96,3 +98,19 @@ def test_imports_are_found_wherever_they_stand() -> None:
     source += b"    from report import (\n        five,\n    )\nfrom other.six import g\n"
     assert set(drawings._imported(source)) >= {b"one", b"two", b"three", b"four", b"five"}
     assert b"six" not in drawings._imported(source)
+
+
+def test_an_id_does_not_depend_on_the_last_bit_of_a_coordinate(tmp_path: Path) -> None:
+    """Matplotlib makes ids as digests of coordinates, which processors round differently."""
+    figures = FIGURE, replace(FIGURE, rows=({**ROWS[0], "test_accuracy": math.nextafter(0.7, 1)},))
+    texts = []
+    for number, figure in enumerate(figures):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        draw(figure, folder)
+        texts.append((folder / "demo.svg").read_text(encoding="utf-8"))
+    assert texts[0] == texts[1]
+    ids = re.findall(r' id="([^"]+)"', texts[0])
+    assert len(ids) == len(set(ids))
+    assert {target for target in re.findall(r'(?:url\(|href=")#([^")]+)', texts[0])} <= set(ids)
+    assert not re.search(r"[0-9a-f]{10}", "".join(ids))

@@ -241,7 +241,7 @@ def test_the_kernel_is_this_python_in_the_repositorys_root(root: Path, monkeypat
     kept = json.loads(ledger.executed_path(NAME).read_text())
     outputs = {cell["id"]: cell["outputs"] for cell in kept["cells"] if cell["cell_type"] == "code"}
     interpreter = sys.executable.replace(sys.prefix, "<python>")
-    assert outputs["place"][0]["text"] == [f". {interpreter} 1\n"]
+    assert outputs["place"][0]["text"] == [f". {interpreter} 1000 1\n"]
     assert outputs["pictures"][0]["data"] == {
         "text/plain": "[pictures of the data set: not kept here; run the notebook to see them]"
     }
