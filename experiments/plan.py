@@ -93,11 +93,18 @@ class _Builder:
         self.runs: dict[str, Run] = {}
         self.folded: dict[str, str] = {}  # a name in small letters -> the run that has it
         self.rehearsed: set[str] = set()
+        self.instead = {
+            (name, value): other
+            for name, values in (rehearsal or {}).get("instead", {}).items()
+            for value, other in values.items()
+        }
+        self.met: set[tuple[str, Any]] = set()
         self.groups: dict[str, tuple[Group, list[str]]] = {}
         self.first_seeds: dict[str, int] = {}
 
     def add_group(self, name: str) -> None:
-        """Makes the runs of one group: a rehearsal keeps what a cell names, and forces its own parameters and seeds."""
+        """Makes the runs of one group. A rehearsal has its own seeds and parameters; what a cell names it keeps, or
+        takes what the plan gives instead."""
         content, defaults = self.content["groups"][name], self.content["defaults"]
         place = f"{self.path.name}: groups: {name}"
         shared = {**defaults.get("parameters", {}), **content.get("parameters", {})}
@@ -113,13 +120,19 @@ class _Builder:
         # A rehearsal is for this machine, and short.
         stated = {**defaults.get("resources", {}), **content.get("resources", {})} if self.rehearsal is None else {}
         names = [
-            self._add_run(group, {**shared, **forced, **cell, "seed": seed}, Resources(**stated), place)
+            self._add_run(group, {**shared, **forced, **self._shrink(cell), "seed": seed}, Resources(**stated), place)
             for cell in read_cells(content, place)
             for seed in seeds
         ]
         self.groups[name] = (group, names)
         if self.rehearsal is not None:
             self.rehearsed.update(self._choose_rehearsed(names, self.rehearsal.get("only", {}).get(name, {}), name))
+
+    def _shrink(self, cell: Mapping[str, Any]) -> dict[str, Any]:
+        """The cell with what a rehearsal has instead of its values, such as a smaller width."""
+        known = {item: self.instead[item] for item in self.instead if item[0] in cell and item[1] == cell[item[0]]}
+        self.met.update(known)
+        return {**cell, **{name: other for (name, _), other in known.items()}}
 
     def _choose_rehearsed(self, names: Sequence[str], only: Mapping[str, Sequence[Any]], group: str) -> list[str]:
         """Those of the runs whose parameters are among the values of `only`; all of them where it names none."""
@@ -189,6 +202,8 @@ class _Builder:
 
     def finish(self) -> Plan:
         """The plan, when all groups are added."""
+        if unmet := [pair for pair in self.instead if pair not in self.met]:
+            raise ConfigurationError(f"{self.path.name}: smoke: instead: no cell has {unmet[0][0]}={unmet[0][1]!r}")
         taken = [parameter for parameters in self.known.values() for parameter in parameters]
         if unknown := sorted(self.content["values"].keys() - set(taken)):
             place = f"{self.path.name}: values"

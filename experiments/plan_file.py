@@ -53,7 +53,7 @@ _RESOURCES = {
 _VARIANT = {"usual": (str, int, float, bool), "text": str}
 _WORK = {"by": str, "of": dict}
 _DEFAULTS = {"notebook": str, "parameters": dict, "resources": dict}
-_SMOKE = {"parameters": dict, "seeds": list, "groups": list, "only": dict, "work": (str, dict)}
+_SMOKE = {"parameters": dict, "seeds": list, "groups": list, "only": dict, "instead": dict, "work": (str, dict)}
 
 
 def read_plan_file(path: Path) -> dict[str, Any]:
@@ -181,6 +181,9 @@ def _check_smoke(smoke: Any, groups: Mapping[str, Any], place: str) -> None:
             raise ConfigurationError(f"{place}: only: no group {name!r}{suggest(str(name), smoke['groups'])}")
         if not isinstance(values, dict) or not all(isinstance(listed, list) for listed in values.values()):
             refuse(f"{place}: only", name, values, "a list of values for each parameter that decides")
+    for name, values in smoke.get("instead", {}).items():
+        if not isinstance(values, dict):
+            refuse(f"{place}: instead", str(name), values, "what a cell's value becomes, such as {256: 16}")
 
 
 def _check_seeds(seeds: Sequence[Any], place: str) -> None:

@@ -68,6 +68,33 @@ def test_what_a_cell_names_a_rehearsal_keeps(tmp_path: Path) -> None:
     assert [(run.parameters["size"], run.parameters["rate"]) for run in smoke.runs.values()] == [(2, 0.25), (3, 0.25)]
 
 
+def test_a_rehearsal_has_something_instead_of_what_a_cell_names(tmp_path: Path) -> None:
+    text = PLAN.replace("groups: [sizes]", "groups: [sizes], instead: {size: {3: 1}}")
+    path = make_repository(tmp_path / "root", text) / "experiments" / "plan.yaml"
+    assert list(load_plan(path, smoke=True).runs) == ["smoke-z2-s0", "smoke-z1-s0"]
+    assert "tiny-z3-s0" in load_plan(path).runs
+
+
+@pytest.mark.parametrize(
+    ("instead", "message"),
+    [
+        ("{size: {9: 1}}", "plan.yaml: smoke: instead: no cell has size=9"),
+        ("{sise: {3: 1}}", "plan.yaml: smoke: instead: no cell has sise=3"),
+        (
+            "{size: 1}",
+            "plan.yaml: smoke: instead: size: found 1; expected what a cell's value becomes, such as {256: 16}",
+        ),
+    ],
+)
+def test_what_a_rehearsal_has_instead_is_refused_where_no_cell_has_it(
+    tmp_path: Path, instead: str, message: str
+) -> None:
+    text = PLAN.replace("groups: [sizes]", f"groups: [sizes], instead: {instead}")
+    with pytest.raises(ConfigurationError) as caught:
+        load_plan(make_repository(tmp_path / "root", text) / "experiments" / "plan.yaml", smoke=True)
+    assert str(caught.value) == message
+
+
 def test_a_run_needs_a_device_only_if_all_its_groups_do(tmp_path: Path) -> None:
     text = PLAN.replace("    grid:", "    needs: cuda\n    grid:")
     plan = load_plan(make_repository(tmp_path / "root", text) / "experiments" / "plan.yaml")
