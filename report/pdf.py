@@ -69,7 +69,7 @@ _COMMON = re.compile(
 
 def standins(text: str) -> list[tuple[str, str, str]]:
     """The characters of TEXT that a TeX font may lack, each with its code and the LaTeX that stands in for it."""
-    rare = sorted({character for character in text if not _COMMON.match(character)})
+    rare = sorted(character for character in set(text) if not _COMMON.match(character))
     return [(character, f"{ord(character):04X}", _standin(character)) for character in rare]
 
 

@@ -6,12 +6,12 @@ to the same anchors, and provenance.json lists all that was printed.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from json.encoder import encode_basestring
 from typing import Any
+
+import orjson
 
 from report.context import Context
 from report.evidence import Evidence
@@ -206,18 +206,9 @@ def provenance(
     }
 
 
-def as_json(value: Any, line: str = "\n") -> str:
-    """VALUE as `json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)` has it, in a third of the time.
-
-    With `indent` the standard library sets every value by itself, and a ledger has a million of them.
-    """
-    inner = f"{line} "
-    if isinstance(value, dict) and value:
-        members = (f"{encode_basestring(name)}: {as_json(value[name], inner)}" for name in sorted(value))
-        return f"{{{inner}{f',{inner}'.join(members)}{line}}}"
-    if isinstance(value, list | tuple) and value:
-        return f"[{inner}{f',{inner}'.join(as_json(item, inner) for item in value)}{line}]"
-    return encode_basestring(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def as_json(value: Any) -> str:
+    """VALUE in lines that a person can read and git can compare, its names in order."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
 
 
 def _figure(figure: Figure) -> Mapping[str, Any]:
