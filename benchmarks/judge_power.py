@@ -1,8 +1,8 @@
 """How often is shown what is there? The chances that a report prints, against what repeated papers give.
 
-A design is asked twice. Planned from the true spread, its smallest effect must be shown in four papers of five. As
-printed, it is worked out from the few runs of one paper, which know the spread badly, and tried on other runs: that says
-what a reader may expect of the printed number.
+A design is asked twice, and twice its smallest effect must be shown in four papers of five: planned from the true
+spread, and as printed, which is worked out from the few runs of one paper, which know the spread badly, and tried on
+other runs.
 """
 
 import math
@@ -89,7 +89,7 @@ def _printed() -> Iterator[Question]:
         for n in (3, 5, 10):
             truth = f"as large as a first paper prints, {n} runs a cell"
             answer = partial(_shows_what_is_printed, effect=partial(effect, n=n))
-            yield Question(kind, truth, "shown by a second", POWER, answer, is_held=False)
+            yield Question(kind, truth, "shown by a second", POWER, answer)
 
 
 def _shows_what_is_printed(noise: Generator, effect: Effect) -> bool:

@@ -10,7 +10,7 @@ from report.claims import Claim
 from report.comparisons import difference, quoted_difference
 from report.evidence import CellEvidence, cell_text, in_words, varying_parameters
 from report.original import Quoted
-from report.power import Design, chance_equivalent, chance_greater, repeat, smallest_gap, with_runs
+from report.power import Design, chance_equivalent, chance_greater, foresee, repeat, smallest_gap, with_runs
 from report.quantities import Quantity
 from report.statistics import Comparison, Interval
 from report.support import other_orderings, same_images
@@ -94,7 +94,7 @@ def _design(claim: Claim, better: CellEvidence, worse: CellEvidence, level: floa
         return max(shown, opposite, absent)
 
     words = f"true {what} that these runs would have shown"
-    return Design(smallest_gap(repeat(high, low), level), words, chance)
+    return Design(smallest_gap(foresee(high, low), level), words, chance)
 
 
 def _levels(claim: Claim, sources: Sources) -> tuple[CellEvidence, ...]:

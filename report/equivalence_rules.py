@@ -6,7 +6,7 @@ from experiments.spec import ConfigurationError
 from report.claims import Claim
 from report.comparisons import SAME, are_pairs, compare, difference
 from report.evidence import CellEvidence
-from report.power import Design, Repeats, chance_equivalent, chance_greater, repeat, smallest_margin, with_runs
+from report.power import Design, chance_equivalent, chance_greater, foresee, repeat, smallest_margin, with_runs
 from report.statistics import Comparison, Summary
 from report.trials import Details, Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
 
@@ -69,14 +69,12 @@ def _design(claim: Claim, cell: CellEvidence, reference: CellEvidence) -> Design
     compared = compare(cell, reference)
     pairs = Summary(cell.n, compared.difference, compared.error * math.sqrt(cell.n), compared.error)
 
-    def again(n: int) -> Repeats:
-        if are_pairs(cell, reference):
-            return repeat(with_runs(pairs, n))
-        return repeat(with_runs(cell.summary(), n), with_runs(reference.summary(), n))
+    cells = (pairs,) if are_pairs(cell, reference) else (cell.summary(), reference.summary())
 
     def chance(n: int) -> float:
-        outside = chance_greater(abs(compared.difference) - margin, again(n), claim.alpha / 2)
-        return max(outside, chance_equivalent(compared.difference, margin, again(n), claim.alpha))
+        again = repeat(*(with_runs(each, n) for each in cells))
+        outside = chance_greater(abs(compared.difference) - margin, again, claim.alpha / 2)
+        return max(outside, chance_equivalent(compared.difference, margin, again, claim.alpha))
 
     what = "margin within which these runs would have shown two equal cells to be equal"
-    return Design(smallest_margin(again(2), claim.alpha), what, chance)
+    return Design(smallest_margin(foresee(*cells), claim.alpha), what, chance)

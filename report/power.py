@@ -1,8 +1,13 @@
 """What a design can show: the power of its tests, and the smallest effect that it would have shown.
 
-The spread seen in the runs is taken for the true one, which few runs know badly: such figures are planning values. What
-follows from it is exact: the means of normal values do not depend on the spreads that will be seen beside them, so a
-test's power is its normal probability for given spreads, averaged over all that may be seen.
+The means of normal values do not depend on the spreads that will be seen beside them, so a test's power is its normal
+probability for given spreads, averaged over all that may be seen.
+
+The true spread is not known either, and badly where runs are few. The smallest effect averages over it as well: all
+spreads that the runs may have come from, weighted as they tell them (fiducially, by the ratio of true to seen variance,
+which has a chi-squared distribution whatever the truth). So in the long run, of second papers as large as the first, four
+of five show the effect that the first one prints; with the seen spread in the place of the true one it would be three of
+five after 3 runs. How many runs a claim needs is a planning value, and takes the spread that was seen.
 """
 
 import math
@@ -18,15 +23,21 @@ from report.statistics import Summary
 POWER = 0.8  # the chance that a design is asked to give, by convention (Cohen 1988)
 MOST_RUNS = 100  # a cell; whoever needs more has another question
 _CHANCES = (numpy.arange(16) + 0.5) / 16  # of the equally likely spreads over which a cell is averaged
+# Points that fill the cube of three chances evenly, for three things that vary: a lattice (Korobov), the same every time.
+_SIZE, _GENERATOR = 1021, 76
+_POINTS = (numpy.array([[i * _GENERATOR**j % _SIZE for i in range(_SIZE)] for j in range(3)]) + 0.5) / _SIZE
 
 Array = Any  # numpy.ndarray of floats
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """What a design would show again and again: the true standard error, and the estimated ones with their degrees."""
+    """What a design would show again and again: the true standard error, and the estimated ones with their degrees.
 
-    error: float
+    `error` is one number where it is known, else there is one for each of `seen`; all entries are equally likely.
+    """
+
+    error: Any  # float or Array
     seen: Array
     degrees: Array
 
@@ -36,26 +47,53 @@ class Repeats:
 
 
 def repeat(cell: Summary, other: Summary | None = None) -> Repeats:
-    """The repeats of one cell's mean, or of Welch's difference of two, with the degrees that he would estimate."""
-    squares = _squared_errors(cell)
+    """The repeats of one cell's mean, or of Welch's difference of two, if the spreads seen are the true ones."""
+    first = _squared_error(cell) * _scatter(cell.n - 1, _CHANCES)
     if other is None:
-        return Repeats(_error(cell), numpy.sqrt(squares), numpy.full_like(squares, cell.n - 1.0))
-    first, second = squares[:, None], _squared_errors(other)[None, :]
-    total = first + second
-    parts = first**2 / (cell.n - 1) + second**2 / (other.n - 1)
-    degrees = numpy.divide(total**2, parts, out=numpy.full_like(total, cell.n + other.n - 2.0), where=parts > 0)
-    return Repeats(math.hypot(_error(cell), _error(other)), numpy.sqrt(total), degrees)
+        return _repeats(_squared_error(cell), first, cell.n)
+    second = _squared_error(other) * _scatter(other.n - 1, _CHANCES)
+    return _repeats(_squared_error(cell) + _squared_error(other), first[:, None], cell.n, second[None, :], other.n)
 
 
-def _error(cell: Summary) -> float:
+def foresee(cell: Summary, other: Summary | None = None) -> Repeats:
+    """The same for second runs, as many, if the true spreads may be any that the runs seen may have come from.
+
+    Of two cells it is the sum of the squared errors that these know, with Welch's degrees; its parts stay as seen.
+    """
+    degrees = cell.n - 1.0
+    if other is not None:
+        degrees = float(_degrees(numpy.float64(_squared_error(cell)), cell.n, _squared_error(other), other.n))
+    unknown, *seen = _POINTS
+    growth = 1 / _scatter(degrees, unknown)
+    true = _squared_error(cell) * growth
+    first = true * _scatter(cell.n - 1, seen[0])
+    if other is None:
+        return _repeats(true, first, cell.n)
+    true_other = _squared_error(other) * growth
+    return _repeats(true + true_other, first, cell.n, true_other * _scatter(other.n - 1, seen[1]), other.n)
+
+
+def _repeats(true: Any, first: Array, n: int, second: Array | None = None, m: int = 0) -> Repeats:
+    """Repeats from squared errors: the true one, and those seen of one cell of N runs or of two, the other of M."""
+    if second is None:
+        return Repeats(numpy.sqrt(true), numpy.sqrt(first), numpy.full_like(first, n - 1.0))
+    return Repeats(numpy.sqrt(true), numpy.sqrt(first + second), _degrees(first, n, second, m))
+
+
+def _degrees(first: Any, n: int, second: Any, m: int) -> Array:
+    """Welch's degrees of freedom of the sum of two squared errors, of N and of M runs."""
+    total, parts = first + second, first**2 / (n - 1) + second**2 / (m - 1)
+    return numpy.divide(total**2, parts, out=numpy.full_like(total, n + m - 2.0), where=parts > 0)
+
+
+def _squared_error(cell: Summary) -> float:
     assert cell.error is not None
-    return cell.error
+    return cell.error**2
 
 
-def _squared_errors(cell: Summary) -> Array:
-    """The squared standard errors that a cell may show, equally likely: chi-squared about the true one."""
-    half = (cell.n - 1) / 2
-    return _error(cell) ** 2 * gammaincinv(half, _CHANCES) / half
+def _scatter(degrees: float, chances: Array) -> Array:
+    """The ratios of seen to true variance with these CHANCES of a smaller one: chi-squared over its DEGREES."""
+    return gammaincinv(degrees / 2, chances) / (degrees / 2)
 
 
 def chance_greater(gap: float, repeats: Repeats, level: float) -> float:
@@ -65,7 +103,7 @@ def chance_greater(gap: float, repeats: Repeats, level: float) -> float:
     return _greater(gap, repeats.half_widths(level), repeats.error)
 
 
-def _greater(gap: float, half_widths: Array, error: float) -> float:
+def _greater(gap: float, half_widths: Array, error: Any) -> float:
     return float(ndtr((gap - half_widths) / error).mean())
 
 
@@ -76,25 +114,28 @@ def chance_equivalent(gap: float, margin: float, repeats: Repeats, level: float)
     return _equivalent(gap, margin, repeats.half_widths(level), repeats.error)
 
 
-def _equivalent(gap: float, margin: float, half_widths: Array, error: float) -> float:
+def _equivalent(gap: float, margin: float, half_widths: Array, error: Any) -> float:
     high, low = (margin - gap - half_widths) / error, (half_widths - margin - gap) / error
     return float(numpy.maximum(ndtr(high) - ndtr(low), 0.0).mean())
 
 
 def smallest_gap(repeats: Repeats, level: float) -> float:
     """The smallest true difference that a one-sided test at LEVEL shows with a chance of POWER."""
-    half_widths, error = repeats.half_widths(level), repeats.error
-    return _first_reaching(lambda gap: _greater(gap, half_widths, error), error) if error else 0.0
+    half_widths = repeats.half_widths(level)
+    return _first_reaching(lambda gap: _greater(gap, half_widths, repeats.error), repeats)
 
 
 def smallest_margin(repeats: Repeats, level: float) -> float:
     """The smallest margin within which what does not differ is shown to be equal with a chance of POWER."""
-    half_widths, error = repeats.half_widths(level), repeats.error
-    return _first_reaching(lambda margin: _equivalent(0.0, margin, half_widths, error), error) if error else 0.0
+    half_widths = repeats.half_widths(level)
+    return _first_reaching(lambda margin: _equivalent(0.0, margin, half_widths, repeats.error), repeats)
 
 
-def _first_reaching(chance: Callable[[float], float], unit: float) -> float:
-    """Where CHANCE, which rises, reaches POWER, to a thousandth of UNIT; by halving an interval."""
+def _first_reaching(chance: Callable[[float], float], repeats: Repeats) -> float:
+    """Where CHANCE, which rises, reaches POWER, to a thousandth of a usual error; by halving an interval."""
+    unit = float(numpy.median(repeats.error))
+    if unit == 0:
+        return 0.0
     low, high = 0.0, unit
     while chance(high) < POWER and high < 1e6 * unit:
         low, high = high, 2 * high

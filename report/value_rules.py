@@ -7,7 +7,16 @@ from report import statistics
 from report.claims import Claim
 from report.comparisons import gap
 from report.evidence import CellEvidence, cell_text, spread
-from report.power import Design, chance_equivalent, chance_greater, repeat, smallest_gap, smallest_margin, with_runs
+from report.power import (
+    Design,
+    chance_equivalent,
+    chance_greater,
+    foresee,
+    repeat,
+    smallest_gap,
+    smallest_margin,
+    with_runs,
+)
 from report.quantities import Kind, Quantity, count, spell
 from report.statistics import Comparison
 from report.trials import Details, Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
@@ -49,7 +58,7 @@ def _equality_design(claim: Claim, cell: CellEvidence, target: float) -> Design:
         return max(within, outside if unlike else 0.0)
 
     what = "margin within which these runs would have shown a mean that is equal to be equal"
-    return Design(smallest_margin(repeat(seen), claim.alpha), what, chance)
+    return Design(smallest_margin(foresee(seen), claim.alpha), what, chance)
 
 
 def _prediction(claim: Claim, cell: CellEvidence) -> Quantity:
@@ -114,7 +123,7 @@ def _threshold_design(claim: Claim, cell: CellEvidence, target: float) -> Design
         return chance_greater(abs(seen.mean - target), repeat(with_runs(seen, n)), claim.alpha)
 
     what = "true distance from the quoted value that these runs would have shown"
-    return Design(smallest_gap(repeat(seen), claim.alpha), what, chance)
+    return Design(smallest_gap(foresee(seen), claim.alpha), what, chance)
 
 
 def _details(

@@ -45,9 +45,49 @@ def test_the_power_of_welchs_test_agrees_with_repeated_draws(ns: tuple[int, int]
     assert power.chance_greater(gap, repeats, 0.05) == pytest.approx(found, abs=0.025)
 
 
+def show_as_often(n: int, ratio: float, first_papers: int = 400, second_papers: int = 50) -> float:
+    """How many second papers show the gap that a first one prints; the other cell's deviation is RATIO times as large."""
+    noise = np.random.default_rng(n)
+    shares = []
+    for _ in range(first_papers):
+        one, two = (cell(n, noise.normal(0, sd, n).std(ddof=1)) for sd in (1.0, ratio))
+        gap = power.smallest_gap(power.foresee(one, two), 0.05)
+        ours, theirs = noise.normal(gap, 1.0, (second_papers, n)), noise.normal(0, ratio, (second_papers, n))
+        test = stats.ttest_ind(ours, theirs, axis=1, equal_var=False, alternative="greater")
+        shares.append((test.pvalue < 0.05).mean())
+    return float(np.mean(shares))
+
+
+@pytest.mark.parametrize(("n", "ratio"), [(3, 1.0), (3, 3.0), (5, 1.0), (5, 3.0), (10, 1.0)])
+def test_four_of_five_second_papers_show_the_gap_that_a_first_one_prints(n: int, ratio: float) -> None:
+    """Whatever the first one's few runs make of the spread; Welch's degrees are estimated, which errs on the safe side."""
+    assert 0.76 < show_as_often(n, ratio) < 0.87
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+def test_of_one_cell_the_chance_is_exact_for_gap_and_margin(n: int) -> None:
+    noise = np.random.default_rng(n)
+    spreads, runs = noise.normal(0, 1, (20_000, n)).std(axis=1, ddof=1), noise.normal(0, 1, (20_000, n))
+    repeats = power.foresee(cell(n))
+    gaps, margins = power.smallest_gap(repeats, 0.05) * spreads, power.smallest_margin(repeats, 0.05) * spreads
+    reach = stats.t.ppf(0.95, n - 1) * runs.std(axis=1, ddof=1) / math.sqrt(n)
+    assert (runs.mean(axis=1) + gaps > reach).mean() == pytest.approx(0.8, abs=0.012)
+    assert (abs(runs.mean(axis=1)) + reach < margins).mean() == pytest.approx(0.8, abs=0.012)
+
+
+def test_a_spread_known_from_many_runs_is_taken_as_it_is() -> None:
+    many = Summary(10**5, 0.0, 1.0, 1 / math.sqrt(10**5))
+    for known, foreseen in (
+        (power.repeat(many), power.foresee(many)),
+        (power.repeat(many, many), power.foresee(many, many)),
+    ):
+        assert power.smallest_gap(foreseen, 0.05) == pytest.approx(power.smallest_gap(known, 0.05), rel=0.005)
+
+
 def test_without_any_spread_every_effect_is_certain() -> None:
     exact = power.repeat(cell(3, 0.0), cell(3, 0.0))
     assert (power.chance_greater(0.1, exact, 0.05), power.chance_greater(0.0, exact, 0.05)) == (1.0, 0.0)
+    assert power.smallest_gap(power.foresee(cell(3, 0.0), cell(3, 0.0)), 0.05) == 0.0
     assert (power.chance_equivalent(0.1, 0.2, exact, 0.05), power.chance_equivalent(0.3, 0.2, exact, 0.05)) == (1, 0)
 
 
