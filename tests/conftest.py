@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from experiments.threads import limit_waiting
+
+os.environ.update(limit_waiting(os.environ))  # before torch: tests may run beside other work
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

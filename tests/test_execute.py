@@ -236,6 +236,7 @@ def test_the_kernel_is_this_python_in_the_repositorys_root(root: Path, monkeypat
     spec = {"argv": ["/nonexistent/python", "-f", "{connection_file}"], "display_name": "x", "language": "python"}
     (foreign / "kernel.json").write_text(json.dumps(spec))
     monkeypatch.setenv("JUPYTER_PATH", str(root / "jupyter"))
+    monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
     run, ledger = plan_run(root, "tells-where-it-is.ipynb")
     execute(run, root, ledger, threads=1)
     kept = json.loads(ledger.executed_path(NAME).read_text())
