@@ -7,9 +7,8 @@ in the code they stand; one imported by a computed name is not seen. The package
 and makes no number: it is left out.
 """
 
-import ast
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from experiments import syntax
 from experiments.notebooks import Cell, code_cells
 from experiments.spec import ConfigurationError, Record, Run
+from experiments.surveys import Surveys
 
 IGNORED_PACKAGES = frozenset({"experiments"})
 _SHORT = 8  # Hexadecimal digits of the digests that only explain a change; the key has all 64.
@@ -58,10 +58,14 @@ def fingerprint(run: Run, root: Path) -> Fingerprint:
 
 
 class Fingerprinter:
-    """Fingerprints of many runs: each notebook and its modules are read once, when first asked for."""
+    """Fingerprints of many runs: each notebook and its modules are read once, when first asked for.
+
+    What is known of a module by its content is kept below `.cache`.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._surveys = Surveys(root / ".cache" / "code.json")
         self._codes: dict[str, tuple[str, Mapping[str, str], Mapping[str, Mapping[str, str]]]] = {}
 
     def of(self, run: Run) -> Fingerprint:
@@ -82,10 +86,9 @@ class Fingerprinter:
         # The cell tagged `parameters` holds plain values only, and all of them are among the run's parameters.
         cells = [cell for cell in code_cells(self.root / "experiments" / name) if "parameters" not in cell.tags]
         digests = {cell.id: digest for cell in cells if (digest := syntax.digest_cell(cell.source))}
-        modules = {
-            module: syntax.digest_module(_read(path), str(path))
-            for module, path in sorted(find_modules(cells, self.root).items())
-        }
+        found = _follow_imports(cells, self.root, self._surveys.of)[0]
+        modules = {module: dict(found[module].definitions) for module in sorted(found)}
+        self._surveys.keep()
         # Of the cells the order counts and not the id, of the definitions the name and not the order.
         code = syntax.sha256(json.dumps([list(digests.values()), modules], sort_keys=True))
         short = {module: _shorten(parts) for module, parts in modules.items()}
@@ -112,22 +115,19 @@ def explain(record: Record, today: Fingerprint) -> tuple[str, ...]:
     return tuple(reasons) or (f"{record.notebook}: the order of the cells changed",)
 
 
-def find_modules(cells: Iterable[Cell], root: Path) -> dict[str, Path]:
-    """The repository's modules that the cells import, and those that these import, by name."""
-    return _follow_imports(cells, root)[0]
-
-
 def find_packages(notebook: Path, root: Path) -> list[str]:
     """Names that a notebook and the repository's modules import from elsewhere; some may be no modules but members."""
-    return sorted(_follow_imports(code_cells(notebook), root)[1])
+    return sorted(_follow_imports(code_cells(notebook), root, syntax.survey_module)[1])
 
 
-def _follow_imports(cells: Iterable[Cell], root: Path) -> tuple[dict[str, Path], set[str]]:
-    """(the repository's modules, the names imported from elsewhere)."""
-    found: dict[str, Path] = {}
+def _follow_imports(
+    cells: Iterable[Cell], root: Path, survey: Callable[[str, str], syntax.Survey]
+) -> tuple[dict[str, syntax.Survey], set[str]]:
+    """(the repository's modules that the cells import, and those that these import; the names imported from elsewhere)."""
+    found: dict[str, syntax.Survey] = {}
     others: set[str] = set()
-    trees = ((syntax.parse_cell(cell.source), "") for cell in cells)
-    queue = [name for tree, package in trees if tree for name in _list_imports(tree, package)]
+    trees = (syntax.parse_cell(cell.source) for cell in cells)
+    queue = [name for tree in trees if tree for name in _list_names(syntax.list_imports(tree), "")]
     while queue:
         name = queue.pop()
         path = _locate(name, root)
@@ -135,24 +135,18 @@ def _follow_imports(cells: Iterable[Cell], root: Path) -> tuple[dict[str, Path],
             others.add(name)
         if path is None or name in found or name.split(".")[0] in IGNORED_PACKAGES:
             continue
-        found[name] = path
+        found[name] = survey(_read(path), str(path))
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        queue += _list_imports(syntax.parse_source(_read(path), str(path)), package)
+        queue += _list_names(found[name].imports, package)
     return found, others
 
 
-def _list_imports(tree: ast.Module, package: str) -> Iterator[str]:
+def _list_names(imports: Iterable[tuple[int, str, Sequence[str]]], package: str) -> Iterator[str]:
     """Each name that may be a module: `import a.b` gives a and a.b, `from a import b` likewise."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*parents, *([node.module] if node.module else [])])
-            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
+    for level, module, members in imports:
+        parents = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+        base = ".".join([*parents, *([module] if module else [])])
+        for name in [base, *(f"{base}.{member}" for member in members)] if base else members:
             parts = name.split(".")
             yield from (".".join(parts[:length]) for length in range(1, len(parts) + 1))
 

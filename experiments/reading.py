@@ -28,6 +28,7 @@ _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNO
 _DECEIVING = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_PLAIN = bytes(range(0x20, 0x7F)) + b"\t\n"  # nothing that deceives, and no other line break
 
 
 REMEDY = "it hides or reorders text, so that a reader sees another one than the machine; remove it"
@@ -49,6 +50,8 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
             that deceives; the message names the file and, where there is one, the line.
     """
     content = read_bytes(path, limit)
+    if not content.translate(None, _PLAIN):  # a thousand records at once
+        return content.decode("ascii")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -4,7 +4,8 @@ import ast
 import functools
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from experiments.spec import ConfigurationError
 
@@ -15,14 +16,37 @@ _SILENT_FIELDS = ("ctx", "kind", "type_comment")  # Follow from the position, or
 _MAGIC = re.compile(r"^(\s*)(?:[A-Za-z_][\w., ]*=\s*)?[%!].*$")
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What counts of a module.
+
+    `definitions` has the SHA-256 of each top-level function and class by name, and of the other statements together as
+    `REST`; `imports` the import statements, wherever they stand, as (level, module, names).
+    """
+
+    definitions: Mapping[str, str]
+    imports: Sequence[tuple[int, str, Sequence[str]]]
+
+
 @functools.lru_cache(maxsize=256)
-def digest_module(source: str, place: str) -> Mapping[str, str]:
-    """SHA-256 of each top-level function and class by name, and of the other statements together as `REST`."""
+def survey_module(source: str, place: str) -> Survey:
+    """What counts of a module's source; `place` names it in the error."""
+    tree = parse_source(source, place)
     parts: dict[str, list[str]] = {}
-    for statement in _drop_docstring(parse_source(source, place).body):
+    for statement in _drop_docstring(tree.body):
         name = statement.name if isinstance(statement, _DEFINITIONS) else REST
         parts.setdefault(name, []).append(spell(statement))
-    return {name: sha256("\n".join(texts)) for name, texts in sorted(parts.items())}
+    definitions = {name: sha256("\n".join(texts)) for name, texts in sorted(parts.items())}
+    return Survey(definitions, tuple(list_imports(tree)))
+
+
+def list_imports(tree: ast.Module) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    """The import statements of a tree as (level, module, names): of `import a.b` the names are modules, `module` empty."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield 0, "", tuple(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.level, node.module or "", tuple(alias.name for alias in node.names)
 
 
 @functools.lru_cache(maxsize=256)
@@ -60,7 +84,9 @@ def parse_source(source: str, place: str) -> ast.Module:
 
 def spell(node: ast.AST) -> str:
     """The tree as text. Empty fields are skipped, for each version of Python adds some; docstrings are left out."""
-    return "".join(_spell(node))
+    parts: list[str] = []
+    _spell(node, parts.append)
+    return "".join(parts)
 
 
 def sha256(text: str) -> str:
@@ -68,27 +94,27 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _spell(node: object) -> Iterator[str]:
-    match node:
-        case ast.Constant(value=value):
-            yield f"({type(value).__name__} {value!r})"
-        case ast.AST():
-            yield f"({type(node).__name__}"
-            for name, value in ast.iter_fields(node):
-                if value is None or value == [] or name in _SILENT_FIELDS:
-                    continue
-                yield f" {name}="
-                is_body = name == "body" and isinstance(node, _DEFINITIONS)
-                yield from _spell(_drop_docstring(value) if is_body else value)
-            yield ")"
-        case list():
-            yield "["
-            for item in node:
-                yield from _spell(item)
-                yield ","
-            yield "]"
-        case _:
-            yield repr(node)
+def _spell(node: object, write: Callable[[str], None]) -> None:
+    if isinstance(node, ast.Constant):
+        write(f"({type(node.value).__name__} {node.value!r})")
+    elif isinstance(node, ast.AST):
+        write(f"({type(node).__name__}")
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if value is None or value == [] or name in _SILENT_FIELDS:
+                continue
+            write(f" {name}=")
+            is_body = name == "body" and isinstance(node, _DEFINITIONS)
+            _spell(_drop_docstring(value) if is_body else value, write)
+        write(")")
+    elif isinstance(node, list):
+        write("[")
+        for item in node:
+            _spell(item, write)
+            write(",")
+        write("]")
+    else:
+        write(repr(node))
 
 
 def _drop_docstring(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -106,7 +106,7 @@ def test_the_executed_notebook_of_the_first_seed_is_kept(finished: tuple[Path, R
 def test_nothing_unfinished_is_left(finished: tuple[Path, Record]) -> None:
     root, _ = finished
     left = sorted(path.relative_to(root).as_posix() for path in (root / ".cache").rglob("*") if path.is_file())
-    assert left == [f".cache/locks/{NAME}", f".cache/workers/{NAME}"]
+    assert left == [".cache/code.json", f".cache/locks/{NAME}", f".cache/workers/{NAME}"]
 
 
 def test_a_recorded_run_is_refused_before_a_kernel_starts_unless_forced(finished: tuple[Path, Record]) -> None:
