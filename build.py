@@ -18,7 +18,9 @@ CLOSED_PIPE = 141  # as a shell has it for a command that the closed pipe ends
 def main(arguments: list[str], root: "str | Path" = ROOT) -> int:
     """Does what the arguments say; returns the exit code. A user's mistake gives a message and no traceback."""
     try:
-        code = 0 if arguments in ([], ["report"]) and _is_report_current(root) else _carry_out(arguments, root)
+        code = _answer_at_once(arguments, root)
+        if code is None:
+            code = _carry_out(arguments, root)
         sys.stdout.flush()
     except BrokenPipeError:  # The reader, such as `head`, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # What is left is written at exit.
@@ -44,17 +46,23 @@ def _carry_out(arguments: list[str], root: "str | Path") -> int:
         return 1
 
 
-def _is_report_current(root: "str | Path") -> bool:
-    """The quick way out, before anything heavy is imported."""
+def _answer_at_once(arguments: list[str], root: "str | Path") -> int | None:
+    """The quick way out where nothing has changed, before anything heavy is imported; None where there is none."""
+    if arguments[:1] == ["status"]:
+        from report.recollection import say_again
+
+        return say_again(root, arguments)
+    if arguments not in ([], ["report"]):
+        return None
     from report.freshness import missing_if_current
 
     missing = missing_if_current(root)
     if missing is None:
-        return False
+        return None
     print("the report is up to date: report/out" + ("; still to run:" if missing else ""))
     for line in missing:
         print(f"  {line}")
-    return True
+    return 0
 
 
 def _dispatch(arguments: list[str], root: "Path") -> int:
@@ -79,14 +87,11 @@ def _dispatch(arguments: list[str], root: "Path") -> int:
             executor=options.executor,
         )
     if options.verb == "status":
-        return commands.show_status(
-            root,
-            options.patterns,
-            options.group,
-            runs=options.runs or options.explain or bool(options.patterns),
-            explain=options.explain,
-            as_json=options.json,
-        )
+        from report.recollection import say
+
+        runs = options.runs or options.explain or bool(options.patterns)
+        how = {"runs": runs, "explain": options.explain, "as_json": options.json}
+        return say(root, arguments, lambda: commands.show_status(root, options.patterns, options.group, **how))
     if options.verb == "smoke":
         return commands.rehearse(root, options.jobs) or _report_on_rehearsal(root)
     if options.verb == "accept":
@@ -295,7 +300,7 @@ def _add_other_verbs(verbs: "argparse._SubParsersAction") -> None:
     serve.add_argument("--port", type=_read_port, default=8000, metavar="N", help="default: 8000; 0: any that is free")
     bundle = verbs.add_parser("bundle", help="all that a reviewer needs, in one zip: an RO-Crate")
     bundle.add_argument("--out", type=Path, metavar="ZIP", help="another file than reviewer-bundle.zip")
-    smoke = verbs.add_parser("smoke", help="the whole way on an embedded data set, in about two minutes, into .smoke")
+    smoke = verbs.add_parser("smoke", help="the whole way on an embedded data set, in about a minute, into .smoke")
     smoke.add_argument(
         "-j", "--jobs", type=_read_jobs, default=2, metavar="N", help="as many runs at once (default: 2)"
     )

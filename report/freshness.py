@@ -27,6 +27,7 @@ _PACKAGES = (
     "pandas-",
     "pypandoc_binary-",
     "pyyaml-",
+    "rich-",
     "scipy-",
     "typst-",
 )
@@ -67,12 +68,12 @@ class Listing:
 
 
 class _Manifest:
-    """What the last build left: its environment, when it was noted (ns), what was missing, and both lists of files."""
+    """What the last build left: its environment, when it was noted (ns), what it told, and both lists of files."""
 
-    __slots__ = ("digests", "environment", "lines", "missing", "written")
+    __slots__ = ("digests", "environment", "lines", "told", "written")
 
-    def __init__(self, environment: str, missing: list[str], lines: list[list[str]], digests: list[list[str]]) -> None:
-        self.environment, self.missing, self.lines, self.digests = environment, missing, lines, digests
+    def __init__(self, environment: str, told: list[str], lines: list[list[str]], digests: list[list[str]]) -> None:
+        self.environment, self.told, self.lines, self.digests = environment, told, lines, digests
         self.written = 0
 
 
@@ -81,29 +82,43 @@ def missing_if_current(root: "str | os.PathLike[str]") -> list[str] | None:
 
     That is an input, an output, Python or a package.
     """
-    manifest = _read(root)
-    if manifest is None or manifest.environment != describe_environment():
+    return _told_if_current(root, MANIFEST, describe_environment(), _list_outputs(root))
+
+
+def recall(root: "str | os.PathLike[str]", name: str, environment: str) -> list[str] | None:
+    """The lines noted below ROOT in the manifest NAME; None where an input, or ENVIRONMENT, is another one since."""
+    return _told_if_current(root, name, environment, Listing())
+
+
+def _told_if_current(root: "str | os.PathLike[str]", name: str, environment: str, outputs: Listing) -> list[str] | None:
+    manifest = _read(root, name)
+    if manifest is None or manifest.environment != environment:
         return None
     refreshed = False
-    for part, listing in enumerate((list_inputs(root), _list_outputs(root))):
+    for part, listing in enumerate((list_inputs(root), outputs)):
         if listing.lines == manifest.lines[part] and listing.newest < manifest.written - RACY_NS:
             continue
         if not _has_known_content(root, listing.lines, manifest, part):
             return None
         manifest.lines[part], refreshed = listing.lines, True
     if refreshed:
-        _write(root, manifest)
-    return manifest.missing
+        _write(root, manifest, name)
+    return manifest.told
 
 
-def begin(root: "str | os.PathLike[str]") -> Snapshot:
-    """The inputs below ROOT as they are now; take it before reading them, so that a later change is noticed."""
-    manifest, lines = _read(root), list_inputs(root).lines
+def begin(root: "str | os.PathLike[str]", name: str = MANIFEST, environment: str = "") -> Snapshot:
+    """The inputs below ROOT as they are now; take it before reading them, so that a later change is noticed.
+
+    What the manifest NAME, or else the last build's, knows of them is not read again.
+    """
+    lines = list_inputs(root).lines
     known: dict[str, str] = {}
-    if manifest is not None:
-        pairs = zip(manifest.lines[0], manifest.digests[0], strict=True)
-        known = {line: digest for line, digest in pairs if not _is_racy(line, manifest.written)}
-    return Snapshot(describe_environment(), lines, [known.get(line) or _digest(root, line) for line in lines])
+    for manifest in (_read(root, MANIFEST), _read(root, name) if name != MANIFEST else None):
+        if manifest is not None:
+            pairs = zip(manifest.lines[0], manifest.digests[0], strict=True)
+            known.update((line, digest) for line, digest in pairs if not _is_racy(line, manifest.written))
+    digests = [known.get(line) or _digest(root, line) for line in lines]
+    return Snapshot(environment or describe_environment(), lines, digests)
 
 
 def remember(root: "str | os.PathLike[str]", snapshot: Snapshot, missing: "tuple[str, ...] | list[str]" = ()) -> None:
@@ -111,7 +126,12 @@ def remember(root: "str | os.PathLike[str]", snapshot: Snapshot, missing: "tuple
     outputs = _list_outputs(root).lines
     digests = [snapshot.digests, [_digest(root, line) for line in outputs]]
     told = [line.replace("\n", " ") for line in missing]
-    _write(root, _Manifest(snapshot.environment, told, [snapshot.lines, outputs], digests))
+    _write(root, _Manifest(snapshot.environment, told, [snapshot.lines, outputs], digests), MANIFEST)
+
+
+def note(root: "str | os.PathLike[str]", name: str, snapshot: Snapshot, told: list[str]) -> None:
+    """Note in the manifest NAME what the inputs of SNAPSHOT give, as lines."""
+    _write(root, _Manifest(snapshot.environment, told, [snapshot.lines, []], [snapshot.digests, []]), name)
 
 
 def list_inputs(root: "str | os.PathLike[str]") -> Listing:
@@ -225,19 +245,19 @@ def describe_environment() -> str:
     return " ".join(names)
 
 
-def _read(root: "str | os.PathLike[str]") -> _Manifest | None:
+def _read(root: "str | os.PathLike[str]", name: str) -> _Manifest | None:
     """The manifest; None where there is none, it is another version's, or it is not whole."""
     try:
-        with open(os.path.join(root, MANIFEST), encoding="utf-8", errors="surrogateescape") as file:
+        with open(os.path.join(root, name), encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             head, *rest = file.read().split("\n")
         version, *numbers = head.split(" ")
-        written, missing, inputs, outputs = map(int, numbers)
+        written, told, inputs, outputs = map(int, numbers)
     except (OSError, ValueError):
         return None
-    if version != VERSION or len(rest) != 2 + missing + 2 * inputs + 2 * outputs:
+    if version != VERSION or len(rest) != 2 + told + 2 * inputs + 2 * outputs:
         return None
     pieces, start = [], 1
-    for length in (missing, inputs, inputs, outputs, outputs):
+    for length in (told, inputs, inputs, outputs, outputs):
         pieces.append(rest[start : start + length])
         start += length
     manifest = _Manifest(rest[0], pieces[0], pieces[1::2], pieces[2::2])
@@ -245,14 +265,14 @@ def _read(root: "str | os.PathLike[str]") -> _Manifest | None:
     return manifest
 
 
-def _write(root: "str | os.PathLike[str]", manifest: _Manifest) -> None:
+def _write(root: "str | os.PathLike[str]", manifest: _Manifest, name: str) -> None:
     """Stores the manifest, whole or not at all."""
-    path = os.path.join(root, MANIFEST)
+    path = os.path.join(root, name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     temporary = f"{path}.{os.getpid()}"
     (inputs, outputs), (digests, others) = manifest.lines, manifest.digests
-    head = f"{VERSION} {time.time_ns()} {len(manifest.missing)} {len(inputs)} {len(outputs)}"
-    lines = [head, manifest.environment, *manifest.missing, *inputs, *digests, *outputs, *others, ""]
-    with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
+    head = f"{VERSION} {time.time_ns()} {len(manifest.told)} {len(inputs)} {len(outputs)}"
+    lines = [head, manifest.environment, *manifest.told, *inputs, *digests, *outputs, *others, ""]
+    with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         file.write("\n".join(lines))
     os.replace(temporary, path)

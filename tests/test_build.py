@@ -249,7 +249,7 @@ def test_clean_keeps_records_and_checkpoints(root: Path, command: Command) -> No
     for name in (".cache/figures/a.svg", ".cache/build.json", ".cache/checkpoints/r/x.pt", "report/out/report.md"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("x")
-    expected = "would remove report/out\nwould remove .cache/build.json\nwould remove .cache/figures\n"
+    expected = "would remove report/out\nwould remove .cache/build.json\nwould remove .cache/code.json\nwould remove .cache/figures\n"
     kept = "kept .cache/checkpoints, from which unfinished runs go on; --checkpoints removes it too\n"
     assert command("clean", "-n") == (0, expected + kept, "")
     assert command("clean")[1] == expected.replace("would remove", "removed") + kept
@@ -393,6 +393,18 @@ def test_the_up_to_date_check_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout == "the report is up to date: report/out; still to run:\n  sizes: 4 runs\n[]\n"
+
+
+def test_a_status_that_is_known_imports_nothing_heavy(root: Path) -> None:
+    code = (
+        "import sys, build; build.main(['status'], sys.argv[1]); before = set(sys.modules); assert before >= {'yaml'}; "
+        "names = {name for name in before if name.split('.')[0] in ('rich', 'yaml', 'experiments', 'argparse', 'json')}; "
+        "[sys.modules.pop(name) for name in names]; build.main(['status'], sys.argv[1]); print(names & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, root], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("\nset()\n")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90.0), ("30m", 1800.0), ("1h30m", 5400.0), ("2d", 172_800.0)])
