@@ -1,10 +1,11 @@
 """A training's state on disk: written whole or not at all, and read back only into the training that wrote it."""
 
+import contextlib
 import hashlib
 import io
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def save_checkpoint(path: Path, identity: Identity, state: dict[str, object]) ->
 def load_checkpoint(path: Path, identity: Identity, device: torch.device) -> dict[str, object] | None:
     """The state at ``path`` on ``device``; ``None`` where there is no file, and with a warning where it is broken.
 
-    Raises ``ConvMixerError`` if another training wrote the file: it may hold hours of work, so it is not overwritten.
+    Raises ``ConvMixerError`` if another training wrote the file, or it is whole but no checkpoint: it may hold hours of
+    work, so it is not overwritten.
     """
     if not path.exists():
         return None
@@ -66,9 +68,27 @@ def load_checkpoint(path: Path, identity: Identity, device: torch.device) -> dic
     if hashlib.sha256(saved).digest() != digest:
         warnings.warn(f"checkpoint {str(path)!r} is broken; training starts again", stacklevel=2)
         return None
-    loaded = torch.load(io.BytesIO(saved), map_location=device, weights_only=True)
-    _refuse_other_identity(path, loaded["identity"], identity)
-    return loaded["state"]
+    with refuse_other_content(path):
+        loaded = torch.load(io.BytesIO(saved), map_location=device, weights_only=True)
+        found, state = dict(loaded["identity"]), dict(loaded["state"])
+    _refuse_other_identity(path, found, identity)
+    return state
+
+
+@contextlib.contextmanager
+def refuse_other_content(path: Path) -> Iterator[None]:
+    """Turns what goes wrong while the content of ``path`` is taken up into a ``ConvMixerError`` that names the file.
+
+    Any error: which one odd content ends in is for pickle, zip and torch to say, and for no caller to know.
+    """
+    try:
+        yield
+    except Exception as error:
+        said = (str(error).splitlines() or [""])[0]
+        raise ConvMixerError(
+            f"checkpoint {str(path)!r} is whole, but holds no state of a training ({type(error).__name__}: {said:.200}); "
+            "delete the file to start again"
+        ) from error
 
 
 def _refuse_other_identity(path: Path, found: Identity, expected: Identity) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from convmixer import ConvMixerError
 from convmixer.augment import augment
-from convmixer.checkpoint import Identity, describe_training, load_checkpoint, save_checkpoint
+from convmixer.checkpoint import Identity, describe_training, load_checkpoint, refuse_other_content, save_checkpoint
 from convmixer.data import Dataset
 from convmixer.determinism import prepare_determinism, use_algorithms
 from convmixer.device import (
@@ -281,12 +281,14 @@ class _Training:
         state = load_checkpoint(path, self.identity(), self.device)
         if state is None:
             return
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
-        self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.losses, self.correct = state["losses"], state["correct"]
+        with refuse_other_content(path):
+            self.model.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.scaler.load_state_dict(state["scaler"])
+            self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            self.losses.copy_(state["losses"])
+            self.correct.copy_(state["correct"])
 
 
 def _refuse_lone_values(model: nn.Module, batch_sizes: Sequence[int], image_size: int) -> None:

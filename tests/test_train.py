@@ -1,6 +1,9 @@
 """Training: it learns, repeats itself, survives being killed, and refuses what it cannot go on with."""
 
+import hashlib
+import io
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -386,6 +389,41 @@ def test_a_broken_checkpoint_is_said_and_training_starts_again(
         again = train(make_model(), digits, make_recipe(1), seed=0, checkpoint=path)
     assert [str(w.message) for w in warned] == [f"checkpoint {str(path)!r} is broken; training starts again"]
     assert numbers(again) == numbers(whole)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state.pop("model"),
+        lambda state: state["model"].popitem(),
+        lambda state: state.update(optimiser=None),
+        lambda state: state.update(epochs=[{"loss": 1.0}]),
+        lambda state: state.update(step="many"),
+        lambda state: state.update(losses=torch.zeros(2)),
+    ],
+)
+def test_a_whole_checkpoint_that_holds_something_else_is_refused_and_kept(
+    digits: Dataset, tmp_path: Path, change: Callable[[dict], object]
+) -> None:
+    path = tmp_path / "c"
+    train(make_model(), digits, make_recipe(1), seed=0, checkpoint=path)
+    saved = torch.load(io.BytesIO(path.read_bytes()[32:]), weights_only=True)
+    change(saved["state"])
+    checkpoint.save_checkpoint(path, saved["identity"], saved["state"])
+    content = path.read_bytes()
+    with pytest.raises(
+        ConvMixerError, match="is whole, but holds no state of a training.*delete the file to start again"
+    ):
+        train(make_model(), digits, make_recipe(1), seed=0, checkpoint=path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("saved", [b"", b"no pickle", pickle.dumps(print), pickle.dumps([1])])
+def test_a_file_with_the_right_digest_runs_no_code_and_is_refused(tmp_path: Path, saved: bytes) -> None:
+    path = tmp_path / "c"
+    path.write_bytes(hashlib.sha256(saved).digest() + saved)
+    with pytest.raises(ConvMixerError, match="is whole, but holds no state of a training"):
+        checkpoint.load_checkpoint(path, {"seed": 0}, torch.device("cpu"))
 
 
 def test_a_checkpoint_of_another_training_is_refused(digits: Dataset, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """What reads a stranger's file, and the errors by which it may refuse one; any other error is a finding."""
 
+import hashlib
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +78,33 @@ def _load_prose(path: Path) -> None:
     fill_in(path.parent, {"text": "plain", "smoke": True}, _SETTERS, lambda quantity: None)
 
 
+def _make_checkpoint() -> list[bytes]:
+    """A checkpoint without its digest, which a stranger would set right."""
+    import torch
+
+    from convmixer.checkpoint import save_checkpoint
+
+    with tempfile.TemporaryDirectory() as folder:
+        save_checkpoint(
+            Path(folder, "c"), {"seed": 0}, {"step": 1, "losses": torch.zeros(3), "epochs": [{"loss": 0.5}]}
+        )
+        return [Path(folder, "c").read_bytes()[32:]]
+
+
+def _load_checkpoint(path: Path) -> None:
+    import torch
+
+    from convmixer import ConvMixerError
+    from convmixer.checkpoint import load_checkpoint
+
+    content = path.read_bytes()
+    path.write_bytes(hashlib.sha256(content).digest() + content)
+    try:
+        load_checkpoint(path, {"seed": 0}, torch.device("cpu"))
+    except ConvMixerError as error:
+        raise ReproductionError(str(error)) from error
+
+
 def _copy_quotations(folder: Path) -> None:
     shutil.copyfile(ROOT / "report/paper/original.csv", folder / "original.csv")
 
@@ -117,6 +146,7 @@ TARGETS: Mapping[str, Target] = {
         ),
         Target("bibliography", "references.bib", _files(f"{_PAPER}/references.bib"), _load_bibliography),
         Target("style", "numeric.csl", _files(f"{_PAPER}/numeric.csl"), check_style),
+        Target("checkpoint", "checkpoint.pt", _make_checkpoint, _load_checkpoint),
         Target("prose", "report/paper/sections/10-body.md", lambda: [_PROSE.encode()], _load_prose),
     )
 }
