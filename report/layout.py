@@ -13,7 +13,7 @@ from report.quantities import Quantity, parts
 from report.tables import Cell, Column, Table
 from report.verdicts import Outcome
 
-HEADER_WIDTH = 12  # characters of a header's line, where the cells leave it free
+HEADER_WIDTH = 13  # characters of a header's line, where the cells leave it free
 WRAPPING = 32  # a column with a longer cell wraps
 CAPITALS = 1.15  # how much wider bold capitals are than text
 COMFORTABLE = 42  # a wrapping column wants at least this many characters a line
@@ -157,7 +157,7 @@ def _measure(table: Table, index: int) -> _Measure:
 def _columns(table: Table, measures: list[_Measure], room: int) -> tuple[SetColumn, ...]:
     fixed = sum(measure.width for measure in measures if not measure.wraps)
     need = [math.sqrt(measure.width) if measure.wraps else 0.0 for measure in measures]
-    free, count = max(0.97 * room - fixed, 20) / room, sum(measure.wraps for measure in measures)
+    free, count = max(0.95 * room - fixed, 20) / room, sum(measure.wraps for measure in measures)
     columns = []
     for column, measure, weight in zip(table.columns, measures, need, strict=True):
         part = weight / sum(need) if measure.wraps else 0.0
