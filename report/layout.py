@@ -68,7 +68,17 @@ class SetTable:
     rows: tuple[SetRow, ...]
     wide: bool
     dense: bool
-    long: bool
+    lines: int
+
+    @property
+    def long(self) -> bool:
+        """Whether it may break over pages."""
+        return self.lines > LONG
+
+    @property
+    def height(self) -> Fragment:
+        """About how high it is on a page of the web, in its letters' size: what stands there until it is laid out."""
+        return Fragment(round(6 + 1.2 * self.lines + 0.6 * len(self.rows)))
 
     @property
     def width(self) -> Fragment:
@@ -184,7 +194,7 @@ class Layout:
     room: _Room
     columns: tuple[SetColumn, ...]
     pads: tuple[str, ...]
-    long: bool
+    lines: int
 
 
 def lay_out(table: Table) -> Layout:
@@ -193,7 +203,7 @@ def lay_out(table: Table) -> Layout:
     room = _room(measures)
     columns = _columns(table, measures, room.characters)
     pads = tuple(_longest_spread(table, index) for index in range(len(table.columns)))
-    return Layout(table, room, columns, pads, _lines(table, columns, room.characters) > LONG)
+    return Layout(table, room, columns, pads, _lines(table, columns, room.characters))
 
 
 @dataclass(frozen=True)
@@ -211,7 +221,7 @@ def set_table(
     table, room = layout.table, layout.room
     rows = tuple(_set_row(layout, index, format, finalize, places) for index in range(len(table.rows)))
     return SetTable(
-        table.name, number, table.title, table.note, layout.columns, rows, room.wide, room.dense, layout.long
+        table.name, number, table.title, table.note, layout.columns, rows, room.wide, room.dense, layout.lines
     )
 
 

@@ -15,7 +15,13 @@ from report.drawing import INK, PAPER, QUIET, RULE
 from report.formats import FORMATS
 
 FEW_MARKS = 3  # as many alike are worth a path
-_COLOURS = {INK: "currentColor", PAPER: "var(--page)", QUIET: "var(--quiet)", RULE: "var(--rule)"}
+_COLOURS = {
+    INK: "currentColor",
+    "#000000": "currentColor",
+    PAPER: "var(--page)",
+    QUIET: "var(--quiet)",
+    RULE: "var(--rule)",
+}
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _NAMES_ID = re.compile(r"url\(#([^)]+)\)")
 _DECIMALS = re.compile(r"-?\d*\.\d+")

@@ -152,7 +152,7 @@ function enliven(table) { // filter, order and curves of a list of runs
 
   heads.forEach((head, column) => {
     const label = [...head.childNodes], button = make("button", { type: "button" }, ...label);
-    head.dataset.head = button.textContent;
+    head.dataset.head = button.textContent; // told in the pop-up, and printed where a button would be
     head.append(button);
     const keys = once(() => new Map(rows.map((row) => {
       const text = row.cells[column].textContent.trim();
