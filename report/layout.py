@@ -5,6 +5,7 @@ wraps", between the text's width and the width with the margin; the typesetter d
 """
 
 import math
+import re
 import textwrap
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ CAPITALS = 1.15  # how much wider bold capitals are than text
 COMFORTABLE = 42  # a wrapping column wants at least this many characters a line
 STYLED = 9  # columns of a list of runs may have their look from the table, in report.css
 LONG = 30  # more lines than this and the table may break over pages
+_TIED = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,11 @@ def _cells(table: Table, index: int) -> list[str]:
 
 
 def _header_lines(column: Column, cells: list[str]) -> tuple[str, ...]:
+    """The header in lines; what stands in parentheses stays together where it has room."""
     room = max([HEADER_WIDTH, *(min(len(cell), WRAPPING) for cell in cells)])
-    return tuple(textwrap.wrap(column.header, room, break_long_words=False)) or ("",)
+    whole = re.sub(rf"\([^()]{{,{room - 2}}}\)", lambda found: found[0].replace(" ", _TIED), column.header)
+    lines = textwrap.wrap(whole, room, break_long_words=False)
+    return tuple(line.replace(_TIED, " ") for line in lines) or ("",)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,12 @@ def test_headers_break_into_lines_no_wider_than_their_cells_need(root: Path) -> 
     assert laid_out(root, made).columns[0].lines == ("Difference to", "the earlier", "report")
 
 
+def test_a_header_does_not_break_inside_its_parentheses(root: Path) -> None:
+    column = Column("d", "Original (200 epochs)", "%", "right")
+    made = Table("t", "Title.", "", (column,), ((count("c", 1, "counted"),),))
+    assert laid_out(root, made).columns[0].lines == ("Original", "(200 epochs)")
+
+
 def test_only_a_column_of_long_sentences_wraps(root: Path) -> None:
     made = laid_out(root, text_table("short", "a sentence of more than thirty-two characters", "x" * 40, columns=3))
     assert [column.wraps for column in made.columns] == [False, True, False]
