@@ -72,6 +72,8 @@ def _serve(address: str, modules: Iterable[str]) -> NoReturn:
         _end_with(sys.stdin.fileno())
         sys.stdout.write(_READY)
         sys.stdout.flush()
+        # Nobody reads that pipe any more, and each kernel says some words on it: a hundred and seventy would fill it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         while True:
             connection, _ = listener.accept()
             if os.fork() == 0:

@@ -4,7 +4,6 @@ What takes time goes on side by side. Pandoc reads the prose, with a mark where 
 tables are set; the typesetter makes the PDF, as soon as its parts are there, while the other formats are put together.
 """
 
-import re
 import shutil
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,13 +13,13 @@ from typing import Any
 
 from experiments.spec import ConfigurationError
 from report.context import Context
-from report.drawing import INK, PAPER, QUIET, RULE
 from report.drawings import Drawing
 from report.figure import Figure
 from report.formats import FORMATS, Finalize, Format, Fragment, environment, find_templates, render_template
 from report.front import Front, build_front
 from report.layout import Layout, lay_out, set_table
 from report.page import Page, page_data
+from report.page_drawing import PageDrawings
 from report.pdf import pdf_by_latexmk, pdf_by_typst, standins
 from report.prose import Conversion, Prose, Setters, fill_in
 from report.provenance import ORIGINS, SECTION, as_json, provenance
@@ -83,9 +82,11 @@ class Composer:
         values = self._values(format, prose, {name: self._set_table(name, format) for name in self._numbers})
         text = self._template("report", format, **values) + "\n"
         if format.name == "html":
+            drawings = PageDrawings()
             for name, drawing in drawn.items():
-                svg = drawing.wait().read_text(encoding="utf-8")
-                text = text.replace(_mark("figure", name), inline_svg(name, svg, self._figures[name].alt))
+                svg, mark = drawing.wait().read_text(encoding="utf-8"), _mark("figure", name)
+                if mark in text:  # one that stands nowhere may not keep an outline that the others look for
+                    text = text.replace(mark, drawings.inline(svg, self._figures[name].alt))
         if format.name == "latex":
             for drawing in drawn.values():
                 drawing.write_pdf()
@@ -190,43 +191,3 @@ def _named(known: Mapping[str, Any], name: str, what: str) -> Any:
     if name not in known:
         raise ConfigurationError(f"there is no {what} {name!r}; there are {', '.join(sorted(known))}")
     return known[name]
-
-
-def inline_svg(name: str, svg: str, alt: str) -> str:
-    """SVG for the HTML page: its own ids, no style that reaches beyond it, the page's colours, a text for the blind."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)
-    svg = _lighten(svg)
-    for colour, variable in (
-        (INK, "currentColor"),
-        (PAPER, "var(--page)"),
-        (QUIET, "var(--quiet)"),
-        (RULE, "var(--rule)"),
-    ):
-        svg = svg.replace(colour, variable)
-    label = FORMATS["html"].escape(alt)
-    opening = f'<svg role="img" aria-label="{label}" style="stroke-linejoin:round;stroke-linecap:butt"'
-    return svg.replace("<svg", opening, 1).strip()
-
-
-_ALIKE = re.compile(r'<use [^>]*?style="(?P<style>[^"]*)"/>\n(?:<use [^>]*?style="(?P=style)"/>\n)+')
-_PLACED = re.compile(r'(<use xlink:href="[^"]+" x="-?\d+\.\d\d)\d*(" y="-?\d+\.\d\d)\d*')
-
-
-def _lighten(svg: str) -> str:
-    """SVG without indentation, its marks placed to a hundredth of a point, and the style of many alike named once.
-
-    There is a mark for each run, in several figures: of thousands they would be half of the page.
-    """
-    svg = _PLACED.sub(r"\1\2", re.sub(r"\n\s+", "\n", svg))
-    return _ALIKE.sub(_name_style_once, svg)
-
-
-def _name_style_once(marks: re.Match[str]) -> str:
-    """MARKS in a group with their style, of which all is inherited but opacity."""
-    style = marks["style"]
-    if re.search(r"(?<![\w-])opacity", style):
-        return marks[0]
-    alike = marks[0].replace(f' style="{style}"', "")
-    return f'<g style="{style}">\n{alike}</g>\n'

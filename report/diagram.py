@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-HEIGHT, GAP, PAD = 1.35, 0.13, 0.12  # inches of the figure; between boxes; inside a frame
-WIDTHS = {"image": 0.52, "layer": 0.72, "norm": 0.3, "sum": 0.2, "plain": 0.68}  # inches, before scaling to the page
+HEIGHT, GAP, PAD = 1.5, 0.12, 0.12  # inches of the figure; between boxes; inside a frame
+WIDTHS = {"image": 0.58, "layer": 0.76, "norm": 0.32, "sum": 0.2, "plain": 0.64}  # inches, before scaling to the page
 FILLS = {"layer": "#d6e6f2", "norm": "#f0ebe0", "plain": "#ececea"}
-MIDDLE, HALF = 0.56, 0.31  # of the boxes: centre and half their height, in inches
+MIDDLE, HALF = 0.61, 0.39  # of the boxes: centre and half their height, in inches
 
 
 def _width(block: Mapping[str, Any]) -> float:
@@ -64,7 +64,7 @@ def _frame(axes: "Axes", x: float, block: Mapping[str, Any], scale: float) -> No
     box = FancyBboxPatch(
         (x, 0.1),
         width,
-        1.1,
+        1.28,
         boxstyle="round,pad=0,rounding_size=0.05",
         fill=False,
         edgecolor=QUIET,
@@ -72,7 +72,7 @@ def _frame(axes: "Axes", x: float, block: Mapping[str, Any], scale: float) -> No
         linestyle="--",
     )
     axes.add_patch(box)
-    axes.text(x + width - 0.07, 1.17, block["repeat"], ha="right", va="top", fontsize=9, fontweight="bold")
+    axes.text(x + width - 0.07, 1.35, block["repeat"], ha="right", va="top", fontsize=9, fontweight="bold")
     at, start = x + PAD * scale, 0.0
     for index, inner in enumerate(block["blocks"]):
         if index:
@@ -112,14 +112,14 @@ def _box(axes: "Axes", x: float, block: Mapping[str, Any], width: float) -> None
             ha="center",
             va="center",
             rotation=90,
-            fontsize=5.6,
-            linespacing=1.3,
+            fontsize=6.3,
+            linespacing=1.1,
             color=dark,
         )
         return
-    up = 0.13 if block.get("detail") else 0
-    axes.text(middle, MIDDLE + up, block["text"], ha="center", va="center", fontsize=6.2, fontweight="bold", color=dark)
-    axes.text(middle, MIDDLE - 0.14, block.get("detail", ""), ha="center", va="center", fontsize=5.4, color=dark)
+    up = 0.19 if block.get("detail") else 0
+    axes.text(middle, MIDDLE + up, block["text"], ha="center", va="center", fontsize=6.5, fontweight="bold", color=dark)
+    axes.text(middle, MIDDLE - 0.17, block.get("detail", ""), ha="center", va="center", fontsize=6.3, color=dark)
 
 
 def _image(axes: "Axes", x: float, block: Mapping[str, Any], width: float) -> None:
@@ -136,7 +136,7 @@ def _image(axes: "Axes", x: float, block: Mapping[str, Any], width: float) -> No
                     (x + column * side, bottom + row * side), side, side, facecolor=fill, edgecolor=PAPER, linewidth=1
                 )
             )
-    axes.text(x + width / 2, bottom - 0.05, f"{block['text']}\n{block['detail']}", ha="center", va="top", fontsize=5.8)
+    axes.text(x + width / 2, bottom - 0.05, f"{block['text']}\n{block['detail']}", ha="center", va="top", fontsize=6.3)
 
 
 def _sum(axes: "Axes", x: float, block: Mapping[str, Any], width: float) -> None:

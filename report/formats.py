@@ -93,7 +93,7 @@ def escape_latex(text: str) -> str:
 
 def escape_html(text: str) -> str:
     """TEXT for HTML, inside elements and quoted attributes."""
-    return html.escape(_without_controls(text), quote=True)
+    return html.escape(_typographic(_without_controls(text)), quote=True)
 
 
 def escape_typst(text: str) -> str:

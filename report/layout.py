@@ -5,6 +5,7 @@ wraps", between the text's width and the width with the margin; the typesetter d
 """
 
 import math
+import re
 import textwrap
 from dataclasses import dataclass
 
@@ -13,11 +14,13 @@ from report.quantities import Quantity, parts
 from report.tables import Cell, Column, Table
 from report.verdicts import Outcome
 
-HEADER_WIDTH = 12  # characters of a header's line, where the cells leave it free
+HEADER_WIDTH = 13  # characters of a header's line, where the cells leave it free
 WRAPPING = 32  # a column with a longer cell wraps
 CAPITALS = 1.15  # how much wider bold capitals are than text
 COMFORTABLE = 42  # a wrapping column wants at least this many characters a line
+STYLED = 9  # columns of a list of runs may have their look from the table, in report.css
 LONG = 30  # more lines than this and the table may break over pages
+_TIED = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,17 @@ class SetTable:
     rows: tuple[SetRow, ...]
     wide: bool
     dense: bool
-    long: bool
+    lines: int
+
+    @property
+    def long(self) -> bool:
+        """Whether it may break over pages."""
+        return self.lines > LONG
+
+    @property
+    def height(self) -> Fragment:
+        """About how high it is on a page of the web, in its letters' size: what stands there until it is laid out."""
+        return Fragment(round(6 + 1.2 * self.lines + 0.6 * len(self.rows)))
 
     @property
     def width(self) -> Fragment:
@@ -77,8 +90,25 @@ class SetTable:
     @property
     def looks(self) -> tuple[Fragment, ...]:
         """The class of the cells of each column in HTML; most need none, which keeps a long table light."""
-        names = ([*([c.align] if c.align != "left" else []), *(["wraps"] if c.wraps else [])] for c in self.columns)
+        shared = self._right if self.lists_runs else ()
+        names = (
+            [*([c.align] if c.align != "left" and number not in shared else []), *(["wraps"] if c.wraps else [])]
+            for number, c in enumerate(self.columns, 1)
+        )
         return tuple(Fragment(f' class="{" ".join(found)}"' if found else "") for found in names)
+
+    @property
+    def classes(self) -> Fragment:
+        """The classes of the table in HTML; of a list of runs they say which columns stand to the right, for all rows."""
+        names = ["ruled"] if self.ruled else []
+        names += [f"right-{number}" for number in self._right] if self.lists_runs else []
+        return Fragment(f' class="{" ".join(names)}"' if names else "")
+
+    @property
+    def _right(self) -> tuple[int, ...]:
+        """The columns that stand to the right, counted from 1, as far as the style sheet knows classes for them."""
+        numbered = enumerate(self.columns[:STYLED], 1)
+        return tuple(number for number, column in numbered if column.align == "right" and number > 1)
 
     @property
     def lists_runs(self) -> bool:
@@ -111,8 +141,11 @@ def _cells(table: Table, index: int) -> list[str]:
 
 
 def _header_lines(column: Column, cells: list[str]) -> tuple[str, ...]:
+    """The header in lines; what stands in parentheses stays together where it has room."""
     room = max([HEADER_WIDTH, *(min(len(cell), WRAPPING) for cell in cells)])
-    return tuple(textwrap.wrap(column.header, room, break_long_words=False)) or ("",)
+    whole = re.sub(rf"\([^()]{{,{room - 2}}}\)", lambda found: found[0].replace(" ", _TIED), column.header)
+    lines = textwrap.wrap(whole, room, break_long_words=False)
+    return tuple(line.replace(_TIED, " ") for line in lines) or ("",)
 
 
 @dataclass(frozen=True)
@@ -139,7 +172,7 @@ def _measure(table: Table, index: int) -> _Measure:
 def _columns(table: Table, measures: list[_Measure], room: int) -> tuple[SetColumn, ...]:
     fixed = sum(measure.width for measure in measures if not measure.wraps)
     need = [math.sqrt(measure.width) if measure.wraps else 0.0 for measure in measures]
-    free, count = max(0.97 * room - fixed, 20) / room, sum(measure.wraps for measure in measures)
+    free, count = max(0.95 * room - fixed, 20) / room, sum(measure.wraps for measure in measures)
     columns = []
     for column, measure, weight in zip(table.columns, measures, need, strict=True):
         part = weight / sum(need) if measure.wraps else 0.0
@@ -166,7 +199,7 @@ class Layout:
     room: _Room
     columns: tuple[SetColumn, ...]
     pads: tuple[str, ...]
-    long: bool
+    lines: int
 
 
 def lay_out(table: Table) -> Layout:
@@ -175,7 +208,7 @@ def lay_out(table: Table) -> Layout:
     room = _room(measures)
     columns = _columns(table, measures, room.characters)
     pads = tuple(_longest_spread(table, index) for index in range(len(table.columns)))
-    return Layout(table, room, columns, pads, _lines(table, columns, room.characters) > LONG)
+    return Layout(table, room, columns, pads, _lines(table, columns, room.characters))
 
 
 @dataclass(frozen=True)
@@ -193,7 +226,7 @@ def set_table(
     table, room = layout.table, layout.room
     rows = tuple(_set_row(layout, index, format, finalize, places) for index in range(len(table.rows)))
     return SetTable(
-        table.name, number, table.title, table.note, layout.columns, rows, room.wide, room.dense, layout.long
+        table.name, number, table.title, table.note, layout.columns, rows, room.wide, room.dense, layout.lines
     )
 
 

@@ -7,7 +7,7 @@ that holds them, and everything in them is set as text.
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,11 +44,19 @@ def page_data(
     """The embedded JSON: the origin of each of the PRINTED quantities, and the curve and digest of each of RECORDS."""
     listed, kept = tuple(records), set(notebooks)
     points = CURVE_POINTS if len(listed) <= MANY_RUNS else FEW_POINTS
-    numbers = {record.run: number for number, record in enumerate(listed)}
+    cells: dict[str, list[Record]] = {}
+    for record in listed:
+        cell = origins.cell_of(record.run) or ""
+        cells.setdefault(cell if record.run.startswith(cell) else "", []).append(record)
+    in_order = (record.run for records in cells.values() for record in records)
+    numbers = {run: number for number, run in enumerate(in_order)}
     content = {
         "root": TO_ROOT,
         "quantities": {q.id: _told(q, origins.of(q), numbers) for q in printed if not _is_of_a_row(q)},
-        "runs": [_run(record, points, record.run in kept) for record in listed],
+        "runs": {
+            cell: [_run(record, cell, points, record.run in kept) for record in records]
+            for cell, records in cells.items()
+        },
     }
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return Fragment(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
@@ -62,26 +70,43 @@ def _is_of_a_row(quantity: Quantity) -> bool:
 def _told(quantity: Quantity, origin: Origin, numbers: Mapping[str, int]) -> Mapping[str, Any]:
     """What the pop-up of a number tells: labelled lines, its first runs and how many there are, anchor and command.
 
-    A recorded run is told by its place among the page's runs, for names are long; another one by its name.
+    Recorded runs are told by their places among the page's runs, for names are long: a first one and how many follow
+    upon it in turn. Another run is told by its name.
     """
     lines = [list(line) for line in parts(quantity).details if line[0] != "Origin"]
     source = "; ".join(origin.sources) if origin.tier.value == "quoted" or not origin.runs else ""
     told: dict[str, Any] = {"lines": [*lines, ["Kind", origin.tier.value]], "anchor": origin.anchor}
     told |= {"from": source} if source else {}
-    told |= (
-        {"runs": [numbers.get(run, run) for run in origin.runs[:ORIGINS]], "of": len(origin.runs)}
-        if origin.runs
-        else {}
-    )
+    if origin.runs:
+        told |= {"runs": list(_spans(origin.runs[:ORIGINS], numbers)), "of": len(origin.runs)}
     return told | ({"command": origin.command} if origin.command else {})
 
 
-def _run(record: Record, points: int, has_notebook: bool) -> list[Any]:
-    """A run as report.js unpacks it: name, digest of its record, epochs, curve in hundredths of a per cent, notebook."""
+def _spans(runs: Iterable[str], numbers: Mapping[str, int]) -> Iterator[str | list[int]]:
+    """RUNS by their NUMBERS, those in turn as [first, count]; by its name what has none."""
+    span: list[int] = []
+    for run in runs:
+        number = numbers.get(run)
+        if span and number == sum(span):
+            span[1] += 1
+            continue
+        if span:
+            yield span
+        span = [] if number is None else [number, 1]
+        if number is None:
+            yield run
+    if span:
+        yield span
+
+
+def _run(record: Record, cell: str, points: int, has_notebook: bool) -> list[Any]:
+    """A run as report.js unpacks it: what its name adds to its CELL's, digest of its record, epochs, curve in
+    hundredths of a per cent, notebook."""
     curve = record.history.get(ACCURACY) or []
     indices = sampled(len(curve), points)
     values = [None if curve[index] is None else round(10_000 * curve[index]) for index in indices]
-    return [record.run, record.digest[:DIGITS], len(curve), values, *([1] if has_notebook else [])]
+    name = record.run.removeprefix(cell)
+    return [name, record.digest[:DIGITS], len(curve), values, *([1] if has_notebook else [])]
 
 
 def sampled(length: int, points: int) -> list[int]:

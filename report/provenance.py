@@ -165,7 +165,9 @@ def origins_table(origins: Iterable[Origin], placed: Iterable[str]) -> tuple[Tab
     listed = sorted(rest.values(), key=lambda origin: (origin.tier, origin.words, origin.anchor))
     columns = (Column("tier", "Kind"), Column("source", "From"), Column("command", "Made again by"))
     rows = tuple((origin.tier.value, origin.words, _again(origin)) for origin in listed)
-    note = "Numbers of a single cell have their origin in the list of runs."
+    note = (
+        "Numbers of a single cell have their origin in the list of runs. After --force stand the cells named beside it."
+    )
     table = Table(ORIGINS, "Where the numbers that stand for no single cell come from.", note, columns, rows)
     return table, tuple((origin.anchor,) for origin in listed)
 
@@ -174,7 +176,7 @@ def _again(origin: Origin) -> str:
     """How the numbers are made again, in short: the cells stand beside it."""
     if not origin.command:
         return "quoted as printed there"
-    return f"{_REBUILD} run --force, with these" if " run " in origin.command else origin.command
+    return f"{_REBUILD} run --force …" if " run " in origin.command else origin.command
 
 
 def provenance(

@@ -77,16 +77,21 @@ def missing(declared: Declaration, facts: Facts) -> Table:
         Column("group", "Group"),
         Column("question", "Question it would answer"),
         Column("runs", "Runs"),
-        *(Column(f"hours_{device}", f"Price on {device}", "h", "right") for device in devices),
+        *(Column(f"hours_{device}", f"Price on {_called(device)}", "h", "right") for device in devices),
     )
     if not everything:
         return declared.table("Nothing: every planned run is recorded.", columns, rows)
     runs = f"{len(everything)} run{'s' if len(everything) != 1 else ''}"
     totals = " or ".join(
-        f"{rough_hours(math.fsum(item.seconds for item in prices))} h on {device}{reservation(prices)}"
+        f"{rough_hours(math.fsum(item.seconds for item in prices))} h on {_called(device)}{reservation(prices)}"
         for device, prices in by_device(status.every_price for status in everything).items()
     )
     return declared.table(f"{runs}, about {totals} in all.", columns, rows)
+
+
+def _called(device_class: str) -> str:
+    """How a reader calls DEVICE_CLASS, which is what a program asks for."""
+    return {"cpu": "a CPU", "cuda": "a GPU"}.get(device_class, device_class)
 
 
 def price_basis(prices: Iterable[Price]) -> str:

@@ -1,5 +1,6 @@
 """The chart of series: a panel each with lines of means along something that is counted, drawn from a figure's rows."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from report.figure import Row
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
+
+CROWDED = 0.12  # of the axis: as much a number takes
 
 
 def draw_series(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:
@@ -26,10 +29,20 @@ def draw_series(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
         if options["log"]:
             axes.set_xscale("log")
             ticks = sorted(distinct(rows, "x"))
-            axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
+            axes.set_xticks(ticks, tick_labels(ticks))
             axes.minorticks_off()
     grid[0].set_ylabel("test accuracy (%)")
     add_legend_below(canvas, [(str(line), _style(index)) for index, line in enumerate(lines)])
+
+
+def tick_labels(ticks: list[float]) -> list[str]:
+    """The numbers at TICKS of a logarithmic axis, from its right end; one without room beside the last has none."""
+    labels, last = [], math.inf
+    for tick in reversed(ticks):
+        is_near = math.log(last / tick) < CROWDED * math.log(ticks[-1] / ticks[0])
+        labels.append("" if is_near else f"{round(tick):,}" if tick >= 10 else f"{tick:g}")
+        last = last if is_near else tick
+    return labels[::-1]
 
 
 def _style(index: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from report.drawing import Studio, draw
 from report.evidence import Evidence, UnknownName
 from report.figures import Figure, build_figures, read_figures
 from report.original import Quoted
+from report.series_charts import tick_labels
 from tests.made_up import make_cell, make_evidence, make_run, waiting
 from tests.small_paper import HOSTILE
 
@@ -282,3 +283,15 @@ def test_every_kind_is_drawn_to_the_same_bytes_each_time(tmp_path: Path, root: P
             assert b"<svg" in svg
             assert b"<script" not in svg
             assert b"<text" not in svg  # glyphs are paths
+
+
+@pytest.mark.parametrize(
+    ("ticks", "labels"),
+    [
+        ([22.5, 45, 90, 180, 225], ["22", "45", "90", "", "225"]),
+        ([0.5, 1_800], ["0.5", "1,800"]),
+        ([89.98], ["90"]),
+    ],
+)
+def test_numbers_at_a_logarithmic_axis_leave_each_other_room(ticks: list[float], labels: list[str]) -> None:
+    assert tick_labels(ticks) == labels

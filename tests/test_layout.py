@@ -43,7 +43,13 @@ def test_a_value_without_spread_leaves_room_for_one_so_that_points_align(root: P
 def test_headers_break_into_lines_no_wider_than_their_cells_need(root: Path) -> None:
     column = Column("d", "Difference to the earlier report", "pp", "right")
     made = Table("t", "Title.", "", (column,), ((count("c", 1, "counted"),),))
-    assert laid_out(root, made).columns[0].lines == ("Difference", "to the", "earlier", "report")
+    assert laid_out(root, made).columns[0].lines == ("Difference to", "the earlier", "report")
+
+
+def test_a_header_does_not_break_inside_its_parentheses(root: Path) -> None:
+    column = Column("d", "Original (200 epochs)", "%", "right")
+    made = Table("t", "Title.", "", (column,), ((count("c", 1, "counted"),),))
+    assert laid_out(root, made).columns[0].lines == ("Original", "(200 epochs)")
 
 
 def test_only_a_column_of_long_sentences_wraps(root: Path) -> None:

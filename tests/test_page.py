@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from experiments.status import RunStatus
 from report.compose import Composer
 from report.drawing import Studio
 from report.drawings import begin_drawing
 from report.page import CURVE_POINTS, FEW_POINTS, page_data, sampled
 from report.provenance import Origins
+from report.quantities import ORIGINS
 from report.render import build_report
 from report.tables import Column, Table
 from tests.made_up import make_record, make_run, measured, waiting
@@ -23,20 +25,23 @@ from tests.small_paper import PROSE, accuracy, context, figures, make_paper, pen
 
 RUNS = (measured(make_run(0), 0.71), measured(make_run(1), 0.69), waiting(make_run(2)))
 CELL = RUNS[0].run.cell
+MANY = tuple(measured(make_run(seed), 0.7) for seed in range(450))  # more than the page equips at one go
+BYTES_A_RUN = 300  # of a short name, with its row and its curve
 
 
-def run_table() -> Table:
+def run_table(statuses: Sequence[RunStatus]) -> Table:
     """A list of runs as the report has it."""
     from report.facts import run_accuracy
 
     columns = (Column("run", "Run"), Column("state", "State"), Column("accuracy", "Accuracy", "%", "right"))
     rows = tuple(
-        (status.run.name, status.state.value, run_accuracy(status.record) if status.record else "–") for status in RUNS
+        (status.run.name, status.state.value, run_accuracy(status.record) if status.record else "–")
+        for status in statuses
     )
     return Table("runs", "Every run.", "", columns, rows)
 
 
-def compose_with_runs(folder: Path, root: Path, text: str = "plain") -> Path:
+def compose_with_runs(folder: Path, root: Path, text: str = "plain", statuses: Sequence[RunStatus] = RUNS) -> Path:
     """The page of the small paper, with a list of runs and numbers that stand for its cell."""
     paper, out = (
         make_paper(folder / "paper", root, {**PROSE, "91-runs.md": '# All {.appendix}\n\n<< table("runs") >>\n'}),
@@ -44,11 +49,11 @@ def compose_with_runs(folder: Path, root: Path, text: str = "plain") -> Path:
     )
     for name in ("figures", "tables"):
         (out / name).mkdir(parents=True)
-    records = tuple(status.record for status in RUNS if status.record)
-    evidence = SimpleNamespace(recorded=lambda: records, runs=lambda: RUNS)
+    records = tuple(status.record for status in statuses if status.record)
+    evidence = SimpleNamespace(recorded=lambda: records, runs=lambda: statuses)
     ours = replace(accuracy(), id=f"sweep/{CELL}/test_accuracy", origin=tuple(record.run for record in records))
     words = {**context(text).words, "ours": ours}
-    tables = {"demo": table(text), "runs": run_table()}
+    tables = {"demo": table(text), "runs": run_table(statuses)}
     drawn = figures(text)
     with Studio() as studio:
         files = begin_drawing(drawn.values(), out / "figures", studio, folder / "cache")
@@ -93,8 +98,46 @@ def test_nobody_meets_a_barrier_in_the_whole_report(chromium: Any, whole: Path, 
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("anchor", ["sec:runs", "tab:origins"])
+def test_a_link_leads_to_its_place_though_what_is_far_away_has_not_been_laid_out(
+    chromium: Any, whole: Path, size: str, anchor: str
+) -> None:
+    with opened(chromium, whole, size) as page:
+        page.evaluate(f"location.hash = '{anchor}'")
+        page.wait_for_timeout(500)
+        assert 0 <= page.locator(f'[id="{anchor}"]').bounding_box()["y"] < 100
+
+
 def test_the_page_is_light_enough(whole: Path) -> None:
-    assert whole.stat().st_size < 1_000_000
+    assert whole.stat().st_size < 700_000
+
+
+def test_a_list_of_many_runs_grows_little_with_each_and_is_equipped_bit_by_bit(
+    chromium: Any, small: Path, tmp_path: Path, root: Path
+) -> None:
+    long = compose_with_runs(tmp_path, root, statuses=MANY)
+    assert long.stat().st_size - small.stat().st_size < BYTES_A_RUN * (len(MANY) - len(RUNS))
+    with opened(chromium, long) as page:
+        page.locator("[data-runs] tbody input").nth(len(MANY) - 1).wait_for(state="attached")
+        page.get_by_label("Filter").fill("s449")
+        assert visible_runs(page) == [MANY[-1].run.name]
+        page.locator("main p a.q").first.click()
+        names = [status.run.name for status in MANY]
+        listed = page.locator("#origin li").all_inner_texts()
+        assert [text.split(" ")[0] for text in listed[:-1]] == names[:ORIGINS]
+        assert listed[-1] == f"and {len(MANY) - ORIGINS} more, in provenance.json"
+
+
+def test_runs_are_told_by_their_places_and_unknown_ones_by_name() -> None:
+    records = [make_record(make_run(seed), 0.7) for seed in range(4)]
+    names = [record.run for record in records]
+    evidence = SimpleNamespace(recorded=lambda: records, runs=lambda: [measured(make_run(n), 0.7) for n in range(9)])
+    gone = make_run(8).name
+    quantity = replace(accuracy(), origin=(names[0], names[1], gone, names[3]))
+    told = json.loads(page_data([quantity], Origins(evidence), records, ()))
+    assert told["quantities"][quantity.id]["runs"] == [[0, 2], gone, [3, 1]]
+    assert [CELL + rest for rest, *_ in told["runs"][CELL]] == names
 
 
 def test_on_paper_there_are_no_controls_and_nothing_is_cut_off(chromium: Any, whole: Path) -> None:
@@ -230,4 +273,4 @@ def test_of_many_runs_the_curves_are_shorter() -> None:
     origins = Origins(SimpleNamespace(recorded=lambda: (), runs=lambda: ()))
     for number, points in ((1, CURVE_POINTS), (1001, FEW_POINTS)):
         runs = json.loads(page_data((), origins, records * number, ()))["runs"]
-        assert len(runs[0][3]) == points
+        assert len(runs[""][0][3]) == points

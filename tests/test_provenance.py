@@ -22,6 +22,7 @@ EMPTY = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "
 # Digits that are no results, told apart by markup: numbers of sections, titles, references, citations, code, formulas,
 # what the authors typed in a sentence or a word of the vocabulary printed; a float as a whole has its data's file.
 TOLD_APART = frozenset({"h1", "h2", "h3", "h4", "code", "math", "nav", "figure"})
+NUMBERS_OF_A_RUN = (3, 4)  # the columns of the list of runs with accuracy and time, which have no markup of their own
 CLASSES = frozenset({"number", "stated", "bound", "citation", "csl-entry", "head", "banner"})
 
 
@@ -33,11 +34,15 @@ class Walk(HTMLParser):
         self.open: list[tuple[str, dict[str, str]]] = []
         self.homeless: list[str] = []
         self.numbers: list[tuple[str, str]] = []
+        self.column = 0
 
     def handle_starttag(self, tag: str, attributes: Any) -> None:
         found = {name: value or "" for name, value in attributes}
         if "q" in found.get("class", "").split():
-            self.numbers.append((found.get("data-q") or self._row(), ""))
+            self.numbers.append((found["data-q"], ""))
+        if tag == "tr":
+            self.column = 0
+        self.column += tag in ("td", "th")
         if tag not in EMPTY:
             self.open.append((tag, found))
 
@@ -48,7 +53,9 @@ class Walk(HTMLParser):
     def handle_data(self, text: str) -> None:
         inside = {tag for tag, _ in self.open}
         classes = {name for _, found in self.open for name in found.get("class", "").split()}
-        if "q" in classes:
+        if self._row() and self.column in NUMBERS_OF_A_RUN and text != "–":
+            self.numbers.append((self._row(), text))
+        elif "q" in classes:
             id, before = self.numbers[-1]
             self.numbers[-1] = id, before + text
         elif not re.search(r"\d", text) or "main" not in inside:
@@ -59,8 +66,8 @@ class Walk(HTMLParser):
             self.homeless.append(text.strip())
 
     def _row(self) -> str:
-        """Of a number in the list of runs: the anchor of its row."""
-        return next((found["id"] for tag, found in reversed(self.open) if tag == "tr" and "id" in found), "")
+        """In the list of runs: the anchor of the row."""
+        return next((found["id"] for tag, found in self.open if found.get("id", "").startswith("run:")), "")
 
 
 @pytest.fixture(scope="module")

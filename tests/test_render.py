@@ -15,7 +15,7 @@ import pytest
 
 from experiments.spec import ConfigurationError, MissingTool
 from report import pdf, render, swapping
-from report.compose import Composer, inline_svg
+from report.compose import Composer
 from report.drawing import Studio
 from report.drawings import begin_drawing
 from report.figures import Figure
@@ -311,14 +311,6 @@ def test_an_unknown_table_is_told_with_the_known_ones(tmp_path: Path, root: Path
     assert str(caught.value) == "report/paper/sections/10-body.md:1: there is no table 'demos'; there are demo, origins"
 
 
-def test_a_drawing_in_the_page_has_ids_and_colours_of_its_own() -> None:
-    svg = '<?xml?><svg width="1"><style>*{a}</style><g id="x" style="fill: #1b1b1a"/><use xlink:href="#x"/></svg>'
-    assert inline_svg("demo", svg, 'a "b"') == (
-        '<svg role="img" aria-label="a &quot;b&quot;" style="stroke-linejoin:round;stroke-linecap:butt" width="1">'
-        '<g id="demo-x" style="fill: currentColor"/><use xlink:href="#demo-x"/></svg>'
-    )
-
-
 def test_characters_that_tex_may_lack_get_a_stand_in() -> None:
     assert pdf.standins("a é – → μ 中") == [
         ("μ", "03BC", r"\ensuremath{\mu}"),
@@ -365,20 +357,3 @@ def test_paper_has_the_condensed_table_and_other_pages_and_the_csv_the_whole(tmp
         assert there in text and not_there not in text, name
     words = words_of_pdf(out / "report.pdf")
     assert "inshort" in words and "infull" not in words
-
-
-def test_marks_that_look_alike_share_their_style_in_the_page_unless_it_is_not_inherited() -> None:
-    def marks(style: str) -> str:
-        return "".join(f'<use xlink:href="#m" x="{x}.123456" y="-0.987654" style="{style}"/>\n   ' for x in (1, 2))
-
-    def inlined(style: str) -> str:
-        return inline_svg("d", f"<svg>\n  {marks(style)}</svg>", "a").split(">\n", 1)[1]
-
-    assert inlined("fill: red") == (
-        '<g style="fill: red">\n<use xlink:href="#d-m" x="1.12" y="-0.98"/>\n<use xlink:href="#d-m" x="2.12" y="-0.98"/>\n'
-        "</g>\n</svg>"
-    )
-    assert inlined("opacity: 0.5") == (
-        '<use xlink:href="#d-m" x="1.12" y="-0.98" style="opacity: 0.5"/>\n'
-        '<use xlink:href="#d-m" x="2.12" y="-0.98" style="opacity: 0.5"/>\n</svg>'
-    )

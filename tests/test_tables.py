@@ -259,8 +259,8 @@ def test_the_missing_are_listed_with_their_price() -> None:
     rows = {row[0]: row for row in lines(table)}
     assert "earlier-5" not in rows
     assert rows["authors-25"][2:] == ["5 pending", "2.5 h"]
-    assert table.columns[3].header == "Price on cpu"
-    assert table.title.endswith(" h on cpu (a guess) in all.")
+    assert table.columns[3].header == "Price on a CPU"
+    assert table.title.endswith(" h on a CPU (a guess) in all.")
 
 
 def test_nothing_is_missing_when_all_is_recorded(complete: dict[str, Table]) -> None:

@@ -46,6 +46,19 @@ def test_a_warm_kernel_has_its_own_folder_and_variables(root: Path) -> None:
     assert (place[0], place[-1]) == (".", "3")
 
 
+def test_a_warm_kernel_may_say_more_than_a_pipe_holds(root: Path) -> None:
+    """As many kernels do together: each prints some words about how to connect to it."""
+    plan, ledger = open_repository(root)
+    notebook = json.loads((root / "experiments" / "tells-where-it-is.ipynb").read_text())
+    place = next(cell for cell in notebook["cells"] if cell["id"] == "place")
+    place["source"] = 'import os\nprint(os.write(1, b"x" * 300_000))'
+    (root / "experiments" / "talks.ipynb").write_text(json.dumps(notebook))
+    with warm_start(root, []) as command:
+        assert command is not None
+        execute(replace(plan.run("tiny-z2-s0"), notebook="talks.ipynb"), root, ledger, kernels=Kernels(command))
+    assert '"300000\\n"' in ledger.executed_path("tiny-z2-s0").read_text()
+
+
 def test_what_a_notebook_imports_from_elsewhere_is_found(root: Path) -> None:
     path = root / "experiments" / "tells-where-it-is.ipynb"
     assert find_packages(path, root) == ["IPython", "IPython.display", "IPython.display.display", "os", "sys"]

@@ -1,7 +1,12 @@
 "use strict";
 // Reading needs none of this. It shows where a number comes from, and makes the list of runs sort, filter and draw.
-const data = JSON.parse(document.getElementById("data").textContent);
-const runs = new Map(data.runs.map(([name, digest, epochs, curve, notebook]) => [name, { digest, epochs, curve, notebook }]));
+// What takes long waits until it is wanted or the browser is idle: a ledger may have thousands of runs.
+const once = (make) => { let made; return () => (made ??= make()); };
+const idle = window.requestIdleCallback ?? ((work) => setTimeout(work, 1));
+const data = once(() => JSON.parse(document.getElementById("data").textContent));
+const runs = once(() => new Map(Object.entries(data().runs).flatMap(([cell, listed]) =>
+  listed.map(([rest, digest, epochs, curve, notebook]) => [cell + rest, { digest, epochs, curve, notebook }]))));
+const names = once(() => [...runs().keys()]);
 
 function make(tag, attributes = {}, ...content) {
   const space = ["svg", "path", "line", "text", "circle"].includes(tag) ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
@@ -16,10 +21,10 @@ const card = make("div", { id: "origin", popover: "manual", role: "dialog", "ari
 document.body.append(card);
 let shown = null, pinned = false, timer = 0;
 
-function linkTo(path, text) { return make("a", { href: data.root + path }, text); }
+function linkTo(path, text) { return make("a", { href: data().root + path }, text); }
 
 function runItem(name) {
-  const run = runs.get(name);
+  const run = runs().get(name);
   if (!run) return make("li", {}, name);
   const item = make("li", {}, linkTo(`experiments/records/${name}.json`, name), ` (record ${run.digest})`);
   if (run.notebook) item.append(", ", linkTo(`experiments/executed/${name}.ipynb`, "executed notebook"));
@@ -28,17 +33,17 @@ function runItem(name) {
 
 function told(anchor) { // [title, [label, content]…] of a number or of a run
   const own = anchor.closest("tr");
-  if (anchor.matches(".run")) {
+  if (anchor.matches(RUN)) {
     const name = anchor.textContent, heads = own.closest("table").tHead.rows[0].cells;
     const lines = [...own.cells].slice(1).map((cell, index) => [heads[index + 1].dataset.head || heads[index + 1].textContent, cell.textContent]);
     return [name, [...lines, ["Kind", "run here"], ["Record", make("ul", {}, runItem(name))], ["Again by", make("code", {}, `python build.py run --force ${name}`)]]];
   }
-  const about = data.quantities[anchor.dataset.q];
+  const about = data().quantities[anchor.dataset.q];
   const lines = about.lines.map(([label, text]) => [label, text]);
   if (about.from) lines.push(["From", about.from]);
   if (about.runs) {
-    const list = make("ul", {}, ...about.runs.map((run) => runItem(typeof run === "number" ? data.runs[run][0] : run)));
-    if (about.of > about.runs.length) list.append(make("li", {}, `and ${about.of - about.runs.length} more, in provenance.json`));
+    const list = make("ul", {}, ...about.runs.flatMap((run) => (Array.isArray(run) ? names().slice(run[0], run[0] + run[1]) : run)).map(runItem));
+    if (about.of > list.children.length) list.append(make("li", {}, `and ${about.of - list.children.length} more, in provenance.json`));
     lines.push(["Records", list]);
   }
   if (about.command) lines.push(["Again by", make("code", {}, about.command)]);
@@ -84,12 +89,13 @@ function hide(back) {
 }
 
 let quiet = false; // while focus returns to a number whose pop-up was just closed
-const TOLD = "a.q, a.run";
-for (const anchor of document.querySelectorAll(TOLD)) {
+const RUN = "[data-runs] tbody th a", TOLD = `a.q, ${RUN}`;
+function announce(anchor) {
   anchor.setAttribute("role", "button");
   anchor.setAttribute("aria-haspopup", "dialog");
   anchor.setAttribute("aria-expanded", "false");
 }
+document.querySelectorAll("a.q").forEach(announce);
 const later = (action) => { clearTimeout(timer); timer = setTimeout(action, 180); };
 document.addEventListener("pointerover", (event) => {
   if (event.pointerType !== "mouse" || pinned) return;
@@ -118,22 +124,24 @@ addEventListener("scroll", () => { if (shown && !card.contains(document.activeEl
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#9a7d00", "#56b4e9", "#e69f00", "#7f7f7f"];
 const DASHES = ["", "6 3", "2 3", "8 3 2 3"];
 
-for (const table of document.querySelectorAll("table[data-runs]")) {
+const COLLATOR = new Intl.Collator("en", { numeric: true });
+const CHUNK = 200; // rows that get their boxes at one go
+
+function enliven(table) { // filter, order and curves of a list of runs
   const rows = [...table.tBodies[0].rows], heads = [...table.tHead.rows[0].cells], frame = table.closest(".scroll");
-  const texts = rows.map((row) => row.textContent.toLowerCase()), states = rows.map((row) => row.cells[1].textContent.split(":")[0]);
+  const states = rows.map((row) => row.cells[1].textContent.split(":")[0]), texts = once(() => rows.map((row) => row.textContent.toLowerCase()));
   const search = make("input", { type: "search", size: "22" }), state = make("select"), count = make("output");
   for (const word of ["any", ...new Set(states)]) state.append(make("option", {}, word));
   const clear = make("button", { type: "button" }, "No curves");
-  frame.before(make("div", { class: "runs" }, make("label", {}, "Filter", search), make("label", {}, "State", state), clear, count));
   const curves = make("div", { class: "curves", role: "group", "aria-label": "Learning curves" });
-  frame.before(curves);
+  frame.before(make("div", { class: "runs" }, make("label", {}, "Filter", search), make("label", {}, "State", state), clear, count), curves);
 
   function filter() {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     let left = 0;
     rows.forEach((row, index) => {
-      const fits = (state.value === "any" || states[index] === state.value) && words.every((word) => texts[index].includes(word));
-      row.hidden = !fits;
+      const fits = (state.value === "any" || states[index] === state.value) && words.every((word) => texts()[index].includes(word));
+      if (row.hidden === fits) row.hidden = !fits;
       left += fits;
     });
     count.textContent = `${left.toLocaleString("en")} of ${rows.length.toLocaleString("en")} runs`;
@@ -144,36 +152,54 @@ for (const table of document.querySelectorAll("table[data-runs]")) {
 
   heads.forEach((head, column) => {
     const label = [...head.childNodes], button = make("button", { type: "button" }, ...label);
-    head.dataset.head = button.textContent;
+    head.dataset.head = button.textContent; // told in the pop-up, and printed where a button would be
     head.append(button);
+    const keys = once(() => new Map(rows.map((row) => {
+      const text = row.cells[column].textContent.trim();
+      return [row, [/^[\d.,]+/.test(text) ? parseFloat(text.replace(/,/g, "")) : NaN, text]];
+    })));
     button.addEventListener("click", () => {
-      const down = head.getAttribute("aria-sort") === "ascending", sign = down ? -1 : 1;
+      const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
       heads.forEach((other) => other.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const keys = new Map(rows.map((row) => [row, row.cells[column].textContent.trim()]));
-      const number = (text) => (/^[\d.,]+/.test(text) ? parseFloat(text.replace(/,/g, "")) : NaN);
+      head.setAttribute("aria-sort", sign < 0 ? "descending" : "ascending");
       table.tBodies[0].append(...[...rows].sort((one, two) => {
-        const [a, b] = [keys.get(one), keys.get(two)], [x, y] = [number(a), number(b)];
+        const [[x, a], [y, b]] = [keys().get(one), keys().get(two)];
         if (isNaN(x) !== isNaN(y)) return isNaN(x) ? 1 : -1; // what has no number stays last
-        return sign * (isNaN(x) ? a.localeCompare(b, "en", { numeric: true }) : x - y);
+        return sign * (isNaN(x) ? COLLATOR.compare(a, b) : x - y);
       }));
     });
   });
 
   const chosen = new Map();
-  for (const row of rows) {
-    const name = row.querySelector(".run")?.textContent, run = runs.get(name);
-    if (!run || run.curve.length < 2) continue;
-    const box = make("input", { type: "checkbox", "aria-label": `Draw the learning curve of ${name}` });
-    row.cells[0].prepend(box);
-    box.addEventListener("change", () => { box.checked ? chosen.set(name, run) : chosen.delete(name); draw(curves, chosen); });
-  }
+  table.addEventListener("change", ({ target }) => {
+    const name = target.value;
+    target.checked ? chosen.set(name, runs().get(name)) : chosen.delete(name);
+    draw(curves, chosen);
+  });
   clear.addEventListener("click", () => {
     for (const box of table.querySelectorAll("input:checked")) box.checked = false;
     chosen.clear();
     draw(curves, chosen);
   });
   draw(curves, chosen);
+
+  (function equip(from) {
+    for (const row of rows.slice(from, from + CHUNK)) {
+      const link = row.cells[0].querySelector("a");
+      if (!link) continue;
+      announce(link);
+      const name = link.textContent;
+      if (runs().get(name)?.curve.length > 1) row.cells[0].prepend(make("input", { type: "checkbox", value: name, "aria-label": `Draw the learning curve of ${name}` }));
+    }
+    if (from + CHUNK < rows.length) idle(() => equip(from + CHUNK));
+  })(0);
+}
+
+for (const table of document.querySelectorAll("table[data-runs]")) {
+  const begin = once(() => { nearing.disconnect(); enliven(table); return true; });
+  const nearing = new IntersectionObserver((seen) => { if (seen.some((entry) => entry.isIntersecting)) begin(); }, { rootMargin: "100%" });
+  nearing.observe(table.closest("figure"));
+  idle(begin);
 }
 
 function draw(place, chosen) { // test accuracy by epoch
