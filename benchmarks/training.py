@@ -8,6 +8,7 @@ A ConvMixer-256/8 is trained on CIFAR-10 by the authors' 25-epoch recipe (RandAu
 
 ``authors``, ``authors-16``  the authors' script: PIL transforms in 2 or 16 loader workers, fp32; fp16 on a GPU
 ``timm``, ``timm-compiled``  timm's model, channels_last, data and our augmentation in memory; compiled, in bf16 on a GPU
+``native-bf16``              our own ``train`` on the path ``native``, with activations in bf16
 the others                   our own ``train`` on the path of that name, in the precision that it chooses
 
 How to read the tables. In each round all variants take their turn, each in a process of its own, so that drift of the
@@ -38,7 +39,7 @@ from training_results import CELLS, Ceilings, Results, Speed, Task, as_json, mak
 
 WORKER = ROOT / "benchmarks/training_work.py"
 VARIANTS = {
-    "cpu": ("authors", "timm", "plain", "channel-major", "native"),
+    "cpu": ("authors", "timm", "plain", "channel-major", "native", "native-bf16"),
     "cuda": ("authors", "authors-16", "timm-compiled", "plain", "triton"),
 }
 

@@ -9,6 +9,7 @@ PEERS = ("authors", "authors-16", "timm", "timm-compiled")
 TARGETS = {  # the least ratio to a peer
     "channel-major": {"authors": 2.5},
     "native": {"authors": 7.0},
+    "native-bf16": {"authors": 7.0},
     "triton": {"authors": 20.0, "authors-16": 20.0, "timm-compiled": 2.0},
 }
 EPOCH_IMAGES = 50_000

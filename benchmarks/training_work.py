@@ -36,6 +36,14 @@ from convmixer.train import train
 # input and the output, on the way back the gradient, the input again and the gradient to it; 5 for each half.
 TOUCHES = 10
 
+# Path and precision of our own variants that are not a path with "auto": with that, channel-major is refused where the
+# processor is faster in bf16.
+WAYS = {
+    "channel-major": ("channel-major", "fp32"),
+    "native": ("native", "fp32"),
+    "native-bf16": ("native", "bf16"),
+}
+
 # On a GPU so many that the batches which 16 loader workers prepared meanwhile, two each, are used up.
 WARM_UP_STEPS = {"cpu": 1, "cuda": 40}
 
@@ -94,8 +102,7 @@ def model_sizes(task: Task, data: Dataset) -> dict[str, int]:
 
 def train_ours(task: Task, data: Dataset, recipe: Recipe, device: torch.device, stopwatch: Stopwatch) -> Precision:
     """The project's own training, looked at where it tells its progress, which is after the device has caught up."""
-    # Both compute in fp32 alone, and channel-major is refused with "auto" where the processor is faster in bf16.
-    precision = "fp32" if task.variant in ("channel-major", "native") else "auto"
+    path, precision = WAYS.get(task.variant, (task.variant, "auto"))
     model = ConvMixer(**model_sizes(task, data))
     per_epoch = len(data.train_labels) // recipe.batch_size * recipe.batch_size
 
@@ -104,7 +111,7 @@ def train_ours(task: Task, data: Dataset, recipe: Recipe, device: torch.device, 
             raise _TimeIsOver
 
     # The peers are not deterministic either.
-    options = {"precision": precision, "path": task.variant, "deterministic": False}
+    options = {"precision": precision, "path": path, "deterministic": False}
     try:
         train(model, data, recipe, seed=0, device=device, progress=look, **options)
     except _TimeIsOver:

@@ -1,8 +1,9 @@
-"""A ConvMixer's forward and backward pass by the kernels of ``native.cpp``: the fastest way on a CPU, in fp32.
+"""A ConvMixer's forward and backward pass by the kernels of ``native.cpp``: the fastest way on a CPU.
 
 The depthwise convolution, activation, batch normalisation and shortcut of half a block are one pass over a channel that
 stays in the cache; what it saves for the way back is the convolution's result and two numbers a channel. The weights are
-the model's own, and the arithmetic is that of the plain path up to rounding.
+the model's own, and the arithmetic is that of the plain path up to rounding: in fp32, or with activations and their
+gradients kept in bf16.
 """
 
 from typing import Any
@@ -17,14 +18,21 @@ from convmixer.model import ConvMixer
 from convmixer.native import Kernels, Norm
 
 
-def forward_native(model: ConvMixer, kernels: Kernels, images: Tensor) -> Tensor:
-    """``model(images)``: logits (batch, num_classes) of square float32 images; running statistics are updated."""
+def forward_native(model: ConvMixer, kernels: Kernels, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """``model(images)``: logits (batch, num_classes) of square float32 images; running statistics are updated.
+
+    ``dtype`` is that of the activations between two kernels: float32, or bfloat16 where ``kernels`` compute it.
+    """
     if images.shape[2] != images.shape[3]:
         raise ConvMixerError(f"forward_native: images of shape {tuple(images.shape)}; expected square ones")
     count, grid = len(images), images.shape[2] // model.patch_size
     patchify, _, normalise = model.stem
     x = _MixChannels.apply(
-        cut_patches(images, model.patch_size, kernels.lanes), *_weights(patchify, normalise), model, kernels, normalise
+        cut_patches(images.to(dtype), model.patch_size, kernels.lanes),
+        *_weights(patchify, normalise),
+        model,
+        kernels,
+        normalise,
     )
     for residual, pointwise, _, normalise in model.blocks:
         depthwise, _, normalise_places = residual.fn
@@ -51,12 +59,12 @@ def cut_patches(images: Tensor, patch_size: int, lanes: int) -> Tensor:
 
 
 def average_places(x: Tensor, count: int, places: int, lanes: int) -> Tensor:
-    """The mean over all places of (channels, count * places) in the blocked layout: (count, channels)."""
+    """The mean over all places of (channels, count * places) in the blocked layout: (count, channels), float32."""
     whole = count // lanes * lanes
     blocks, rest = x.split([whole * places, (count - whole) * places], dim=1)
-    means = [blocks.view(len(x), -1, places, lanes).mean(2).flatten(1)] if whole else []
+    means = [blocks.view(len(x), -1, places, lanes).mean(2, dtype=torch.float32).flatten(1)] if whole else []
     if count > whole:
-        means.append(rest.reshape(len(x), places, count - whole).mean(1))
+        means.append(rest.reshape(len(x), places, count - whole).mean(1, dtype=torch.float32))
     return torch.cat(means, dim=1).T
 
 
@@ -109,7 +117,7 @@ class _MixChannels(Function):
         x, y, weight = ctx.saved_tensors
         dy, gradients = ctx.kernels.normalise_backward(ctx.norm, y, dz.contiguous())
         dx = ctx.kernels.multiply(weight.flatten(1), dy, transposed=True) if ctx.needs_input_grad[0] else None
-        weight_gradient = (dy @ x.T).view_as(weight)
+        weight_gradient = ctx.kernels.multiply_transposed(dy, x).view_as(weight)
         return dx, weight_gradient, gradients.bias, gradients.weight, gradients.shift, None, None, None
 
 

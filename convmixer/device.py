@@ -40,7 +40,8 @@ def choose_precision(precision: str, device: torch.device) -> Precision:
     """What to compute in; "auto" is the fastest that ``device`` has in hardware.
 
     On a GPU that is bf16, or fp16 with a gradient scaler where bf16 is missing; on a CPU bf16 with avx512_bf16 or
-    amx_bf16, since it is emulated elsewhere and slower than fp32, else fp32.
+    amx_bf16, since it is emulated elsewhere and slower than fp32, else fp32. Paths with kernels of their own for a CPU
+    take fp32 for "auto" (``paths``).
     """
     if precision in ("fp32", "bf16"):
         return precision

@@ -24,7 +24,7 @@ from convmixer import ConvMixerError
 SOURCE = Path(__file__).with_name("native.cpp")
 # What native.cpp is; a test compares. It stands here because results belong to the code that made them, and a record's
 # key is computed from Python modules: who changes the kernels changes this line, and with it the key.
-SOURCE_SHA256 = "e99c67674d6c4a9576a74fa067161ac52e3bdc353f05ace635cbed2cfed3b0b9"
+SOURCE_SHA256 = "9c2ebca02d67dacb79294df72ca76421bd063b88544c0985c96d88f99f446c90"
 
 COMPILER_VARIABLE = "CXX"
 CACHE_VARIABLE = "XDG_CACHE_HOME"
@@ -95,57 +95,62 @@ class NormGradients:
 
 
 class Kernels:
-    """The functions of ``native.cpp`` on float32 tensors of the layout described there, (channels, columns).
+    """The functions of ``native.cpp`` on activations of the layout described there, (channels, columns).
 
-    All raise ``MemoryError`` where there is too little for them.
+    Activations are float32, or all bfloat16 if ``has_bf16``; weights and their gradients are float32. All raise
+    ``MemoryError`` where there is too little for them.
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
         self.lanes = int(library.convmixer_lanes())  # images in a block
+        self.has_bf16 = bool(library.convmixer_has_bf16())  # whether processor and compiler know products of bf16
 
     def multiply(self, a: Tensor, b: Tensor, *, transposed: bool = False) -> Tensor:
-        """``a @ b``, or ``a.T @ b`` if ``transposed``; b and the result are (rows, columns)."""
+        """``a @ b``, or ``a.T @ b`` if ``transposed``; a is a weight, b and the result are (rows, columns)."""
         inner, rows = a.shape if transposed else reversed(a.shape)
         out = b.new_empty(rows, b.shape[1])
         sizes = (ctypes.c_int64(size) for size in (rows, inner, b.shape[1]))
-        failed = self._library.convmixer_multiply(
-            _pointer(a), int(transposed), _pointer(b), _pointer(out), *sizes, _threads()
-        )
-        _raise_if(failed)
+        self._call("multiply", b, _pointer(a), int(transposed), *_pointers(b, out), *sizes, _threads())
+        return out
+
+    def multiply_transposed(self, a: Tensor, b: Tensor) -> Tensor:
+        """``a @ b.T`` of activations, the gradient of a weight: float32 (rows of a, rows of b)."""
+        if a.dtype == torch.float32:
+            return a @ b.T  # as fast as ours
+        out = a.new_empty(len(a), len(b), dtype=torch.float32)
+        sizes = (ctypes.c_int64(size) for size in (len(a), len(b), a.shape[1]))
+        self._call("multiply_transposed", a, *_pointers(a, b), _pointer(out), *sizes, _threads())
         return out
 
     def normalise(self, norm: Norm, y: Tensor) -> Tensor:
         """Batch normalisation of ``activation(y + bias)``."""
         z = torch.empty_like(y)
-        self._library.convmixer_normalise(
-            ctypes.byref(norm.as_structure()), _ACTIVATIONS[norm.activation], _pointer(y), _pointer(z), *_sizes(y)
-        )
+        self._call("normalise", y, _reference(norm), _ACTIVATIONS[norm.activation], *_pointers(y, z), *_sizes(y))
         return z
 
     def normalise_backward(self, norm: Norm, y: Tensor, dz: Tensor) -> tuple[Tensor, NormGradients]:
         """The gradient of ``normalise``'s ``y``, and those of the norm."""
         dy, gradients = torch.empty_like(y), NormGradients.like(norm)
-        failed = self._library.convmixer_normalise_backward(
-            ctypes.byref(norm.as_structure()),
-            ctypes.byref(gradients.as_structure()),
-            _ACTIVATIONS[norm.activation],
-            *(_pointer(tensor) for tensor in (y, dz, dy)),
+        self._call(
+            "normalise_backward",
+            y,
+            *(_reference(norm), _reference(gradients), _ACTIVATIONS[norm.activation]),
+            *_pointers(y, dz, dy),
             *_sizes(y),
         )
-        _raise_if(failed)
         return dy, gradients
 
     def mix_places(self, norm: Norm, weight: Tensor, x: Tensor, grid: int) -> tuple[Tensor, Tensor]:
         """``y`` = the depthwise convolution of ``x`` by ``weight`` (channels, 1, k, k), and ``x + normalise(y)``."""
         y, z = torch.empty_like(x), torch.empty_like(x)
-        failed = self._library.convmixer_mix_places(
-            ctypes.byref(norm.as_structure()),
-            _ACTIVATIONS[norm.activation],
-            *(_pointer(tensor) for tensor in (weight, x, y, z)),
+        self._call(
+            "mix_places",
+            x,
+            *(_reference(norm), _ACTIVATIONS[norm.activation], _pointer(weight)),
+            *_pointers(x, y, z),
             *_grid_sizes(x, weight, grid),
         )
-        _raise_if(failed)
         return y, z
 
     def mix_places_backward(
@@ -153,33 +158,46 @@ class Kernels:
     ) -> tuple[Tensor, Tensor, NormGradients]:
         """The gradients of ``mix_places``'s ``x`` and ``weight``, and those of the norm."""
         dx, weight_gradient, gradients = torch.empty_like(x), torch.empty_like(weight), NormGradients.like(norm)
-        failed = self._library.convmixer_mix_places_backward(
-            ctypes.byref(norm.as_structure()),
-            ctypes.byref(gradients.as_structure()),
-            _ACTIVATIONS[norm.activation],
-            *(_pointer(tensor) for tensor in (weight, x, y, dz, dx, weight_gradient)),
+        self._call(
+            "mix_places_backward",
+            x,
+            *(_reference(norm), _reference(gradients), _ACTIVATIONS[norm.activation], _pointer(weight)),
+            *_pointers(x, y, dz, dx),
+            _pointer(weight_gradient),
             *_grid_sizes(x, weight, grid),
         )
-        _raise_if(failed)
         return dx, weight_gradient, gradients
 
+    def _call(self, name: str, activation: Tensor, *arguments: object) -> None:
+        """The function ``name`` for activations of this one's type."""
+        if activation.dtype == torch.bfloat16 and not self.has_bf16:
+            raise ConvMixerError("native kernels: activations are torch.bfloat16, which they do not compute here")
+        suffix = "bf16" if activation.dtype == torch.bfloat16 else "fp32"
+        if getattr(self._library, f"convmixer_{name}_{suffix}")(*arguments):
+            raise MemoryError("native kernels: no memory for what they keep between two passes")
 
-def _raise_if(failed: int) -> None:
-    if failed:
-        raise MemoryError("native kernels: no memory for what they keep between two passes")
 
-
-def _address(tensor: Tensor) -> int:
-    if tensor.dtype != torch.float32 or tensor.device.type != "cpu" or not tensor.is_contiguous():
+def _address(tensor: Tensor, kind: torch.dtype = torch.float32) -> int:
+    if tensor.dtype != kind or tensor.device.type != "cpu" or not tensor.is_contiguous():
         raise ConvMixerError(
             f"native kernels: a tensor is {tensor.dtype} on {tensor.device} with strides {tensor.stride()}; expected "
-            "torch.float32 on the CPU, contiguous"
+            f"{kind} on the CPU, contiguous"
         )
     return tensor.data_ptr()
 
 
 def _pointer(tensor: Tensor) -> ctypes.c_void_p:
     return ctypes.c_void_p(_address(tensor))
+
+
+def _pointers(*activations: Tensor) -> list[ctypes.c_void_p]:
+    """Of activations, which have one type."""
+    kind = torch.bfloat16 if activations[0].dtype == torch.bfloat16 else torch.float32
+    return [ctypes.c_void_p(_address(tensor, kind)) for tensor in activations]
+
+
+def _reference(values: Norm | NormGradients) -> object:
+    return ctypes.byref(values.as_structure())
 
 
 def _threads() -> int:

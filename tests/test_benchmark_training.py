@@ -57,7 +57,7 @@ def test_the_rehearsal_measures_every_variant_of_a_cpu(root: Path) -> None:
     assert run.returncode == 0, run.stderr
     head, _, *rows = read_rows(run.stdout)
     assert head == ["variant", "precision", "images/s", "s/epoch", "x authors", "x timm", "of floor", "peak MiB"]
-    assert [row[0] for row in rows] == ["authors", "timm", "plain", "channel-major", "native"]
+    assert [row[0] for row in rows] == ["authors", "timm", "plain", "channel-major", "native", "native-bf16"]
     measured = [row for row in rows if "not measured" not in row[1]]
     assert [row[0] for row in measured][:4] == ["authors", "timm", "plain", "channel-major"]  # native: with a compiler
     assert all(float(row[2].replace(",", "")) > 0 for row in measured)

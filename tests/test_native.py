@@ -17,6 +17,7 @@ from convmixer import ConvMixerError, native
 from convmixer.cpu import average_places, cut_patches, forward_native
 from convmixer.model import ConvMixer
 from convmixer.native import Kernels
+from tests.native_layers import as_images, make_norm, poison_outputs
 
 # torch tells, once, that an even kernel may need a padded copy of its input.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
@@ -32,12 +33,8 @@ def kernels() -> Kernels:
 
 @pytest.fixture(autouse=True)
 def poisoned_outputs() -> Iterator[None]:
-    """torch fills new memory with NaN here, so that a value that no kernel writes is seen."""
-    torch.use_deterministic_algorithms(True)
-    assert torch.utils.deterministic.fill_uninitialized_memory
-    assert torch.empty(3).isnan().all()
-    yield
-    torch.use_deterministic_algorithms(False)
+    with poison_outputs():
+        yield
 
 
 def make_model(**sizes: object) -> ConvMixer:
@@ -103,23 +100,6 @@ def test_the_grid_of_16_that_is_compiled_for_itself_computes_the_same(kernels: K
     z.backward(as_images(dz, 16).double())
     torch.testing.assert_close(as_images(dx, 16), exact[0].grad.float(), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(weight_gradient, exact[1].grad.float(), rtol=1e-5, atol=1e-4)
-
-
-def as_images(x: Tensor, grid: int) -> Tensor:
-    """(channels, columns) of the blocked layout as (images, channels, grid, grid)."""
-    channels, images = len(x), x.shape[1] // grid**2
-    whole = images // 16 * 16
-    blocks, rest = x.split([whole * grid**2, (images - whole) * grid**2], dim=1)
-    parts = (part.reshape(channels, -1, grid, grid, lanes) for part, lanes in ((blocks, 16), (rest, images - whole)))
-    return torch.cat([part.permute(1, 4, 0, 2, 3).flatten(0, 1) for part in parts])
-
-
-def make_norm(channels: int, **values: object) -> native.Norm:
-    names = ("bias", "weight", "shift", "running_mean", "running_variance", "mean", "inverse_deviation")
-    zeros = ("bias", "shift", "running_mean", "mean")
-    vectors = {name: torch.full((channels,), 0.0 if name in zeros else 1.0) for name in names}
-    fixed = {"momentum": 0.1, "epsilon": 1e-5, "training": True, "activation": "gelu"}
-    return native.Norm(**(vectors | fixed | values))
 
 
 def test_the_variance_of_values_far_from_zero_is_not_lost(kernels: Kernels) -> None:

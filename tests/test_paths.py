@@ -38,6 +38,23 @@ def test_a_cpu_with_a_compiler_takes_our_kernels_in_fp32(processor_with_bf16: No
     assert (chosen.path, chosen.precision, chosen.note) == ("native", "fp32", "")
 
 
+def test_bf16_is_taken_when_asked_for_where_the_kernels_compute_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    if isinstance(kernels := native.load(), str):
+        pytest.skip(f"SKIPPED: {kernels}")
+    model = make_model()
+    monkeypatch.setattr(kernels, "has_bf16", True)
+    chosen = choose_forward(model, 8, "cpu", precision="bf16")
+    assert (chosen.path, chosen.precision, chosen.note) == ("native", "bf16", "")
+    monkeypatch.setattr(kernels, "has_bf16", False)
+    chosen = choose_forward(model, 8, "cpu", precision="bf16")
+    assert (chosen.path, chosen.precision) == ("plain", "bf16")
+    reason = "it computes in fp32 on this processor, and precision is 'bf16'"
+    assert chosen.note == (f"not 'native': {reason}; not 'channel-major': it computes in fp32, and precision is 'bf16'")
+    with pytest.raises(ConvMixerError) as caught:
+        choose_forward(model, 8, "cpu", path="native", precision="bf16")
+    assert str(caught.value) == f"choose_forward: path 'native' cannot be taken: {reason}; 'auto' takes one that can"
+
+
 def test_without_a_compiler_pure_torch_is_taken_and_says_so(
     without_compiler: None, processor_without_bf16: None
 ) -> None:
@@ -78,7 +95,7 @@ def test_every_way_gives_the_same_logits(path: str) -> None:
         ("native", nn.Flatten(), {}, "it computes a ConvMixer, and this is a Flatten"),
         ("channel-major", nn.Flatten(), {}, "it computes a ConvMixer, and this is a Flatten"),
         ("native", make_model(), {"device": "cuda"}, "it is for a CPU, and the device is 'cuda'"),
-        ("native", make_model(), {"precision": "bf16"}, "it computes in fp32, and precision is 'bf16'"),
+        ("channel-major", make_model(), {"precision": "bf16"}, "it computes in fp32, and precision is 'bf16'"),
         ("native", make_model(), {"image_size": 130}, "it computes up to 32 patches a side"),
         ("triton", make_model(), {}, "it needs an NVIDIA GPU"),
         (
