@@ -32,7 +32,7 @@ def show_status(
     plan, ledger = _open(root)
     chosen = {run.name for run in select(plan, patterns, group)}
     records, faults = ledger.inspect(plan)
-    found = statuses(plan, ledger, root, devices=_find_devices(plan), records=records)
+    found = statuses(plan, ledger, root, devices=_find_devices(plan), records=records, cache=root / ".cache")
     shown = [status for status in found if status.run.name in chosen]
     if as_json:
         print(format_status(shown, faults))
@@ -72,7 +72,7 @@ def run_runs(
     broken = {Path(fault.place).stem for fault in faults} & chosen
     if broken and not force:
         raise ConfigurationError(f"run: the record of {min(broken)!r} is broken; restore it, or replace it by --force")
-    found = statuses(plan, ledger, root, devices=devices, records=records)
+    found = statuses(plan, ledger, root, devices=devices, records=records, cache=root / ".cache")
     wanted = [item for item in found if item.run.name in chosen and (force or item.state is not State.MEASURED)]
     gated = [item for item in wanted if item.run.needs is not None and item.run.needs not in devices]
     tasks = [item for item in wanted if item not in gated]

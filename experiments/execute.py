@@ -114,7 +114,7 @@ def prepare(run: Run, root: Path) -> Prepared:
     # The kernel imports the modules at its start, and looks then whether the key of now is still theirs. So it is the
     # run's, even if a file is edited while it trains.
     with _PARSING:
-        today = fingerprint(run, root)
+        today = fingerprint(run, root, root / ".cache")
     return Prepared(parameters, today, provenance.read_commit(root), read_rules(run, root))
 
 

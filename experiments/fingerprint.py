@@ -48,24 +48,25 @@ class Fingerprint:
         return {"notebook": dict(self.notebook), "modules": modules}
 
 
-def fingerprint(run: Run, root: Path) -> Fingerprint:
-    """The fingerprint of a run by the files below the repository's root, as they are now.
+def fingerprint(run: Run, root: Path, cache: Path | None = None) -> Fingerprint:
+    """The fingerprint of a run by the files below the repository's root, as they are now; CACHE as in `Fingerprinter`.
 
     Raises:
         ConfigurationError: the notebook or a module cannot be read.
     """
-    return Fingerprinter(root).of(run)
+    return Fingerprinter(root, cache).of(run)
 
 
 class Fingerprinter:
     """Fingerprints of many runs: each notebook and its modules are read once, when first asked for.
 
-    What is known of a module by its content is kept below `.cache`.
+    What is known of a module by its content is kept in the folder CACHE. Without one nothing is written, and nothing
+    that an earlier command wrote is believed.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, cache: Path | None = None) -> None:
         self.root = root
-        self._surveys = Surveys(root / ".cache" / "code.json")
+        self._surveys = None if cache is None else Surveys(cache / "code.json")
         self._codes: dict[str, tuple[str, Mapping[str, str], Mapping[str, Mapping[str, str]]]] = {}
 
     def of(self, run: Run) -> Fingerprint:
@@ -86,9 +87,11 @@ class Fingerprinter:
         # The cell tagged `parameters` holds plain values only, and all of them are among the run's parameters.
         cells = [cell for cell in code_cells(self.root / "experiments" / name) if "parameters" not in cell.tags]
         digests = {cell.id: digest for cell in cells if (digest := syntax.digest_cell(cell.source))}
-        found = _follow_imports(cells, self.root, self._surveys.of)[0]
+        survey = syntax.survey_module if self._surveys is None else self._surveys.of
+        found = _follow_imports(cells, self.root, survey)[0]
         modules = {module: dict(found[module].definitions) for module in sorted(found)}
-        self._surveys.keep()
+        if self._surveys is not None:
+            self._surveys.keep()
         # Of the cells the order counts and not the id, of the definitions the name and not the order.
         code = syntax.sha256(json.dumps([list(digests.values()), modules], sort_keys=True))
         short = {module: _shorten(parts) for module, parts in modules.items()}

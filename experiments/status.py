@@ -50,6 +50,7 @@ def statuses(
     *,
     devices: Collection[str] | None = None,
     records: Sequence[Record] | None = None,
+    cache: Path | None = None,
 ) -> tuple[RunStatus, ...]:
     """The status of every run of the plan, in its order.
 
@@ -58,6 +59,8 @@ def statuses(
             only where the device it needs is not there, and as failed where the ledger's own log says so. Without
             them it follows from tracked files alone, as a report must.
         records: the ledger's records, where the caller has loaded them already.
+        cache: the folder that keeps what is known of modules, as in `Fingerprinter`; none where nothing may be
+            written or an earlier command's word may not be taken.
 
     Raises:
         RecordFault: a record cannot be trusted.
@@ -65,7 +68,7 @@ def statuses(
     records = ledger.load(plan) if records is None else records
     by_name = {record.run: record for record in records}
     failures = {} if devices is None else ledger.failures()
-    prices, fingerprinter = Prices(plan, records), Fingerprinter(root)
+    prices, fingerprinter = Prices(plan, records), Fingerprinter(root, cache)
     found = []
     for run in plan.runs.values():
         today, record = fingerprinter.of(run), by_name.get(run.name)

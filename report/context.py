@@ -94,14 +94,14 @@ class Context:
         return self.ledger.frame(self.statuses)
 
 
-def build_context(root: Path, *, smoke: bool = False) -> Context:
+def build_context(root: Path, *, smoke: bool = False, cache: Path | None = None) -> Context:
     """Read the plan, the ledger and the authors' files below ROOT, and make everything that pages name.
 
-    With SMOKE it is the rehearsal's plan and ledger. Raises a ReproductionError for anything wrong in any of the files.
+    With SMOKE it is the rehearsal's plan and ledger; CACHE as in `statuses`. Raises a ReproductionError for anything wrong in any of the files.
     """
     plan = load_plan(root / "experiments" / "plan.yaml", smoke=smoke)
     ledger = Ledger(root / SMOKE_FOLDER if smoke else root / "experiments")
-    stated = statuses(plan, ledger, root)
+    stated = statuses(plan, ledger, root, cache=cache)
     facts = gather(root, plan.groups.values(), stated, naming=plan.naming, smoke=smoke)
     vocabulary = Vocabulary(facts)
     return Context(

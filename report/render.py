@@ -70,7 +70,7 @@ def build_report(
     _refuse_foreign_folder(out)
     refuse_faults(root)
     with Studio() as studio, swapped_in(out) as folder:
-        context = build_context(root, smoke=smoke)
+        context = build_context(root, smoke=smoke, cache=cache)
         missing = missing_runs(context)
         if require_complete and missing:
             raise Incomplete("runs are missing:\n" + "\n".join(missing))

@@ -1,5 +1,6 @@
 """A check finds one changed digit wherever it is, and says where, what was expected and what to do."""
 
+import json
 import shutil
 import subprocess
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.ledger import Ledger
+from experiments.surveys import Surveys
 from report.checks import check, compare, inspect_ledger
 from report.findings import RULES, Finding
 from report.render import build_report
@@ -46,6 +48,25 @@ def test_a_fresh_report_holds_and_the_check_writes_nothing(checked: Path) -> Non
     shutil.rmtree(checked / ".cache")
     assert errors(checked) == []
     assert not (checked / ".cache").exists()
+
+
+def test_what_an_earlier_command_kept_of_the_code_is_not_believed(checked: Path) -> None:
+    module, kept = checked / "convmixer/model.py", checked / ".cache/code.json"
+    before = module.read_text(encoding="utf-8")
+    after = f"{before}\nADDED = 1\n"
+    for source in (before, after):
+        surveys = Surveys(kept)
+        surveys.of(source, "model.py")
+        surveys.keep()
+    known = json.loads(kept.read_text(encoding="utf-8"))
+    first, second = known
+    kept.write_text(json.dumps({second: known[first]}), encoding="utf-8")  # the new module looks like the old one
+    try:
+        module.write_text(after, encoding="utf-8")
+        assert "stale-record" in {finding.rule for finding in errors(checked)}
+    finally:
+        module.write_text(before, encoding="utf-8")
+        kept.unlink()
 
 
 def change(path: Path, old: str, new: str) -> int:
