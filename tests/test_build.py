@@ -249,7 +249,7 @@ def test_clean_keeps_records_and_checkpoints(root: Path, command: Command) -> No
     for name in (".cache/figures/a.svg", ".cache/build.json", ".cache/checkpoints/r/x.pt", "report/out/report.md"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("x")
-    expected = "would remove report/out\nwould remove .cache/build.json\nwould remove .cache/code.json\nwould remove .cache/figures\n"
+    expected = "would remove report/out\nwould remove .cache/build.json\nwould remove .cache/figures\n"
     kept = "kept .cache/checkpoints, from which unfinished runs go on; --checkpoints removes it too\n"
     assert command("clean", "-n") == (0, expected + kept, "")
     assert command("clean")[1] == expected.replace("would remove", "removed") + kept
