@@ -14,7 +14,7 @@ local FORMATS = {
   html = { writer = "html5", raw = "html" },
   typst = { writer = "typst-citations", raw = "typst" },
 }
-local APPENDIX = { latex = "\\appendix", typst = "#show: appendix" }
+local APPENDIX = { latex = "\\appendix", typst = "#show: appendix\n#let floating = in-order" }
 local NEW_PAGE = { latex = "\\newpage", typst = "#pagebreak(weak: true)" }
 
 local function fail(message)
