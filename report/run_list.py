@@ -33,12 +33,15 @@ def runs(declared: Declaration, facts: Facts) -> Table:
 
 def accepted(declared: Declaration, facts: Facts) -> Table:
     """One line a reason: the runs that count by a person's word although the code changed after them."""
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[str, dict[str, list[int]]] = {}
     for status in facts.evidence.runs():
         if status.acceptance is not None:
-            by_reason.setdefault(status.acceptance, []).append(status.run.name)
-    rows: list[tuple[Cell, ...]] = [(reason, ", ".join(names)) for reason, names in by_reason.items()]
-    number = sum(map(len, by_reason.values()))
+            by_reason.setdefault(status.acceptance, {}).setdefault(status.run.cell, []).append(status.run.seed)
+    rows: list[tuple[Cell, ...]] = [
+        (reason, "; ".join(f"{cell}, {_seeds(seeds)}" for cell, seeds in cells.items()))
+        for reason, cells in by_reason.items()
+    ]
+    number = sum(len(seeds) for cells in by_reason.values() for seeds in cells.values())
     finding = f"{number} {'records were' if number != 1 else 'record was'} accepted."
     return declared.table(finding, (Column("reason", "Reason"), Column("runs", "Runs")), rows)
 
@@ -104,6 +107,11 @@ def _cell_row(cell: CellEvidence) -> tuple[Cell, ...]:
     named = ", ".join(commits[:_NAMED]) + more or DASH
     seconds = cell.quantity("seconds") if cell.records else DASH
     return cell.name, number, _ranges(cell.seeds) or DASH, cell.quantity(), seconds, devices, named
+
+
+def _seeds(numbers: list[int]) -> str:
+    """`seed 3`, `seeds 0–2, 5`."""
+    return f"seed{'s' if len(numbers) > 1 else ''} {_ranges(sorted(numbers))}"
 
 
 def _ranges(numbers: Iterable[int]) -> str:

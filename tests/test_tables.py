@@ -310,7 +310,7 @@ def test_accepted_records_are_marked_and_each_reason_stands_once_with_its_runs(r
     facts = SimpleNamespace(evidence=make_evidence(*accepted, third))
     declared = read_tables(root)
     table = build_table(declared["accepted"], facts)
-    assert lines(table) == [["only names changed", "e5-p8-k3-s0, e5-p8-k3-s1"]]
+    assert lines(table) == [["only names changed", "e5-p8-k3, seeds 0–1"]]
     assert table.title.endswith(" 2 records were accepted.")
     listed = build_table(declared["runs"], facts)
     assert [line[1] for line in lines(listed)] == ["measured, accepted", "measured, accepted", "measured"]
