@@ -6,6 +6,7 @@ Its line `"digest"` has the SHA-256 of all the other lines, so that any changed 
 
 import hashlib
 import json
+from array import array
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -149,7 +150,7 @@ def _thaw(value: Any) -> Any:
     """Plain dicts and lists, as JSON has them."""
     if isinstance(value, Mapping):
         return {name: _thaw(item) for name, item in value.items()}
-    return [_thaw(item) for item in value] if isinstance(value, (list, tuple)) else value
+    return [_thaw(item) for item in value] if isinstance(value, (list, tuple, array)) else value
 
 
 def _refuse_constant(name: str) -> NoReturn:

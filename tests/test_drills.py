@@ -50,7 +50,7 @@ def check_ledger(root: Path, names: tuple[str, ...] | None = None) -> None:
     """Each record there is sound, complete and right; with NAMES, there are exactly these."""
     plan, ledger = open_repository(root)
     for record in ledger.load(plan):
-        assert record.history["column 0"] == expect(record.run)
+        assert list(record.history["column 0"]) == expect(record.run)
         assert record.metrics == {"test_accuracy": expect(record.run)[-1]}
         assert record.cost["seconds"] >= 0
     if names is not None:

@@ -75,7 +75,7 @@ def test_a_run_leaves_its_record(finished: tuple[Path, Record]) -> None:
     assert record.parameters == {"name": "tiny", "rate": 0.5, "seed": 0, "size": 2}
     assert record.metrics == {"test_accuracy": 0.75}
     assert record.correct.unpack() == [True, True, False, True]
-    assert record.history == {"test_accuracy": [0.5, 0.75]}
+    assert {name: list(column) for name, column in record.history.items()} == {"test_accuracy": [0.5, 0.75]}
     assert {name: record.cost[name] for name in ("work", "attempts", "energy_joules")} == {
         "work": 20.0,
         "attempts": 1,
