@@ -195,10 +195,17 @@ _FIXED_COLUMNS = (
 
 
 def _share(record: Record, known: dict[bytes, Any]) -> Record:
-    """The record with its code's digests held once for all records of the same code: they are a third of its memory."""
-    modules = record.fingerprint["modules"]
-    name = orjson.dumps(modules)
-    return replace(record, fingerprint={**record.fingerprint, "modules": known.setdefault(name, modules)})
+    """The record with what it has in common with others held once for all: code, settings and machine are half of it."""
+
+    def once(value: Any) -> Any:
+        return known.setdefault(orjson.dumps(value), value)
+
+    return replace(
+        record,
+        fingerprint={name: once(texts) for name, texts in record.fingerprint.items()},
+        settings=once(record.settings),
+        provenance={name: once(value) for name, value in record.provenance.items()},
+    )
 
 
 def _make_row(status: "RunStatus", record: Record) -> dict[str, Any]:
