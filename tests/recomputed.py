@@ -231,6 +231,12 @@ def adjust_p_values(
     return adjusted
 
 
+def p_opposite(claim: Mapping[str, Any], plan: Plan) -> float:
+    """The p of the order opposite to a trend's; it is of one claim, not of a family."""
+    cells = [plan.runs(cell) for cell in _cells_of(claim, plan)]
+    return p_rising([cell[ACCURACY].tolist() for cell in reversed(cells)])
+
+
 def _judge(claim: Mapping[str, Any], least: int, plan: Plan, original: pd.DataFrame) -> float | None:
     """The claim's own p before Holm; None where a cell has fewer runs than LEAST, or the claim needs no test."""
     cells = [plan.runs(cell) for cell in _cells_of(claim, plan)]

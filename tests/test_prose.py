@@ -111,7 +111,7 @@ def test_sections_are_numbered_alike_in_every_format(root: Path) -> None:
     assert '## <a id="sec:c"></a>1.1 C' in prose.bodies["markdown"]
     assert "\\newpage\n\n\\section{B}" in prose.bodies["latex"]
     assert "\\appendix\n\n\\section{D}" in prose.bodies["latex"]
-    assert "#show: appendix\n= D" in prose.bodies["typst"]
+    assert "#show: appendix\n#let floating = in-order\n= D" in prose.bodies["typst"]
     for body in prose.bodies.values():
         assert "Section" in body
         assert "Appendix" in body
