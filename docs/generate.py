@@ -113,7 +113,7 @@ def table_kinds() -> str:
 
 def figure_kinds() -> str:
     """The kinds of figure with the fields of their own."""
-    rows = ((f"`{kind}`", _listed(sorted(fields))) for kind, fields in figures._FIELDS.items())
+    rows = ((f"`{kind}`", _listed(sorted(fields))) for kind, fields in figures._OPTIONS.items())
     return _table(("kind", "fields beside kind, title and note"), rows)
 
 

@@ -10,9 +10,9 @@ from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.status import RunStatus, statuses
 from experiments.strict_yaml import read_yaml
-from report import budget_tables, claim_tables, contrast_tables, result_tables, run_list, run_tables
+from report import budget_tables, claim_tables, contrast_tables, options, result_tables, run_list, run_tables
 from report.claims import Claim
-from report.evidence import Evidence
+from report.evidence import Evidence, UnknownName
 from report.facts import Facts, gather
 from report.fields import check_names, file_names, line, mapping, refuse
 from report.metadata import read_metadata
@@ -27,27 +27,37 @@ if TYPE_CHECKING:
 
 SMOKE_FOLDER = ".smoke"
 
+_NONE: Mapping[str, options.Check] = {}
 # Each kind of table: what builds it, and the fields that its declaration has beside kind, title and note.
-_KINDS: Mapping[str, tuple[result_tables.Builder, frozenset[str]]] = {
-    "parameters": (result_tables.parameter_counts, frozenset({"columns", "where"})),
-    "comparison": (result_tables.comparison, frozenset({"group", "columns", "beside", "against"})),
-    "effects": (result_tables.effects, frozenset({"sweeps", "original"})),
-    "contrasts": (contrast_tables.contrasts, frozenset({"group", "base", "base_text", "original"})),
-    "models": (contrast_tables.models, frozenset({"groups", "columns"})),
-    "budget": (budget_tables.budget, frozenset({"group", "columns"})),
-    "conditions": (budget_tables.conditions, frozenset({"group", "columns", "conditions"})),
-    "recipes": (contrast_tables.recipes, frozenset({"recipes"})),
-    "settings": (run_tables.settings, frozenset({"protocols", "groups"})),
-    "claims": (claim_tables.claims, frozenset()),
-    "verdicts": (claim_tables.verdicts, frozenset()),
-    "untested": (claim_tables.untested, frozenset()),
-    "reasons": (claim_tables.reasons, frozenset()),
-    "rules": (claim_tables.rules, frozenset()),
-    "runs": (run_list.runs, frozenset()),
-    "accepted": (run_list.accepted, frozenset()),
-    "missing": (run_tables.missing, frozenset()),
-    "environment": (run_tables.environment, frozenset()),
-    "cost": (run_tables.cost, frozenset()),
+_KINDS: Mapping[str, tuple[result_tables.Builder, Mapping[str, options.Check]]] = {
+    "parameters": (result_tables.parameter_counts, {"columns": options.TEXTS, "where": options.parameters}),
+    "comparison": (
+        result_tables.comparison,
+        {"group": options.TEXT, "columns": options.TEXTS, "beside": options.MAYBE_TEXTS, "against": options.TEXT},
+    ),
+    "effects": (result_tables.effects, {"sweeps": options.SWEEPS, "original": options.TEXT}),
+    "contrasts": (
+        contrast_tables.contrasts,
+        {"group": options.TEXT, "base": options.parameters, "base_text": options.TEXT, "original": options.TEXT},
+    ),
+    "models": (contrast_tables.models, {"groups": options.TEXTS, "columns": options.TEXTS}),
+    "budget": (budget_tables.budget, {"group": options.TEXT, "columns": options.TEXTS}),
+    "conditions": (
+        budget_tables.conditions,
+        {"group": options.TEXT, "columns": options.TEXTS, "conditions": options.texts},
+    ),
+    "recipes": (contrast_tables.recipes, {"recipes": options.TEXTS}),
+    "settings": (run_tables.settings, {"protocols": options.TEXTS, "groups": options.texts}),
+    "claims": (claim_tables.claims, _NONE),
+    "verdicts": (claim_tables.verdicts, _NONE),
+    "untested": (claim_tables.untested, _NONE),
+    "reasons": (claim_tables.reasons, _NONE),
+    "rules": (claim_tables.rules, _NONE),
+    "runs": (run_list.runs, _NONE),
+    "accepted": (run_list.accepted, _NONE),
+    "missing": (run_tables.missing, _NONE),
+    "environment": (run_tables.environment, _NONE),
+    "cost": (run_tables.cost, _NONE),
 }
 
 
@@ -128,20 +138,17 @@ def read_tables(root: Path) -> dict[str, Declaration]:
 
 
 def _declare(name: str, item: Any, labels: Mapping[str, str], place: str) -> Declaration:
-    kind = mapping(item, place).get("kind")
-    if not isinstance(kind, str) or kind not in _KINDS:
-        refuse(f"{place}.kind", kind, " | ".join(_KINDS))
-    options = _KINDS[kind][1]
-    check_names(item, {"kind", "title", "note", *options}, {"title", "note", *options}, place)
-    if not isinstance(item["note"], str):
-        refuse(f"{place}.note", item["note"], "text, which may be empty")
+    kind = options.check_item(item, {kind: checks for kind, (_, checks) in _KINDS.items()}, place)
     title, note = line(item["title"], f"{place}.title"), " ".join(item["note"].split())
-    return Declaration(name, kind, title, note, {option: item[option] for option in options}, labels)
+    return Declaration(name, kind, title, note, {option: item[option] for option in _KINDS[kind][1]}, labels)
 
 
 def build_table(declared: Declaration, facts: Facts) -> Table:
     """The table that DECLARED describes, from FACTS."""
-    return _KINDS[declared.kind][0](declared, facts)
+    try:
+        return _KINDS[declared.kind][0](declared, facts)
+    except UnknownName as error:
+        raise UnknownName(f"tables.yaml: tables.{declared.name}: {error}") from error
 
 
 def _read_metadata(path: Path, prefix: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.strict_yaml import read_yaml
-from report import contrast_figures, series_figures
+from report import contrast_figures, options, series_figures
 from report.evidence import (
     ACCURACY,
     CellEvidence,
@@ -21,23 +21,29 @@ from report.evidence import (
     parameters_text,
     varying_parameters,
 )
-from report.fields import check_names, file_names, line, mapping, refuse
+from report.fields import check_names, file_names
 from report.figure import Figure, Row
 from report.figure_rows import INTERVALS, absent, cell_label, epochs_words, runs_words, sample_words
 from report.original import EARLIER, PAPER, Quoted
 from report.quantities import Kind, spell
 
 CROWDED = 6  # more lines than this in one panel cannot be told apart
-_FIELDS = {
-    "blocks": {"blocks", "alt"},
-    "classes": {"group", "cell"},
-    "curves": {"groups", "column"},
-    "effect": {"panels"},
-    "rows": {"groups"},
-    "forest": {"group", "base", "original", "margin", "confidence"},
-    "scatter": {"groups", "label", "panels"},
-    "budget": {"group", "panels"},
-    "conditions": {"group", "label", "panels"},
+_OPTIONS: Mapping[str, Mapping[str, options.Check]] = {
+    "blocks": {"blocks": options.blocks, "alt": options.TEXT},
+    "classes": {"group": options.TEXT, "cell": options.parameters},
+    "curves": {"groups": options.TEXTS, "column": options.TEXT},
+    "effect": {"panels": options.EFFECT_PANELS},
+    "rows": {"groups": options.TEXTS},
+    "forest": {
+        "group": options.TEXT,
+        "base": options.parameters,
+        "original": options.TEXT,
+        "margin": options.share_or_none,
+        "confidence": options.share,
+    },
+    "scatter": {"groups": options.TEXTS, "label": options.TEXT, "panels": options.SCATTER_PANELS},
+    "budget": {"group": options.TEXT, "panels": options.TEXTS},
+    "conditions": {"group": options.TEXT, "label": options.TEXTS, "panels": options.texts_by_panel},
 }
 
 
@@ -47,19 +53,19 @@ def read_figures(path: Path) -> dict[str, dict[str, Any]]:
     check_names(content, {"version", "figures"}, {"version", "figures"}, path.name)
     declared = file_names(content["figures"], f"{path.name}: figures")
     for name, item in declared.items():
-        place = f"{path.name}: figures.{name}"
-        kind = mapping(item, place).get("kind")
-        if not isinstance(kind, str) or kind not in _FIELDS:
-            refuse(f"{place}.kind", kind, " | ".join(_FIELDS))
-        known = {"kind", "title", "note"} | _FIELDS[kind]
-        check_names(item, known, known, place)
-        line(item["title"], f"{place}.title")
+        options.check_item(item, _OPTIONS, f"{path.name}: figures.{name}")
     return dict(declared)
 
 
 def build_figures(path: Path, evidence: Evidence, original: Mapping[str, Quoted]) -> dict[str, Figure]:
     """Every figure that PATH declares, with its data. Groups that the evidence of a smoke report lacks are left out."""
-    return {name: _BUILDERS[item["kind"]](name, item, evidence, original) for name, item in read_figures(path).items()}
+    figures = {}
+    for name, item in read_figures(path).items():
+        try:
+            figures[name] = _BUILDERS[item["kind"]](name, item, evidence, original)
+        except UnknownName as error:
+            raise UnknownName(f"{path.name}: figures.{name}: {error}") from error
+    return figures
 
 
 def _blocks(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
@@ -237,7 +243,7 @@ def _sweep(panel: Mapping[str, Any], evidence: Evidence) -> list[CellEvidence]:
     cells = evidence.cells(panel["group"])
     found = [cell for cell in cells if all(cell.parameters.get(name) == value for name, value in where.items())]
     if not found:
-        raise UnknownName(f"figures.yaml: group {panel['group']!r} has no cell with {parameters_text(where)}")
+        raise UnknownName(f"group {panel['group']!r} has no cell with {parameters_text(where)}")
     return sorted(found, key=lambda cell: cell.parameters[panel["parameter"]])
 
 

@@ -41,7 +41,7 @@ class Declaration:
         for name in self.options["columns"]:
             if name not in cell.parameters:
                 valid = ", ".join(cell.parameters)
-                raise UnknownName(f"tables.yaml: tables.{self.name}.columns: no parameter {name!r}; cells have {valid}")
+                raise UnknownName(f"columns: no parameter {name!r}; cells have {valid}")
         return tuple(cell.parameters[name] for name in self.options["columns"])
 
     def parameter_columns(self) -> tuple[Column, ...]:

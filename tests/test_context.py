@@ -65,8 +65,12 @@ def test_a_title_with_a_prefix_is_refused(checkout: Path) -> None:
     [
         ("kind: verdicts", "kind: verdict", "tables.yaml: tables.verdicts.kind: found 'verdict'; expected parameters"),
         ("    group: earlier-5\n", "", "tables.yaml: tables.earlier-5: the field 'group' is missing"),
-        ("group: earlier-5\n", "group: earlier-6\n", "there is no group 'earlier-6'; the plan has earlier-5, "),
-        ("columns: [width", "columns: [breadth", "tables.yaml: tables.parameters.columns: no parameter 'breadth'; "),
+        (
+            "group: earlier-5\n",
+            "group: earlier-6\n",
+            "tables.yaml: tables.earlier-5: there is no group 'earlier-6'; the plan has earlier-5, ",
+        ),
+        ("columns: [width", "columns: [breadth", "tables.yaml: tables.parameters: columns: no parameter 'breadth'; "),
     ],
 )
 def test_an_unclear_declaration_of_a_table_is_refused(checkout: Path, old: str, new: str, message: str) -> None:

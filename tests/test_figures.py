@@ -190,7 +190,7 @@ def test_a_sweep_is_of_the_cells_where_all_that_is_named_holds_and_one_without_a
 
 def test_a_sweep_without_a_cell_is_refused(tmp_path: Path) -> None:
     panels = [{"group": "sweep", "parameter": "kernel_size", "where": {"patch_size": 16}}]
-    with pytest.raises(UnknownName, match="figures.yaml: group 'sweep' has no cell with patch_size=16"):
+    with pytest.raises(UnknownName, match="figures.yaml: figures.demo: group 'sweep' has no cell with patch_size=16"):
         build_figures(declare(tmp_path, "effect", panels=panels), sweep(), {})
 
 

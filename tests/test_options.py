@@ -1,0 +1,67 @@
+"""A table or figure whose option has the wrong type, or names what is not there, is refused with its place."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from experiments.spec import ConfigurationError
+from report.context import build_context, read_tables
+from report.evidence import UnknownName
+from report.figures import build_figures, read_figures
+
+PAPER = Path(__file__).parent.parent / "report/paper"
+MAY_BE = (("margin", None), ("beside", []))
+WRONG = (None, 3, "", True, [], {}, [3], ["a", {}], {"a": [1]}, {"a": None}, [["a"]], [{"group": "a"}])
+
+
+def declarations(file: str) -> dict[str, Any]:
+    return yaml.safe_load((PAPER / file).read_text(encoding="utf-8"))
+
+
+def options(file: str) -> Iterator[tuple[str, str]]:
+    """One declaration of each kind with each of its options."""
+    seen = set()
+    for name, item in declarations(file)[file.removesuffix(".yaml")].items():
+        for option in item:
+            if option != "kind" and (item["kind"], option) not in seen:
+                seen.add((item["kind"], option))
+                yield name, option
+
+
+def read(file: str, content: dict[str, Any], folder: Path) -> None:
+    target = folder / "report/paper" / file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(yaml.safe_dump(content), encoding="utf-8")
+    read_figures(target) if file == "figures.yaml" else read_tables(folder)
+
+
+@pytest.mark.parametrize("file", ["figures.yaml", "tables.yaml"])
+def test_an_option_of_another_type_is_refused_with_its_place(file: str, tmp_path: Path) -> None:
+    part, tried = file.removesuffix(".yaml"), 0
+    for name, option in options(file):
+        content = declarations(file)
+        kept = content[part][name][option]
+        for wrong in WRONG:
+            if type(wrong) is type(kept) and wrong in ("", {}) or (option, wrong) in MAY_BE:
+                continue  # an empty note, parameters of every cell
+            content[part][name][option] = wrong
+            with pytest.raises(ConfigurationError) as error:
+                read(file, content, tmp_path)
+                pytest.fail(f"{name}.{option}: {wrong!r} is accepted")
+            assert str(error.value).startswith(f"{file}: {part}.{name}.{option}"), (name, option, wrong)
+            tried += 1
+    assert tried > 200
+
+
+def test_what_is_not_there_is_named_with_its_place(tmp_path: Path) -> None:
+    root = PAPER.parent.parent
+    context = build_context(root)
+    content = declarations("figures.yaml")
+    content["figures"]["equivalence"]["group"] = "equivalense"
+    path = tmp_path / "figures.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(UnknownName, match=r"^figures.yaml: figures.equivalence: there is no group 'equivalense'; "):
+        build_figures(path, context.evidence, context.facts.original)
