@@ -215,7 +215,7 @@ class Record:
     def __post_init__(self) -> None:
         """A column of floats takes 8 bytes an epoch instead of 32: a ledger has thousands of them."""
         packed = {
-            name: array("d", column) if set(map(type, column)) == {float} else column
+            name: array("d", column) if type(column) is list and set(map(type, column)) == {float} else column
             for name, column in self.history.items()
         }
         object.__setattr__(self, "history", packed)

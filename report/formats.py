@@ -17,7 +17,7 @@ from typing import Any
 import jinja2
 
 from experiments.spec import ConfigurationError, ReproductionError
-from report.quantities import Quantity, parts
+from report.quantities import Quantity
 from report.verdicts import Outcome, Verdict
 
 _MACHINERY = Path(__file__).resolve().parent.parent
@@ -225,22 +225,30 @@ class Finalize:
         PAD is the text whose width stays free after it, so that the decimal points of a column stand in one line. It
         is a LINK to its origin, unless it stands right there.
         """
-        values = {"parts": parts(quantity), "quantity": quantity, "unit": unit, "n": n, "pad": pad}
-        values["pad_width"] = Fragment(len(pad) + 1)
-        values["anchor"] = Fragment(self._anchor_of(quantity) if link else "")
-        # Of a list of runs thousands read alike: where nothing is linked, the words alone say what the template makes.
-        return self._once("quantity", (quantity if link else parts(quantity), unit, n, pad), **values)
+        words, anchor = quantity.parts, self._anchor_of(quantity) if link else ""
+        id = quantity.id if anchor else ""
+
+        def values() -> dict[str, Any]:
+            is_measured, width = quantity.is_measured, Fragment(len(pad) + 1)
+            told = {"parts": words, "is_measured": is_measured, "id": id, "anchor": Fragment(anchor)}
+            return told | {"unit": unit, "n": n, "pad": pad, "pad_width": width}
+
+        # Of a list of runs thousands read alike, and are set once: none of them is a link.
+        return self._once("quantity", (words, anchor, id, unit, n, pad), values)
 
     def outcome(self, outcome: Outcome) -> Fragment:
         """The word and the symbol of a verdict's OUTCOME by the format's verdict template."""
-        return self._once("verdict", outcome, outcome=outcome.value, symbol=Fragment(SYMBOLS[outcome.value]))
+        shown = {"outcome": outcome.value, "symbol": Fragment(SYMBOLS[outcome.value])}
+        return self._once("verdict", outcome, lambda: shown)
 
-    def _once(self, template: str, key: Any, **values: Any) -> Fragment:
-        if (template, key) not in self._set:
+    def _once(self, template: str, key: Any, values: Callable[[], Mapping[str, Any]]) -> Fragment:
+        """What TEMPLATE makes of VALUES, which KEY stands for."""
+        found = self._set.get((template, key))
+        if found is None:
             file = f"{template}.{self._format.suffix}"
-            text = render_template(self._environment, file, f"templates/{self._format.name}/{file}", values)
-            self._set[template, key] = Fragment(text.strip())
-        return self._set[template, key]
+            text = render_template(self._environment, file, f"templates/{self._format.name}/{file}", values())
+            found = self._set[template, key] = Fragment(text.strip())
+        return found
 
 
 # What an expression of a template may raise through its author's fault.

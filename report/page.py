@@ -16,7 +16,7 @@ from experiments.spec import Record
 from report.evidence import ACCURACY
 from report.formats import Fragment
 from report.provenance import Origin, Origins
-from report.quantities import ORIGINS, Quantity, parts
+from report.quantities import ORIGINS, Quantity
 
 TO_ROOT = "../../"  # from report/out, where the page lies, to the records
 CURVE_POINTS = 50  # as many points of a learning curve are drawn
@@ -73,7 +73,7 @@ def _told(quantity: Quantity, origin: Origin, numbers: Mapping[str, int]) -> Map
     Recorded runs are told by their places among the page's runs, for names are long: a first one and how many follow
     upon it in turn. Another run is told by its name.
     """
-    lines = [list(line) for line in parts(quantity).details if line[0] != "Origin"]
+    lines = [list(line) for line in quantity.details if line[0] != "Origin"]
     source = "; ".join(origin.sources) if origin.tier.value == "quoted" or not origin.runs else ""
     told: dict[str, Any] = {"lines": [*lines, ["Kind", origin.tier.value]], "anchor": origin.anchor}
     told |= {"from": source} if source else {}

@@ -130,13 +130,18 @@ class Quantity:
         """The quantity in words; see the function `parts`."""
         return _to_words(self)
 
+    @cached_property
+    def details(self) -> tuple[tuple[str, str], ...]:
+        """What a reader may ask of the number, in the order of asking: pairs of a label and a text."""
+        return _details(self, self.parts.unit, self.parts.spread)
+
 
 @dataclass(frozen=True)
 class Parts:
     """A quantity in words, piece by piece, unescaped; every format's template puts these together.
 
-    `value` is the number, or the state's word where there is none. `details` are (label, text) pairs for a title, a
-    footnote or an expandable note.
+    `value` is the number, or the state's word where there is none. Two quantities that read alike have equal parts,
+    wherever they come from.
     """
 
     value: str
@@ -145,7 +150,6 @@ class Parts:
     n: str
     state: str
     tier: str
-    details: tuple[tuple[str, str], ...]
 
     @property
     def text(self) -> str:
@@ -225,7 +229,6 @@ def _n_text(quantity: Quantity) -> str:
 
 
 def _details(quantity: Quantity, unit: str, spread: str) -> tuple[tuple[str, str], ...]:
-    """What a reader may ask of the number, in the order of asking."""
     after = f" {unit}" if unit else ""
     sd = None if quantity.spread is None else quantity.spread.sd
     deviation = "" if sd is None else _spell(quantity.kind, sd, beside=quantity.value).lstrip("+") + after
@@ -263,8 +266,7 @@ def _to_words(quantity: Quantity) -> Parts:
         beside = quantity.value if quantity.n is not None else None
         value = quantity.quoted or _spell(quantity.kind, quantity.value, beside=beside)
         unit = _STYLES[quantity.kind].unit
-    details = _details(quantity, unit, spread)
-    return Parts(value, unit, spread, n, quantity.state.value, quantity.tier.value, details)
+    return Parts(value, unit, spread, n, quantity.state.value, quantity.tier.value)
 
 
 def spell(kind: Kind, value: float) -> str:
