@@ -13,6 +13,7 @@ from typing import Any
 
 from experiments.spec import ConfigurationError
 from report.context import Context
+from report.conversion import Conversion, Prose
 from report.drawings import Drawing
 from report.figure import Figure
 from report.formats import FORMATS, Finalize, Format, Fragment, environment, find_templates, render_template
@@ -21,7 +22,7 @@ from report.layout import Layout, lay_out, set_table
 from report.page import Page, page_data
 from report.page_drawing import PageDrawings
 from report.pdf import pdf_by_latexmk, pdf_by_typst, standins
-from report.prose import Conversion, Prose, Setters, fill_in
+from report.prose import Setters, fill_in
 from report.provenance import ORIGINS, SECTION, as_json, provenance
 from report.quantities import Quantity
 from report.rescience import SUBMISSION, write_submission
@@ -34,8 +35,9 @@ class Composer:
     def __init__(
         self, root: Path, context: Context, figures: Mapping[str, Figure], folder: Path, cache: Path | None = None
     ) -> None:
-        """Writes to FOLDER; compiled templates are kept in CACHE, ROOT/.cache where none is named."""
-        self._compiled = (cache or root / ".cache") / "jinja"
+        """Writes to FOLDER; what can be used again is kept in CACHE, ROOT/.cache where none is named."""
+        cache = cache or root / ".cache"
+        self._compiled, self._conversions = cache / "jinja", cache / "prose"
         self._root, self._context, self._figures, self._folder = root, context, figures, folder
         self._templates = find_templates(root)
         self._tracing = Tracing(context)
@@ -106,7 +108,7 @@ class Composer:
         closing = (ORIGINS, SECTION)
         text = fill_in(paper / "sections", self._context.words, setters, seen, self._compiled, closing)
         self._tracing.settle(tuple(self._numbers))
-        return Conversion(text, paper, self._templates / "prose.lua")
+        return Conversion(text, paper, self._templates / "prose.lua", self._conversions)
 
     def _quantity(self, quantity: Quantity) -> dict[str, str]:
         return {name: finalize.quantity(quantity) for name, finalize in self._finalizers.items()}

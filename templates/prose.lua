@@ -1,10 +1,12 @@
 -- The prose in all formats from one reading of it: `pandoc lua prose.lua IN.md REFERENCES.bib STYLE.csl OUT` reads the
 -- Markdown, resolves citations and section references once, and writes OUT.<format> for each format and OUT.toc.
 -- One process instead of one a format, because starting pandoc costs more than the work itself.
--- Raw pieces are kept only where their format ends in SEAL, the last argument: the author's and the bibliography's are
--- refused. Without the blocks of metadata the prose cannot name files for pandoc to read.
+-- A raw piece whose format is `hole-SEAL`, with SEAL the last argument, stands where a number, a table or a figure goes,
+-- and is handed on as it is; the author's and the bibliography's are refused. Without the blocks of metadata the prose
+-- cannot name files for pandoc to read.
 
 local source, bibliography, style, out, seal = table.unpack(arg)
+local HOLE = "hole-" .. seal
 
 local READER = "markdown-raw_html-raw_tex-native_divs-native_spans-implicit_figures+gfm_auto_identifiers"
   .. "-yaml_metadata_block-pandoc_title_block-latex_macros"
@@ -90,9 +92,12 @@ local function anchor(identifier)
   return pandoc.RawInline("gfm", '<a id="' .. identifier .. '"></a>')
 end
 
-local function keep(wanted)
+local function as_raw(format)
   return function(raw)
-    if raw.format ~= wanted then return {} end
+    if raw.format == HOLE then
+      raw.format = format
+      return raw
+    end
   end
 end
 
@@ -169,14 +174,11 @@ local function refuse_spelling(math)
   end
 end
 
--- The raw pieces that the machinery made lose their seal; any other one is refused.
-local function open_seal(raw)
-  local format = raw.format:match("^(%w+)-" .. seal .. "$")
-  if seal == "" or not format then
+-- The holes that the machinery made; any other raw piece is refused.
+local function refuse_raw(raw)
+  if seal == "" or raw.format ~= HOLE then
     fail("a text would pass to " .. raw.format .. " as it stands: " .. raw.text .. "; write it as text")
   end
-  raw.format = format
-  return raw
 end
 
 local doc = pandoc.read(read(source), READER)
@@ -188,12 +190,13 @@ doc:walk {
 doc.meta.bibliography, doc.meta.csl, doc.meta["link-citations"] = bibliography, style, true
 local cited, result = pcall(pandoc.utils.citeproc, with_references(doc))
 if not cited then fail("references.bib or numeric.csl cannot be used: " .. tostring(result):match("^[^\n]*")) end
-doc = result:walk { RawInline = open_seal, RawBlock = open_seal }
+doc = result
+doc:walk { RawInline = refuse_raw, RawBlock = refuse_raw }
 doc:walk { Link = refuse_scheme, Image = refuse_image, Math = refuse_spelling } -- what the bibliography brought, too
 local numbers, toc = number_sections(doc)
 doc = resolve(doc, numbers)
 for name, format in pairs(FORMATS) do
-  local filter = { RawInline = keep(format.raw), RawBlock = keep(format.raw), Header = heading(name, numbers) }
+  local filter = { RawInline = as_raw(format.raw), RawBlock = as_raw(format.raw), Header = heading(name, numbers) }
   if name ~= "markdown" then -- no colours in code: they need definitions that our templates do not have
     filter.CodeBlock = function(block) return pandoc.CodeBlock(block.text) end
   else

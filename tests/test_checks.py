@@ -69,6 +69,20 @@ def test_what_an_earlier_command_kept_of_the_code_is_not_believed(checked: Path)
         kept.unlink()
 
 
+def test_what_an_earlier_build_kept_of_the_prose_is_not_believed(restored: Path) -> None:
+    build_report(restored)
+    (kept,) = (restored / ".cache/prose").glob("*.json")
+    before = kept.read_text(encoding="utf-8")
+    try:
+        kept.write_text(before.replace("a network of", "the best network of"), encoding="utf-8")
+        build_report(restored)
+        assert "the best network of" in (restored / "report/out/report.md").read_text(encoding="utf-8")
+        places = {finding.place.partition(":")[0] for finding in errors(restored)}
+        assert {f"report/out/report.{suffix}" for suffix in ("md", "tex", "html", "pdf")} <= places
+    finally:
+        kept.write_text(before, encoding="utf-8")
+
+
 def change(path: Path, old: str, new: str) -> int:
     """Change the first OLD in PATH; its line."""
     text = path.read_text(encoding="utf-8")

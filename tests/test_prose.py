@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from experiments.spec import ConfigurationError
-from report.prose import Conversion, Setters, fill_in, raw_block, raw_inline
+from report.conversion import Conversion
+from report.prose import Setters, fill_in
 from report.quantities import Quantity
 from tests.small_paper import HOSTILE, PROSE, accuracy, make_paper, pending
 
@@ -22,7 +23,8 @@ def filled_in(folder: Path, text: str, **names: object) -> str:
     sections = folder / "report/paper/sections"
     sections.mkdir(parents=True)
     (sections / "10-body.md").write_text(text, encoding="utf-8")
-    return fill_in(sections, names, SETTERS, lambda quantity: None).partition("\n\n# References")[0]
+    filled = fill_in(sections, names, SETTERS, lambda quantity: None)
+    return filled.holes.fill(filled.partition("\n\n# References")[0], "latex")
 
 
 def test_a_quantity_brings_its_words_for_each_format_and_is_noted_as_printed(tmp_path: Path) -> None:
@@ -30,14 +32,12 @@ def test_a_quantity_brings_its_words_for_each_format_and_is_noted_as_printed(tmp
     sections.mkdir(parents=True)
     (sections / "10-body.md").write_text("It is << ours >>.", encoding="utf-8")
     text = fill_in(sections, {"ours": accuracy()}, SETTERS, printed.append)
-    assert text.startswith(f"It is `Q`{{=latex-{text.seal}}}`<q>`{{=html-{text.seal}}}.\n")
+    assert [text.holes.fill(text, name)[:10] for name in ("latex", "html", "markdown")] == [
+        "It is `Q`{",
+        "It is `<q>",
+        "It is ``{=",
+    ]
     assert set(printed) == {accuracy()}
-
-
-def test_raw_pieces_survive_backticks() -> None:
-    assert raw_inline({"latex": "a``b"}, "seal") == "```a``b```{=latex-seal}"
-    assert raw_inline({"html": "`a`"}, "seal") == "`` `a` ``{=html-seal}"
-    assert raw_block({"latex": "```\nx"}, "seal") == "\n\n````{=latex-seal}\n```\nx\n````\n\n"
 
 
 def test_numbers_follow_the_order_of_placement_also_for_references_before_it(tmp_path: Path) -> None:

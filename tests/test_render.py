@@ -21,7 +21,7 @@ from report.drawings import begin_drawing
 from report.figures import Figure
 from report.formats import FORMATS, environment
 from report.layout import lay_out, set_table
-from report.prose import pandoc_binary
+from report.conversion import pandoc_binary
 from report.swapping import swapped_in
 from report.verdicts import Outcome
 from tests.small_paper import HOSTILE, accuracy, context, figure, figures, make_paper, pending, table
@@ -272,7 +272,7 @@ def test_an_interruption_between_the_two_renames_brings_the_old_report_back(tmp_
         (
             "html/quantity.html",
             "{{ part }}",
-            ":1: 'part' is undefined; it may use anchor, n, pad, pad_width, parts, quantity",
+            ":1: 'part' is undefined; it may use anchor, id, is_measured, n, pad, pad_width, parts",
         ),
         ("latex/verdict.tex", "<% include 'x' %>", ":1: includes 'x', which is not there"),
         ("latex/verdict.tex", None, ": cannot be read; expected the file beside the others"),

@@ -11,18 +11,19 @@ import pytest
 
 from experiments.reading import FILE_NAME_RULE
 from experiments.spec import ConfigurationError
-from report import prose
+from report import conversion
 from report.bibliography import check_bibliography, check_style
 from report.bundle import members
 from report.citation import citation_file
 from report.claims import read_claims
 from report.context import read_tables
+from report.conversion import Conversion
 from report.fields import file_names
 from report.figures import read_figures
 from report.manuscript import refuse_faults
 from report.metadata import read_metadata
 from report.original import CSV_COLUMNS, read_original
-from report.prose import Conversion, Filled, Setters, fill_in
+from report.prose import Filled, Setters, fill_in
 from report.quantities import Quantity
 from tests.small_paper import accuracy, figure, make_paper, table
 
@@ -92,8 +93,8 @@ def test_prose_behind_a_link_is_not_read(tmp_path: Path, root: Path, name: str) 
 
 
 def convert(root: Path, text: str, paper: Path | None = None) -> dict[str, str]:
-    with Conversion(text, paper or root / "report/paper", root / "templates/prose.lua") as conversion:
-        return dict(conversion.finish().bodies)
+    with Conversion(text, paper or root / "report/paper", root / "templates/prose.lua") as running:
+        return dict(running.finish().bodies)
 
 
 def refusal(root: Path, text: str, paper: Path | None = None) -> str:
@@ -156,7 +157,7 @@ def test_markup_of_other_languages_is_text(root: Path) -> None:
 
 
 def test_pandoc_is_stopped_where_it_would_not_end(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prose, "PANDOC_SECONDS", 1)
+    monkeypatch.setattr(conversion, "PANDOC_SECONDS", 1)
     message = "pandoc: it is not done after 1 s; look for many brackets or quotations within each other"
     assert refusal(root, "[" * 400) == message
 
