@@ -38,7 +38,7 @@ _KINDS: Mapping[str, tuple[result_tables.Builder, Mapping[str, options.Check]]] 
     "effects": (result_tables.effects, {"sweeps": options.SWEEPS, "original": options.TEXT}),
     "contrasts": (
         contrast_tables.contrasts,
-        {"group": options.TEXT, "base": options.parameters, "base_text": options.TEXT, "original": options.TEXT},
+        {"groups": options.TEXTS, "base": options.parameters, "base_text": options.TEXT, "original": options.TEXT},
     ),
     "models": (contrast_tables.models, {"groups": options.TEXTS, "columns": options.TEXTS}),
     "budget": (budget_tables.budget, {"group": options.TEXT, "columns": options.TEXTS}),

@@ -14,8 +14,8 @@ from report.quantities import Kind, spell
 
 def forest(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
     """One line a contrast: our difference with its interval, and the one that the original reports."""
-    listed = find_contrasts(evidence, original, item["group"], item["base"], item["original"])
-    cells = evidence.cells(item["group"])
+    listed = find_contrasts(evidence, original, item["groups"], item["base"], item["original"])
+    cells = list({cell.name: cell for group in item["groups"] for cell in evidence.cells(group)}.values())
     if not any(contrast.ours.is_measured for contrast in listed):
         return absent(name, item, cells)
     rows = [row for contrast in listed for row in _forest_rows(contrast, item["confidence"])]

@@ -16,9 +16,9 @@ _SEEN = ("seen in primary source", "seen in secondary source")
 
 def contrasts(declared: Declaration, facts: Facts) -> Table:
     """The base in the first line, then one line a change: accuracy and difference, as quoted and as ours."""
-    group, base, who = (declared.options[name] for name in ("group", "base", "original"))
-    listed = find_contrasts(facts.evidence, facts.original, group, base, who)
-    start = facts.evidence.cell(group, base)
+    groups, base, who = (declared.options[name] for name in ("groups", "base", "original"))
+    listed = find_contrasts(facts.evidence, facts.original, groups, base, who)
+    start = facts.evidence.cell(groups[0], base)
     quoted = facts.quoted_for(who, start.parameters)
     first = (declared.options["base_text"], quoted.accuracy if quoted else DASH, DASH, start.quantity(), DASH)
     rows: list[tuple[Cell, ...]] = [first, *(_contrast_row(contrast, who, facts) for contrast in listed)]

@@ -1,6 +1,6 @@
-"""Cells set beside one of their group: how much each differs from it, and what others report of the same change."""
+"""Cells set beside one of theirs: how much each differs from it, and what others report of the same change."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,17 +29,18 @@ class Contrast:
 
 
 def find_contrasts(
-    evidence: Evidence, original: Mapping[str, Quoted], group: str, base: Mapping[str, Any], who: str
+    evidence: Evidence, original: Mapping[str, Quoted], groups: Sequence[str], base: Mapping[str, Any], who: str
 ) -> tuple[Contrast, ...]:
-    """Every cell of GROUP beside the one with the parameters BASE, in the order of the plan.
+    """Every cell of GROUPS, each once, beside the one of the first of them that has the parameters BASE.
 
     Raises UnknownName where BASE is not exactly one cell.
     """
-    start = evidence.cell(group, base)
+    start = evidence.cell(groups[0], base)
+    cells = {cell.name: cell for group in reversed(groups) for cell in evidence.cells(group)}
+    names = dict.fromkeys(cell.name for group in groups for cell in evidence.cells(group))
     return tuple(
         Contrast(cell, start, _change(cell, start), difference(cell, start), _reported(original, who, cell, start))
-        for cell in evidence.cells(group)
-        if cell.name != start.name
+        for cell in (cells[name] for name in names if name != start.name)
     )
 
 

@@ -35,7 +35,7 @@ _OPTIONS: Mapping[str, Mapping[str, options.Check]] = {
     "effect": {"panels": options.EFFECT_PANELS},
     "rows": {"groups": options.TEXTS},
     "forest": {
-        "group": options.TEXT,
+        "groups": options.TEXTS,
         "base": options.parameters,
         "original": options.TEXT,
         "margin": options.share_or_none,

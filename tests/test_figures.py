@@ -195,7 +195,7 @@ def test_a_sweep_without_a_cell_is_refused(tmp_path: Path) -> None:
 
 
 def forest(folder: Path, evidence: Evidence, **fields: Any) -> Figure:
-    given = {"group": "sweep", "base": {"kernel_size": 3}, "original": "paper", "margin": 0.005, "confidence": 0.9}
+    given = {"groups": ["sweep"], "base": {"kernel_size": 3}, "original": "paper", "margin": 0.005, "confidence": 0.9}
     return build_figures(declare(folder, "forest", **{**given, **fields}), evidence, {})["demo"]
 
 
@@ -208,6 +208,16 @@ def test_a_forest_has_the_difference_of_each_change_from_its_base(tmp_path: Path
     assert first["low"] == pytest.approx(0.04 - 2.919986 * 0.02 / 2**0.5, abs=1e-7)  # t at 95 %, 2 degrees of freedom
     assert second == {"row": "kernel size 7", "who": "pending", "difference": None}
     assert "The band is the margin of 0.50 pp." in made.note and "90 % intervals (Welch)" in made.note
+
+
+def test_a_forest_of_two_groups_has_each_change_once_beside_the_base_of_the_first(tmp_path: Path) -> None:
+    base, five, seven = make_cell([0.50, 0.52]), make_cell([0.54, 0.56], kernel_size=5), make_cell([0.6], kernel_size=7)
+    made = forest(tmp_path, make_evidence(*base, *five, more=[*five, *seven]), groups=["sweep", "more"])
+    assert [row["row"] for row in made.rows] == ["kernel size 5", "kernel size 7"]
+    assert [row["difference"] for row in made.rows] == pytest.approx([0.04, 0.09])
+    swapped = {"groups": ["more", "sweep"], "base": {"kernel_size": 7}}
+    made = forest(tmp_path, make_evidence(*base, *five, more=[*five, *seven]), **swapped)
+    assert [row["row"] for row in made.rows] == ["kernel size 5", "kernel size 3"]
 
 
 def test_a_forest_without_any_difference_says_so(tmp_path: Path) -> None:
@@ -241,7 +251,13 @@ def every_kind(folder: Path, root: Path) -> list[Figure]:
     kinds: dict[str, dict[str, Any]] = {
         "classes": {"group": "sweep", "cell": {"kernel_size": 3}},
         "curves": {"groups": ["sweep"], "column": "test_accuracy"},
-        "forest": {"group": "sweep", "base": {"kernel_size": 3}, "original": "paper", "margin": 0.1, "confidence": 0.9},
+        "forest": {
+            "groups": ["sweep"],
+            "base": {"kernel_size": 3},
+            "original": "paper",
+            "margin": 0.1,
+            "confidence": 0.9,
+        },
         "scatter": {
             "groups": ["sweep"],
             "label": "kernel_size",

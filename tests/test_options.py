@@ -60,7 +60,7 @@ def test_what_is_not_there_is_named_with_its_place(tmp_path: Path) -> None:
     root = PAPER.parent.parent
     context = build_context(root)
     content = declarations("figures.yaml")
-    content["figures"]["equivalence"]["group"] = "equivalense"
+    content["figures"]["equivalence"]["groups"] = ["equivalense"]
     path = tmp_path / "figures.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     with pytest.raises(UnknownName, match=r"^figures.yaml: figures.equivalence: there is no group 'equivalense'; "):
