@@ -181,7 +181,7 @@ class Composer:
                 (self._folder / f"figures/{name}.csv").write_text(figure.csv, encoding="utf-8")
         floats = self._tracing.tables.values(), self._figures.values()
         told = provenance(self._context, self._tracing.origins, self._notebooks, *floats)
-        (self._folder / "provenance.json").write_text(as_json(told) + "\n", encoding="utf-8")
+        (self._folder / "provenance.json").write_bytes(as_json(told))
 
 
 def _mark(kind: str, name: str) -> str:

@@ -208,9 +208,9 @@ def provenance(
     }
 
 
-def as_json(value: Any) -> str:
+def as_json(value: Any) -> bytes:
     """VALUE in lines that a person can read and git can compare, its names in order."""
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
 
 
 def _figure(figure: Figure) -> Mapping[str, Any]:
