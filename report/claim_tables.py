@@ -40,6 +40,7 @@ def verdicts(declared: Declaration, facts: Facts) -> Table:
             verdict.ours or DASH,
             verdict.difference or DASH,
             verdict.printed,
+            _protocol(verdict),
         )
         for verdict in facts.verdicts.values()
         if verdict.is_tested
@@ -50,8 +51,18 @@ def verdicts(declared: Declaration, facts: Facts) -> Table:
         Column("ours", "Ours", align="right"),
         Column("difference", "Difference", align="right"),
         Column("verdict", "Verdict"),
+        Column("protocol", "Protocol"),
     )
     return declared.table(verdict_finding(facts.verdicts), columns, rows)
+
+
+def _protocol(verdict: Verdict) -> str:
+    """Whether the runs were made as the original's: a verdict holds for the protocol that it was reached with."""
+    if verdict.claim.is_beyond or verdict.claim.protocol is None:
+        return DASH
+    if verdict.deviations:
+        return "reduced"
+    return "with deviations" if verdict.claim.deviations else "the original's"
 
 
 def verdict_finding(verdicts: Mapping[str, Verdict]) -> str:

@@ -47,7 +47,7 @@ _KINDS: Mapping[str, tuple[result_tables.Builder, Mapping[str, options.Check]]] 
         {"group": options.TEXT, "columns": options.TEXTS, "conditions": options.texts},
     ),
     "recipes": (contrast_tables.recipes, {"recipes": options.TEXTS}),
-    "settings": (run_tables.settings, {"protocols": options.TEXTS, "groups": options.texts}),
+    "settings": (run_tables.settings, {"protocols": options.TEXTS, "groups": options.texts_by_name}),
     "claims": (claim_tables.claims, _NONE),
     "verdicts": (claim_tables.verdicts, _NONE),
     "untested": (claim_tables.untested, _NONE),

@@ -14,7 +14,18 @@ from report.power import Design, chance_equivalent, chance_greater, foresee, rep
 from report.quantities import Quantity
 from report.statistics import Comparison, Interval
 from report.support import other_orderings, same_images
-from report.trials import Details, Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
+from report.trials import (
+    Details,
+    Judgement,
+    Outcome,
+    Sources,
+    Trial,
+    adjusted_text,
+    find_shortage,
+    margin_text,
+    p_text,
+    percent_text,
+)
 
 
 def direction(claim: Claim, sources: Sources) -> Trial:
@@ -36,16 +47,17 @@ def direction(claim: Claim, sources: Sources) -> Trial:
     if shortage := find_shortage(claim, cells):
         return Trial(cells, rule, details, shortage=shortage)
     comparison = statistics.welch(better.summary(), worse.summary())
+    raw = comparison.p_greater()
 
     def judge(p: float | None, margin: float | None) -> Judgement:
         if p is not None and p < claim.alpha:
-            sign = f"the difference has the claimed sign ({p_text(p)})"
+            sign = f"the difference has the claimed sign ({adjusted_text(raw, p)})"
             if _is_slight(claim, comparison, margin):
                 return Outcome.PARTIAL, (f"{sign}, but lies within {margin_text(margin)}",)
             return Outcome.REPRODUCED, (sign,)
-        return _judge_failure(claim, comparison, p, margin)
+        return _judge_failure(claim, comparison, adjusted_text(raw, p), margin)
 
-    return Trial(cells, rule, details, comparison.p_greater(), judge)
+    return Trial(cells, rule, details, raw, judge)
 
 
 def trend(claim: Claim, sources: Sources) -> Trial:
@@ -69,7 +81,9 @@ def trend(claim: Claim, sources: Sources) -> Trial:
         if shortage:
             return told
         level = min(sources.strictest(claim), claim.alpha / 2)  # the interval of the end-to-end difference is two-sided
-        design = _design(claim, cells[-1], cells[0], level, "end-to-end difference")
+        design = _design(
+            claim, cells[-1], cells[0], level, "end-to-end difference", "Welch's test of the two ends alone"
+        )
         return replace(told, design=design, support=other_orderings(cells))
 
     if shortage := find_shortage(claim, cells):
@@ -77,13 +91,15 @@ def trend(claim: Claim, sources: Sources) -> Trial:
     found = ordering.trend([cell.values() for cell in cells])
 
     def judge(p: float | None, margin: float | None) -> Judgement:
-        return _judge_trend(claim, cells, p, found.p_decreasing, margin)
+        return _judge_trend(claim, cells, (found.p_increasing, p), found.p_decreasing, margin)
 
     return Trial(cells, rule, details, found.p_increasing, judge)
 
 
-def _design(claim: Claim, better: CellEvidence, worse: CellEvidence, level: float, what: str) -> Design:
-    """What two cells could have shown at LEVEL, the strictest at which the rule may test them."""
+def _design(
+    claim: Claim, better: CellEvidence, worse: CellEvidence, level: float, what: str, by: str = "these runs"
+) -> Design:
+    """What two cells could have shown at LEVEL, the strictest at which the rule may test them, BY the test named."""
     high, low, margin = better.summary(), worse.summary(), claim.margin or 0.0
 
     def chance(n: int) -> float:
@@ -93,7 +109,7 @@ def _design(claim: Claim, better: CellEvidence, worse: CellEvidence, level: floa
         absent = chance_equivalent(gap, margin, new, claim.alpha) if margin else 0.0
         return max(shown, opposite, absent)
 
-    words = f"true {what} that these runs would have shown"
+    words = f"true {what} that {by} would have shown"
     return Design(smallest_gap(foresee(high, low), level), words, chance)
 
 
@@ -153,21 +169,27 @@ def _span_text(claim: Claim, cells: tuple[CellEvidence, ...], ends: tuple[CellEv
 
 
 def _judge_trend(
-    claim: Claim, cells: tuple[CellEvidence, ...], p: float | None, p_opposite: float, margin: float | None
+    claim: Claim,
+    cells: tuple[CellEvidence, ...],
+    tested: tuple[float, float | None],
+    p_opposite: float,
+    margin: float | None,
 ) -> Judgement:
-    """P is of the claimed order after Holm, P_OPPOSITE of the opposite one."""
+    """TESTED are the p of the claimed order and the same after Holm, P_OPPOSITE is of the opposite one, as it is."""
+    raw, p = tested
+    told = adjusted_text(raw, p)
     end_to_end = statistics.welch(cells[-1].summary(), cells[0].summary())
     along = in_words(str(claim.along))
     if p is not None and p < claim.alpha and end_to_end.interval(1 - claim.alpha).low > 0:
         if steps := _reversed_steps(claim, cells):
-            return Outcome.PARTIAL, (f"the trend is there ({p_text(p)}), but reversed from {', '.join(steps)}",)
+            return Outcome.PARTIAL, (f"the trend is there ({told}), but reversed from {', '.join(steps)}",)
         if _is_slight(claim, end_to_end, margin):
             slight = f"the end-to-end difference lies within {margin_text(margin)}"
-            return Outcome.PARTIAL, (f"the trend is there ({p_text(p)}), but {slight}",)
-        return Outcome.REPRODUCED, (f"accuracy follows {along} in the claimed order ({p_text(p)})",)
+            return Outcome.PARTIAL, (f"the trend is there ({told}), but {slight}",)
+        return Outcome.REPRODUCED, (f"accuracy follows {along} in the claimed order ({told})",)
     if p_opposite < claim.alpha:
         return Outcome.NOT_REPRODUCED, (f"accuracy follows {along} in the opposite order ({p_text(p_opposite)})",)
-    return _judge_failure(claim, end_to_end, p, margin)
+    return _judge_failure(claim, end_to_end, told, margin)
 
 
 def _reversed_steps(claim: Claim, cells: tuple[CellEvidence, ...]) -> list[str]:
@@ -181,14 +203,14 @@ def _reversed_steps(claim: Claim, cells: tuple[CellEvidence, ...]) -> list[str]:
     ]
 
 
-def _judge_failure(claim: Claim, comparison: Comparison, p: float | None, margin: float | None) -> Judgement:
-    """What remains where the effect is not shown: its opposite, its absence, or nothing certain."""
+def _judge_failure(claim: Claim, comparison: Comparison, told: str, margin: float | None) -> Judgement:
+    """What remains where the effect is not shown, with the p that is TOLD: its opposite, absence, or nothing certain."""
     if comparison.interval(1 - claim.alpha).high < 0:
         wholly = f"the {percent_text(1 - claim.alpha)} interval of the difference lies wholly on the other side"
         return Outcome.NOT_REPRODUCED, (wholly,)
     if _is_slight(claim, comparison, margin):
         return Outcome.NOT_REPRODUCED, (f"the effect is absent: the difference lies within {margin_text(margin)}",)
-    return Outcome.INCONCLUSIVE, (f"neither the claimed effect ({p_text(p)}) nor its absence is shown",)
+    return Outcome.INCONCLUSIVE, (f"neither the claimed effect ({told}) nor its absence is shown",)
 
 
 def _is_slight(claim: Claim, comparison: Comparison, margin: float | None) -> bool:
@@ -212,6 +234,6 @@ def _reported(claim: Claim, sources: Sources) -> Quantity | None:
 
 def _failing(claim: Claim) -> str:
     return (
-        f"NOT REPRODUCED if the opposite is shown, or the {percent_text(1 - 2 * claim.alpha)} interval of the "
+        f"NOT REPRODUCED if the opposite is shown, at {claim.alpha:g} and without Holm, or the {percent_text(1 - 2 * claim.alpha)} interval of the "
         f"difference lies within {margin_text(claim.margin)}, which is slight"
     )

@@ -11,7 +11,7 @@ from report.trials import Judgement, Outcome, Trial, cell_names, missing_text
 NOT_RECORDED = "not recorded"
 COMPARING = (ClaimKind.DIRECTION, ClaimKind.TREND, ClaimKind.EQUIVALENCE)  # cells of ours with each other
 _LISTED = 4
-_TOLD = ("precision",)  # settings in which runs may differ from the original's and still be compared with its values
+TOLD = ("precision",)  # settings in which runs may differ from the original's and still be compared with its values
 _FAIR = tuple(name for name in FIDELITY if name not in COMPUTING)  # in which cells must agree to be compared
 
 
@@ -43,7 +43,9 @@ def deviations_from(claim: Claim, records: tuple[Record, ...]) -> tuple[Deviatio
 
 def setting_text(value: Any) -> str:
     """A setting for a reader: `0.001`, `none`, `keras`."""
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "none" if value is None else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}".replace("e-0", "e\N{MINUS SIGN}")
 
 
 def gate(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> Judgement | None:
@@ -70,7 +72,7 @@ def _is_fatal(claim: Claim, deviation: Deviation) -> bool:
     """Whether a claim cannot be judged for DEVIATION; another arithmetic alone is told and no more."""
     if claim.kind in COMPARING:
         return deviation.setting in claim.essential
-    return deviation.setting not in _TOLD
+    return deviation.setting not in TOLD
 
 
 def _explain_waiting(trial: Trial) -> str:
@@ -82,7 +84,8 @@ def _explain_waiting(trial: Trial) -> str:
 
 def reservations(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> tuple[str, ...]:
     """What a reader must know of how the runs that were judged came about."""
-    words = "under a reduced protocol" if claim.kind in COMPARING else "in another arithmetic"
+    words = "otherwise than the original" if claim.kind in COMPARING else "in another arithmetic"
+    deviations = () if claim.is_beyond else deviations
     missing = missing_text(trial.cells) if claim.kind is not ClaimKind.COUNT and not trial.shortage else ""
     return (
         *((f"{words}: {_list(deviations)}",) if deviations else ()),
@@ -98,7 +101,24 @@ def _other_computing(claim: Claim, trial: Trial) -> tuple[str, ...]:
         return ()
     asked = {*claim.better, *claim.cell} & {*claim.worse, *claim.reference} | {claim.along}
     found = differing_settings(trial.cells, COMPUTING)
-    return tuple(f"the cells differ in {name}: {', '.join(v)}" for name, v in found.items() if name not in asked)
+    return tuple(f"the cells differ in {name}: {_by_value(trial, name)}" for name in found if name not in asked)
+
+
+def _by_value(trial: Trial, setting: str) -> str:
+    """Which cells have which value of SETTING: `native at kernel size 3, 5; plain at kernel size 7`."""
+    names, found = cell_names(trial.cells), dict[str, list[str]]()
+    for cell in trial.cells:
+        values = sorted({setting_text(setting_of(record, setting, NOT_RECORDED)) for record in cell.records})
+        found.setdefault(" and ".join(values), []).append(names[cell.name])
+    return "; ".join(f"{value} at {_joined(cells)}" for value, cells in found.items())
+
+
+def _joined(names: list[str]) -> str:
+    """NAMES with what all of them begin with said once: `kernel size 3, 5`."""
+    first = names[0].rpartition(" ")[0]
+    if first and all(name.rpartition(" ")[0] == first for name in names):
+        return f"{first} {', '.join(name.rpartition(' ')[2] for name in names)}"
+    return ", ".join(names)
 
 
 def _equal_runs(claim: Claim, trial: Trial) -> tuple[str, ...]:

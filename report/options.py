@@ -59,6 +59,13 @@ def texts(value: Any, place: str) -> None:
         line(text, f"{place}.{name}")
 
 
+def texts_by_name(value: Any, place: str) -> None:
+    """A mapping of names to lists of texts."""
+    for name, listed in mapping(value, place).items():
+        line(name, f"{place}: the name")
+        some(listed, f"{place}.{name}")
+
+
 def texts_by_panel(value: Any, place: str) -> None:
     """A mapping of panels to such mappings."""
     for name, panel in mapping(value, place).items():

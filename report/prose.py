@@ -22,6 +22,7 @@ from report.verdicts import Outcome, Verdict
 
 BACK_MATTER = "90"  # sections numbered from here on stand behind the references
 REFERENCES = "# References {.unnumbered}\n\n::: {#refs}\n:::"
+REDUCED = " under a reduced protocol"
 KINDS = {"tab": "Table", "fig": "Figure"}
 
 
@@ -149,8 +150,10 @@ def _environment(
         if isinstance(value, Quantity):
             seen(value)
             return holes.inline(setters.quantity(value))
-        if isinstance(value, Verdict | Outcome):
-            return holes.inline(setters.outcome(value.outcome if isinstance(value, Verdict) else value))
+        if isinstance(value, Outcome):
+            return holes.inline(setters.outcome(value))
+        if isinstance(value, Verdict):  # what was decided on fewer epochs never stands there as if it were the paper's
+            return holes.inline(setters.outcome(value.outcome)) + (REDUCED if value.is_reduced else "")
         if isinstance(value, str):
             return _bound(value)
         raise ConfigurationError(refusal(value, "the prose"))

@@ -23,15 +23,14 @@ class Robustness:
     changes: tuple[tuple[str, Outcome], ...] = ()
     pairs: bool = False
 
-    @property
-    def text(self) -> str:
-        """`the same whichever of the 9 runs is left out`; empty where nothing was tried."""
+    def told(self, say: Callable[[Outcome], str] = lambda outcome: outcome.value) -> str:
+        """`the same whichever of the 9 runs is left out`, outcomes as SAY has them; empty where nothing was tried."""
         things = "pairs" if self.pairs else "runs"
         if not self.tried:
             return ""
         if not self.changes:
             return f"the same whichever of the {self.tried} {things} is left out"
-        shown = ", ".join(f"{outcome.value} without {name}" for name, outcome in self.changes[:_SHOWN])
+        shown = ", ".join(f"{say(outcome)} without {name}" for name, outcome in self.changes[:_SHOWN])
         more = f" and {len(self.changes) - _SHOWN} more" if len(self.changes) > _SHOWN else ""
         return f"it hangs on {len(self.changes)} of {self.tried} {things}: {shown}{more}"
 

@@ -32,11 +32,12 @@ def runs(declared: Declaration, facts: Facts) -> Table:
 
 
 def accepted(declared: Declaration, facts: Facts) -> Table:
-    """One line a reason: the runs that count by a person's word although the code changed after them."""
+    """One line a reason: the runs that count by a person's word although the code changed after them, once or again."""
     by_reason: dict[str, dict[str, list[int]]] = {}
     for status in facts.evidence.runs():
-        if status.acceptance is not None:
-            by_reason.setdefault(status.acceptance, {}).setdefault(status.run.cell, []).append(status.run.seed)
+        if status.acceptance is not None and status.record is not None:
+            reason = "; then: ".join(item["why"].rstrip(".") for item in status.record.accepted)
+            by_reason.setdefault(reason, {}).setdefault(status.run.cell, []).append(status.run.seed)
     rows: list[tuple[Cell, ...]] = [
         (reason, "; ".join(f"{cell}, {_seeds(seeds)}" for cell, seeds in cells.items()))
         for reason, cells in by_reason.items()

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from experiments.prices import Price, by_device, reservation, rough_hours
@@ -25,11 +25,15 @@ PROVENANCE = ("cpu", "gpu", "driver", "device_class", "threads", "platform", "py
 
 
 def settings(declared: Declaration, facts: Facts) -> Table:
-    """One line a setting: each original's value and, beside it, what our runs of the matching group resolved."""
+    """One line a setting: each original's value and, beside it, what our runs of the groups named for it resolved."""
     protocols = {name: facts.claims.protocols[name] for name in declared.options["protocols"]}
-    planned: dict[str, str] = declared.options["groups"]
-    recorded = {name: facts.evidence.recorded(group) for name, group in planned.items()}
-    groups = {name: group for name, group in planned.items() if recorded[name]}
+    planned: dict[str, list[str]] = declared.options["groups"]
+    recorded = {group: facts.evidence.recorded(group) for groups in planned.values() for group in groups}
+    columns = [Column("setting", "Setting")]
+    for id, protocol in protocols.items():
+        columns.append(Column(id.replace("-", "_"), protocol.title[:1].upper() + protocol.title[1:]))
+        for group in _with_runs(planned.get(id, ()), recorded):
+            columns.append(Column(f"ours_{group.replace('-', '_')}", f"Ours, {group}"))
     names = dict.fromkeys(name for protocol in protocols.values() for name in protocol.settings)
     rows: list[tuple[Cell, ...]] = []
     differing = 0
@@ -38,24 +42,23 @@ def settings(declared: Declaration, facts: Facts) -> Table:
         for id, protocol in protocols.items():
             wanted = setting_text(protocol.settings[name]) if name in protocol.settings else DASH
             row.append(wanted)
-            if id in groups:
-                ours = shared_setting(recorded[id], name)
+            for group in _with_runs(planned.get(id, ()), recorded):
+                ours = shared_setting(recorded[group], name)
                 differs = wanted not in (DASH, ours)
                 differing += differs
                 row.append(f"{ours} (differs)" if differs else ours)
         rows.append(tuple(row))
-    columns = [Column("setting", "Setting")]
-    for id, protocol in protocols.items():
-        columns.append(Column(id.replace("-", "_"), protocol.title.capitalize()))
-        if id in groups:
-            columns.append(Column(f"ours_{id.replace('-', '_')}", f"Ours, {groups[id]}"))
-    have = list(groups.values())
+    have = [group for groups in planned.values() for group in _with_runs(groups, recorded)]
     finding = "No group is recorded yet, so that only the originals' are shown."
     if have:
         several = f"{differing} of the settings listed differ" if differing > 1 else "1 of the settings listed differs"
         found = several if differing else "none of the settings listed differs"
-        finding = f"Recorded groups: {', '.join(have)}; {found} from the original's."
+        finding = f"Beside them, of the groups with runs: {', '.join(have)}; {found} from the original's."
     return declared.table(finding, tuple(columns), rows)
+
+
+def _with_runs(groups: Iterable[str], recorded: Mapping[str, tuple[Record, ...]]) -> list[str]:
+    return [group for group in groups if recorded[group]]
 
 
 def shared_setting(records: Iterable[Record], name: str) -> str:

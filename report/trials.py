@@ -144,6 +144,13 @@ def p_text(p: float | None) -> str:
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
+def adjusted_text(raw: float, adjusted: float | None) -> str:
+    """`p = 0.139, after Holm 0.693`; the p alone where Holm's method leaves it as it is."""
+    if adjusted is None or spell(Kind.PROBABILITY, raw) == spell(Kind.PROBABILITY, adjusted):
+        return p_text(raw)
+    return f"{p_text(raw)}, after Holm {spell(Kind.PROBABILITY, adjusted)}"
+
+
 def percent_text(share: float) -> str:
     """`95 %`."""
     return f"{100 * share:.3g} %"

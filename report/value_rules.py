@@ -162,7 +162,7 @@ def counts(claim: Claim, sources: Sources) -> Trial:
         if differing:
             return Outcome.NOT_REPRODUCED, tuple(differing)
         if agreeing < len(rows):
-            return Outcome.PARTIAL, (f"{agreeing} of {len(rows)} models are recorded, and these agree",)
+            return Outcome.INCONCLUSIVE, (f"{agreeing} of {len(rows)} models are recorded, and these agree",)
         return Outcome.REPRODUCED, (f"all {len(rows)} models are recorded and agree",)
 
     def details() -> Details:
@@ -172,8 +172,8 @@ def counts(claim: Claim, sources: Sources) -> Trial:
 
     return Trial(
         tuple(cells),
-        "REPRODUCED if every recorded model has the quoted number of parameters, to the thousand; PARTIAL while models "
-        "are not recorded; NOT REPRODUCED if one differs",
+        "REPRODUCED if every model is recorded and has the quoted number of parameters, to the thousand; NOT "
+        "REPRODUCED if one differs; INCONCLUSIVE while models are not recorded",
         details,
         judge=judge,
         shortage="" if cells else "none of these models is recorded yet",

@@ -16,7 +16,16 @@ from report.claims import Claim, ClaimKind, Claims
 from report.compound import RULE, judge_compound
 from report.equivalence_rules import equivalence
 from report.evidence import Evidence
-from report.gates import NOT_RECORDED, Deviation, deviations_from, gate, reservations, setting_text
+from report.gates import (
+    COMPARING,
+    NOT_RECORDED,
+    TOLD,
+    Deviation,
+    deviations_from,
+    gate,
+    reservations,
+    setting_text,
+)
 from report.original import Quoted
 from report.power import POWER, Design
 from report.quantities import Kind, Quantity, Tier, spell
@@ -75,7 +84,11 @@ class Verdict:
     @property
     def shown(self) -> str:
         """The outcome of a claim beyond the paper in words: `shown`, `inconclusive`; nothing of it is reproduced."""
-        return _BEYOND.get(self.outcome, self.outcome.value.lower())
+        return _beyond(self.outcome)
+
+    def _say(self, outcome: Outcome) -> str:
+        """OUTCOME in the words of the claim: nothing is reproduced of one that goes beyond the paper."""
+        return _beyond(outcome) if self.claim.is_beyond else outcome.value
 
     @property
     def printed(self) -> Outcome | str:
@@ -93,6 +106,13 @@ class Verdict:
         return self.outcome in DECIDED
 
     @property
+    def is_reduced(self) -> bool:
+        """Whether it was decided under another protocol than the original's, about which it then says nothing."""
+        if self.claim.is_beyond or self.claim.kind not in (*COMPARING, ClaimKind.COMPOUND):
+            return False
+        return self.is_decided and any(deviation.setting not in TOLD for deviation in self.deviations)
+
+    @property
     def quantities(self) -> tuple[Quantity, ...]:
         """The numbers that the verdict rests on."""
         return tuple(q for q in (self.reported, self.ours, self.difference, self.probability) if q is not None)
@@ -101,8 +121,19 @@ class Verdict:
     def notes(self) -> tuple[str, ...]:
         """How far to trust the verdict, in words: power, margins, single runs, other tests, what would settle it."""
         settling = self.settling.text if self.settling else ""
-        notes = (_power_text(self.detectable), *self._margin_notes, self.robustness.text, *self.support, settling)
+        notes = (
+            _power_text(self.detectable),
+            *self._margin_notes,
+            self.stability,
+            *self.support,
+            settling,
+        )
         return tuple(note for note in (*notes, self.history.note) if note)
+
+    @property
+    def stability(self) -> str:
+        """Whether it hangs on single runs, in words: `the same whichever of the 9 runs is left out`."""
+        return self.robustness.told(self._say)
 
     @property
     def _margin_notes(self) -> tuple[str, ...]:
@@ -111,7 +142,11 @@ class Verdict:
             return ()
         if all(outcome is self.outcome for _, outcome in self.sensitivity):
             return (f"the same with {' or '.join(words for words, _ in self.sensitivity)}",)
-        return tuple(f"with {words}: {outcome.value}" for words, outcome in self.sensitivity)
+        return tuple(f"with {words}: {self._say(outcome)}" for words, outcome in self.sensitivity)
+
+
+def _beyond(outcome: Outcome) -> str:
+    return _BEYOND.get(outcome, outcome.value.lower())
 
 
 def _power_text(detectable: Quantity | None) -> str:
@@ -131,7 +166,8 @@ def judge(claims: Claims, evidence: Evidence, original: Mapping[str, Quoted]) ->
     for id, claim in claims.claims.items():
         if claim.kind is ClaimKind.COMPOUND:
             outcome, reasons = judge_compound(claim, verdicts)
-            verdicts[id] = Verdict(claim, outcome, reasons, RULE)
+            theirs = dict.fromkeys(item for part in claim.parts for item in verdicts[part].deviations)
+            verdicts[id] = Verdict(claim, outcome, reasons, RULE, deviations=tuple(theirs))
     return {id: verdicts[id] for id in claims.claims}
 
 
@@ -160,10 +196,10 @@ def _judge_simple(listed: Mapping[str, Claim], sources: Sources) -> dict[str, Ve
 def title_prefix(verdicts: Mapping[str, Verdict]) -> str:
     """ReScience's prefix: [¬Re] where more main claims failed than held in full or part, [Re] where not.
 
-    Empty while no main claim is decided.
+    Empty while no main claim is decided under the original's protocol: five epochs refute nothing of two hundred.
     """
     main = [verdict for verdict in verdicts.values() if verdict.claim.main and not verdict.claim.is_beyond]
-    decided = [verdict.outcome for verdict in main if verdict.is_decided]
+    decided = [verdict.outcome for verdict in main if verdict.is_decided and not verdict.is_reduced]
     if not decided:
         return ""
     failed = decided.count(Outcome.NOT_REPRODUCED)

@@ -179,6 +179,11 @@ class Vocabulary:
         aggregate = f"{name.replace('_', ' ')} of recipe {recipe}"
         return Quantity(id, Kind.NUMBER, float(value), origin=origin, aggregate=aggregate, tier=Tier.RUN_HERE)
 
+    def resolved(self, group: str, name: str, **parameters: Any) -> str:
+        """A setting as the recorded runs of one cell of GROUP resolved it, in words: `channel-major`; empty without runs."""
+        records = self._evidence.cell(group, parameters).records
+        return ", ".join(sorted({setting_text(setting_of(record, name, NOT_RECORDED)) for record in records}))
+
     def _check_recipe(self, recipe: str) -> None:
         """Refuses a RECIPE that no cell has; where it is no parameter of the plan, only the records will know it."""
         recipes = {str(cell.parameters["recipe"]) for cell in self._evidence.cells() if "recipe" in cell.parameters}

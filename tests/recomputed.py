@@ -168,6 +168,12 @@ def find_p(reasons: str) -> list[tuple[str, str]]:
     return re.findall(r"\(p (=|<) ([0-9.]+)", reasons.partition("; ")[0])
 
 
+def find_holm(reasons: str) -> list[tuple[str, str]]:
+    """The same of each p that stands there after Holm's adjustment: `(p = 0.139, after Holm 0.693)`."""
+    found = re.findall(r", after Holm (< )?([0-9.]+)", reasons.partition("; ")[0])
+    return [("<" if below else "=", number) for below, number in found]
+
+
 def is_printed_as(p: float, relation: str, number: str) -> bool:
     """Whether P rounds to the printed NUMBER, or lies below it where `<` says so."""
     half = 0.5 * 10.0 ** -len(number.partition(".")[2])
@@ -211,10 +217,10 @@ class Plan:
         return {*self.usual, *self.defaults, *(name for cell in cells for name in cell)}
 
 
-def adjust_p_values(
+def find_p_values(
     claims: Mapping[str, Any], gated: set[str], plan: Plan, original: pd.DataFrame
-) -> dict[str, float | None]:
-    """The p of each claim of claims.yaml, after Holm where it has a family.
+) -> tuple[dict[str, float | None], dict[str, float | None]]:
+    """The p of each claim of claims.yaml, and the same after Holm where it has a family.
 
     None where a cell has not the runs that the rule asks for, or the claim is among GATED; such a one counts as 1.
     """
@@ -228,7 +234,7 @@ def adjust_p_values(
         members = [id for id, claim in listed.items() if claim.get("family") == family]
         after = holm({id: 1.0 if raw[id] is None else raw[id] for id in members})
         adjusted |= {id: None if raw[id] is None else after[id] for id in members}
-    return adjusted
+    return raw, adjusted
 
 
 def p_opposite(claim: Mapping[str, Any], plan: Plan) -> float:

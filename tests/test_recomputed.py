@@ -161,11 +161,13 @@ def test_every_printed_p_is_what_the_records_say(root: Path, records: pd.DataFra
     verdicts = {row["id"]: row for row in read_table(tables / "verdicts.csv")}
     gated = {id for id in claims["claims"] if id not in verdicts or verdicts[id]["verdict"] == "NOT COMPARABLE"}
     plan = Plan(root / "experiments/plan.yaml", records)
-    adjusted = recomputed.adjust_p_values(claims, gated, plan, original)
+    raw, adjusted = recomputed.find_p_values(claims, gated, plan, original)
     for row in read_table(tables / "reasons.csv"):
-        for relation, number in recomputed.find_p(row["reasons"]):
-            is_opposite = "in the opposite order" in row["reasons"].partition("; ")[0]
-            ours = recomputed.p_opposite(claims["claims"][row["id"]], plan) if is_opposite else adjusted[row["id"]]
+        is_opposite = "in the opposite order" in row["reasons"].partition("; ")[0]
+        own = recomputed.p_opposite(claims["claims"][row["id"]], plan) if is_opposite else raw[row["id"]]
+        printed = [(own, *found) for found in recomputed.find_p(row["reasons"])]
+        printed += [(adjusted[row["id"]], *found) for found in recomputed.find_holm(row["reasons"])]
+        for ours, relation, number in printed:
             assert ours is not None and recomputed.is_printed_as(ours, relation, number), (row["id"], ours)
 
 

@@ -16,12 +16,12 @@ import pytest
 from experiments.spec import ConfigurationError, MissingTool
 from report import pdf, render, swapping
 from report.compose import Composer
+from report.conversion import pandoc_binary
 from report.drawing import Studio
 from report.drawings import begin_drawing
 from report.figures import Figure
 from report.formats import FORMATS, environment
 from report.layout import lay_out, set_table
-from report.conversion import pandoc_binary
 from report.swapping import swapped_in
 from report.verdicts import Outcome
 from tests.small_paper import HOSTILE, accuracy, context, figure, figures, make_paper, pending, table

@@ -20,7 +20,7 @@ def test_a_verdict_that_hangs_on_single_runs_names_them() -> None:
     assert verdict.outcome is Outcome.REPRODUCED
     runs = ("e5-p8-k3-s1", "e5-p8-k3-s2", "e5-p8-k3-s3")
     assert verdict.robustness == Robustness(4, tuple((run, Outcome.INCONCLUSIVE) for run in runs))
-    assert verdict.robustness.text == (
+    assert verdict.stability == (
         "it hangs on 3 of 4 runs: INCONCLUSIVE without e5-p8-k3-s1, INCONCLUSIVE without e5-p8-k3-s2, INCONCLUSIVE "
         "without e5-p8-k3-s3"
     )
@@ -29,13 +29,13 @@ def test_a_verdict_that_hangs_on_single_runs_names_them() -> None:
 def test_pairs_are_left_out_together() -> None:
     verdict = judged(ways((0.700, 0.710, 0.690, 0.705), (0.701, 0.7095, 0.691, 0.7045)), EQUIVALENCE)
     assert verdict.robustness == Robustness(4, (), pairs=True)
-    assert verdict.robustness.text == "the same whichever of the 4 pairs is left out"
+    assert verdict.stability == "the same whichever of the 4 pairs is left out"
 
 
 def test_two_runs_of_which_one_would_be_left_are_not_tried() -> None:
     verdict = judged(sweep((0.72, 0.7201)), replace(THRESHOLD, min_seeds=2))
     assert verdict.is_decided
-    assert (verdict.robustness, verdict.robustness.text) == (Robustness(), "")
+    assert (verdict.robustness, verdict.stability) == (Robustness(), "")
 
 
 def test_of_very_many_runs_none_is_left_out() -> None:

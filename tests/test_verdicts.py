@@ -215,11 +215,11 @@ def test_a_count_is_exact_to_the_thousand(parameters: int, outcome: Outcome, rea
     assert (verdict.outcome, verdict.reasons) == (outcome, (reason,))
 
 
-def test_a_count_of_models_that_are_recorded_in_part_is_partial() -> None:
+def test_a_count_of_models_that_are_recorded_in_part_is_inconclusive() -> None:
     both = claim(ClaimKind.COUNT, quoted=("a", "other"), protocol=None, group=None)
     other = Quoted("other", "paper", "", "", "700", "cifar10", {"kernel_size": 9}, 5, "", None, "Table 1", "seen", "")
     verdicts = judge(Claims(0.05, 3, {"it": both}, {}, {}), sweep(LOW), {**ORIGINAL, "other": other})
-    assert verdicts["it"].outcome is Outcome.PARTIAL
+    assert verdicts["it"].outcome is Outcome.INCONCLUSIVE
     assert verdicts["it"].reasons == ("1 of 2 models are recorded, and these agree",)
 
 
@@ -261,7 +261,8 @@ def test_a_setting_that_was_not_recorded_counts_as_a_deviation() -> None:
 def test_a_direction_under_other_settings_goes_on_and_says_so() -> None:
     verdict = judged(sweep(LOW, HIGH, TOP), claim(**{**vars(TREND), "protocol": LONG}))
     assert verdict.outcome is Outcome.REPRODUCED
-    assert verdict.reasons[1] == "under a reduced protocol: epochs 5 (original 200)"
+    assert verdict.reasons[1] == "otherwise than the original: epochs 5 (original 200)"
+    assert verdict.is_decided and verdict.is_reduced
 
 
 def test_a_direction_stops_at_an_essential_setting() -> None:
@@ -281,7 +282,7 @@ def test_cells_of_different_precision_are_compared_with_a_reservation() -> None:
     evidence = make_evidence(*make_cell(LOW), *make_cell(HIGH, kernel_size=5, settings={"precision": "bf16"}))
     verdict = judged(evidence, DIRECTION)
     assert verdict.outcome is Outcome.REPRODUCED
-    assert verdict.reasons[1] == "the cells differ in precision: bf16, fp32"
+    assert verdict.reasons[1] == "the cells differ in precision: bf16 at kernel size 5; fp32 at kernel size 3"
 
 
 def test_a_cell_whose_runs_differ_in_a_setting_is_not_comparable() -> None:
@@ -324,6 +325,25 @@ def test_the_title_follows_the_main_claims(outcomes: list[Outcome], prefix: str)
     main = {str(index): Verdict(EQUALITY, outcome, (), "") for index, outcome in enumerate(outcomes)}
     minor = {"minor": Verdict(claim(ClaimKind.EQUALITY, main=False), Outcome.NOT_REPRODUCED, (), "")}
     assert title_prefix({**main, **minor}) == prefix
+
+
+def test_a_reduced_protocol_gives_no_title() -> None:
+    """Five epochs refute nothing of two hundred: such a verdict stands in the report and not in its title."""
+    main = replace(DIRECTION, main=True)
+    fewer, other = Deviation("epochs", "200", "5"), Deviation("precision", "fp32", "bf16")
+    failed = Verdict(main, Outcome.NOT_REPRODUCED, (), "", deviations=(fewer,))
+    assert failed.is_reduced and title_prefix({"a": failed}) == ""
+    held = Verdict(main, Outcome.REPRODUCED, (), "", deviations=(other,))
+    assert not held.is_reduced and title_prefix({"a": failed, "b": held}) == "[Re]"
+    assert not Verdict(main, Outcome.INCONCLUSIVE, (), "", deviations=(fewer,)).is_reduced  # it says nothing anyway
+
+
+def test_a_compound_is_reduced_where_a_part_is() -> None:
+    parts = replace(DIRECTION, id="a", protocol=LONG), replace(DIRECTION, id="b")
+    whole = claim(ClaimKind.COMPOUND, id="whole", parts=("a", "b"), main=True, group=None, protocol=None)
+    verdicts = verdicts_on(sweep(LOW, HIGH), *parts, whole)
+    assert verdicts["whole"].outcome is Outcome.REPRODUCED
+    assert verdicts["whole"].is_reduced and title_prefix(verdicts) == ""
 
 
 def test_a_claim_on_an_unknown_cell_is_refused_by_name() -> None:
