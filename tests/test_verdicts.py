@@ -13,7 +13,7 @@ from report.evidence import Evidence, UnknownName
 from report.original import Quoted
 from report.quantities import parts
 from report.verdicts import Deviation, Outcome, Verdict, judge, title_prefix
-from tests.judging import EQUALITY, ORIGINAL, PROTOCOL, THRESHOLD, claim, judged, quoted, sweep
+from tests.judging import EQUALITY, ORIGINAL, PROTOCOL, THRESHOLD, claim, judged, quoted, sweep, verdicts_on
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, waiting
 
 LONG = Protocol("long", "the original", "its README", {"dataset": "cifar10", "epochs": 200, "batch_size": 128})
@@ -339,7 +339,7 @@ def test_a_reduced_protocol_gives_no_title() -> None:
 
 
 def test_a_compound_is_reduced_where_a_part_is() -> None:
-    parts = replace(DIRECTION, id="a", protocol=LONG), replace(DIRECTION, id="b")
+    parts = replace(DIRECTION, id="a", protocol=LONG, main=False), replace(DIRECTION, id="b", main=False)
     whole = claim(ClaimKind.COMPOUND, id="whole", parts=("a", "b"), main=True, group=None, protocol=None)
     verdicts = verdicts_on(sweep(LOW, HIGH), *parts, whole)
     assert verdicts["whole"].outcome is Outcome.REPRODUCED
