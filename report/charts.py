@@ -54,8 +54,14 @@ def _mean_and_interval(axes: "Axes", x: float, row: Row, *, sideways: bool = Fal
     axes.plot(*place, "D", color=OURS, markersize=4.5, markeredgecolor=PAPER, markeredgewidth=0.5, zorder=4)
 
 
-def _marks(axes: "Axes", x: float, rows: list[Row], *, sideways: bool = False) -> None:
-    """Ours filled (runs as dots, beside their mean), others' hollow, what is missing in words."""
+def _marks(
+    axes: "Axes", x: float, rows: list[Row], *, sideways: bool = False, within: float = math.inf
+) -> list[tuple[float, dict[str, Any]]]:
+    """Ours filled (runs as dots, beside their mean), others' hollow, what is missing in words.
+
+    Others' values above WITHIN are not drawn but returned, each with its look.
+    """
+    beyond = []
     runs = _percent(row["test_accuracy"] for row in rows if row["who"] == "run")
     if runs:
         dots = (runs, [x - 0.16] * len(runs)) if sideways else ([x - 0.16] * len(runs), runs)
@@ -66,7 +72,31 @@ def _marks(axes: "Axes", x: float, rows: list[Row], *, sideways: bool = False) -
         elif row["who"] != "run" and row["test_accuracy"] is not None:
             y = 100 * float(row["test_accuracy"])
             look = hollow(ORIGINAL, "o") if row["who"] == "original" else hollow(EARLIER, "s")
-            axes.plot(*((y, x) if sideways else (x, y)), linestyle="none", zorder=3, **look)
+            if y > within:
+                beyond.append((y, look))
+            else:
+                axes.plot(*((y, x) if sideways else (x, y)), linestyle="none", zorder=3, **look)
+    return beyond
+
+
+def _at_the_edge(axes: "Axes", x: float, beyond: list[tuple[float, dict[str, Any]]]) -> None:
+    """Values beyond the upper edge: their marks at it, and below each what it is, in digits."""
+    for index, (value, look) in enumerate(beyond):
+        place = x + 0.3 * (index - (len(beyond) - 1) / 2)
+        edge = axes.get_xaxis_transform()
+        axes.plot(place, 0.97, linestyle="none", transform=edge, clip_on=False, zorder=5, **look)
+        axes.text(
+            place, 0.92, f"{value:.1f} ↑", rotation=90, ha="center", va="top", color=look["color"], transform=edge
+        )
+
+
+def _highest_of_ours(rows: Iterable[Row]) -> float:
+    """Where an axis that shows our differences may end: others' values can lie several times as far away."""
+    keys = ("test_accuracy", "low", "high")
+    ours = [
+        100 * float(row[k]) for row in rows if row["who"] in ("run", "mean") for k in keys if row.get(k) is not None
+    ]
+    return max(ours) + 0.1 * (max(ours) - min(ours)) if ours else math.inf
 
 
 def _within_possible(limits: tuple[float, float]) -> tuple[float, float]:
@@ -113,14 +143,15 @@ def hollow(colour: str, marker: str) -> dict[str, Any]:
 
 def draw_effect(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:
     """A panel a parameter: accuracy against its levels."""
-    panels = options["panels"]
+    panels, within = options["panels"], _highest_of_ours(rows)
     grid = _grid(canvas, len(panels), columns=4, row_inches=2.35, rest_inches=0.4)
+    crowned = []
     for axes, panel in zip(grid, panels, strict=True):
         found = [row for row in rows if row["panel"] == panel["panel"]]
         levels = sorted(distinct(found, "level"))
         for x, level in enumerate(levels):
             here = [row for row in found if row["level"] == level]
-            _marks(axes, x, here)
+            crowned.append((axes, x, _marks(axes, x, here, within=within)))
             if words := _absent_words(here):
                 axes.text(
                     x,
@@ -137,7 +168,16 @@ def draw_effect(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
         axes.set(xlim=(-0.5, len(levels) - 0.5), xlabel=panel["parameter"])
         axes.set_title(panel["title"], loc="left", color=QUIET)
         axes.grid(visible=False, axis="x")
-    grid[0].set_ylim(_within_possible(grid[0].get_ylim()))
+    low, high = _within_possible(grid[0].get_ylim())
+    if not any(beyond for _, _, beyond in crowned):
+        grid[0].set_ylim(low, high)
+    else:  # above a broken line the scale ends, and what lies beyond stands in digits
+        grid[0].set_ylim(low, within + 0.45 * (within - low))
+        grid[0].set_yticks([tick for tick in grid[0].get_yticks() if low <= tick <= within])
+        for axes in grid:
+            axes.axhline(within, color=QUIET, linewidth=0.6, linestyle=(0, (3, 3)), zorder=1)
+    for axes, x, beyond in crowned:
+        _at_the_edge(axes, x, beyond)
     _label_rows(grid, "test accuracy (%)")
     _legend(canvas, rows)
 

@@ -104,7 +104,7 @@ def reasons(declared: Declaration, facts: Facts) -> Table:
             why = (*verdict.reasons, *verdict.claim.deviations)
             rows.append((verdict.claim.id, verdict.printed, _sentence(why), _sentence(verdict.notes) or DASH))
     columns = (
-        Column("id", "Id"),
+        Column("id", "Claim"),
         Column("verdict", "Verdict"),
         Column("reasons", "Reasons and deviations"),
         Column("trust", "How far it can be trusted"),

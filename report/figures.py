@@ -229,7 +229,11 @@ def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     if not any(cell.n for cell in cells.values()):
         return absent(name, item, cells.values())
     quoted = any(row["who"] in ("original", EARLIER) for row in rows)
-    others = "; hollow marks are others' results, after the number of epochs that the legend names" if quoted else ""
+    others = (
+        "; hollow marks are others' results, after the number of epochs that the legend names, in digits above the broken line where they lie beyond the scale"
+        if quoted
+        else ""
+    )
     alt = "Dot plots of test accuracy. " + "; ".join(words) + "."
     note = f"{item['note']} {INTERVALS}, {sample_words(cells.values())[:-1]}{others}.".strip()
     if hidden:

@@ -105,13 +105,13 @@ def escape_typst(text: str) -> str:
 
 def escape_markdown(text: str) -> str:
     """TEXT for GitHub's Markdown, tables included; what could begin a list or a heading is escaped at the start."""
-    escaped = re.sub(r"[\\`*_\[\]<>#|~$&^{}]", r"\\\g<0>", _without_controls(text))
+    escaped = re.sub(r"[\\`*_\[\]<>#|~$&^{}]", r"\\\g<0>", _typographic(_without_controls(text)))
     return re.sub(r"^\s*(?:(?=[-+=])|\d+(?=[.)](?:\s|$)))", r"\g<0>\\", escaped)
 
 
 def escape_prose(text: str) -> str:
     """TEXT for pandoc's Markdown, where every punctuation mark of ASCII may be escaped."""
-    return re.sub(r"[!-/:-@\[-`{-~]", r"\\\g<0>", _without_controls(text))
+    return re.sub(r"[!-/:-@\[-`{-~]", r"\\\g<0>", _typographic(_without_controls(text)))
 
 
 def find_templates(root: Path) -> Path:

@@ -234,13 +234,15 @@ def _details(quantity: Quantity, unit: str, spread: str) -> tuple[tuple[str, str
     deviation = "" if sd is None else _spell(quantity.kind, sd, beside=quantity.value).lstrip("+") + after
     state = f"{quantity.state.value}: {quantity.why}" if quantity.why else ""
     origin = f": {_listed(quantity.origin)}" if quantity.origin else ""
+    said = ("State", state)
     candidates = (
-        ("State", state),
+        *(() if quantity.is_measured else (said,)),
         ("What", quantity.aggregate),
         ("Interval", f"{spread}{after}, {quantity.spread.kind}" if quantity.spread else ""),
         ("Standard deviation", deviation),
         ("Runs", _n_text(quantity)),
         ("Settings", quantity.fidelity.words if quantity.fidelity else ""),
+        *((said,) if quantity.is_measured else ()),
         ("Origin", quantity.tier.value + origin),
     )
     return tuple((label, text) for label, text in candidates if text)

@@ -74,8 +74,6 @@ def write_submission(
     """
     place = folder / SUBMISSION
     (place / "figures").mkdir(parents=True)
-    for path in sorted((folder / "figures").glob("*.pdf")):
-        shutil.copyfile(path, place / "figures" / path.name)
     shutil.copyfile(root / "report/paper/references.bib", place / BIBLIOGRAPHY)
     fields = journal_fields(metadata)
     manuscript = cut(str(values["body"]))
@@ -90,6 +88,9 @@ def write_submission(
     texts["article.tex"] = _set(root, "article", front=values["front"], appendix=manuscript.appendix)
     for name, text in texts.items():
         (place / name).write_text(text, encoding="utf-8")
+    for path in sorted((folder / "figures").glob("*.pdf")):
+        if any(f"figures/{path.stem}" in text for text in texts.values()):  # one that stands nowhere is not submitted
+            shutil.copyfile(path, place / "figures" / path.name)
 
 
 def _set(root: Path, name: str, **values: Any) -> str:

@@ -162,6 +162,8 @@ def cost(declared: Declaration, facts: Facts) -> Table:
         Column("memory", "Peak memory", "MiB", "right"),
         Column("energy", "Energy", "kWh", "right"),
     )
+    if all(row[-1] == DASH for row in rows):  # read nowhere: a column of dashes says no more than its absence
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     hours = math.fsum(record.cost["seconds"] or 0.0 for record in everything) / 3600
     finding = "No run is recorded yet."
     if everything:

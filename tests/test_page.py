@@ -209,6 +209,35 @@ def test_the_keyboard_reaches_a_number_enters_its_origin_and_escape_goes_back(ch
         assert page.evaluate("document.activeElement.matches('main p a.q')")
 
 
+@pytest.mark.parametrize("key", ["Tab", "Shift+Tab"])
+def test_past_either_end_of_an_origin_the_keyboard_is_back_at_its_number(chromium: Any, small: Path, key: str) -> None:
+    with opened(chromium, small) as page:
+        number = page.locator("main p a.q").first
+        number.focus()
+        page.keyboard.press("Enter")
+        stops = page.locator("#origin button, #origin a[href]").count()
+        for _ in range(stops + 1 if key == "Tab" else 1):
+            assert page.locator("#origin").is_visible()
+            page.keyboard.press(key)
+        assert not page.locator("#origin").is_visible()
+        assert number.evaluate("number => number === document.activeElement")
+
+
+@pytest.mark.parametrize("size", ["phone", "desk"])
+def test_an_origin_never_covers_its_number(chromium: Any, small: Path, size: str) -> None:
+    with opened(chromium, small, size) as page:
+        for number in page.locator("a.q").all():
+            number.evaluate("number => number.scrollIntoView({ block: 'center' })")
+            number.click()
+            card, box = page.locator("#origin").bounding_box(), number.bounding_box()
+            assert (
+                card["y"] >= box["y"] + 0.5 * box["height"]
+                or card["y"] + card["height"] <= box["y"] + 0.5 * box["height"]
+            )
+            assert card["y"] >= 0 and card["y"] + card["height"] <= page.viewport_size["height"]
+            page.keyboard.press("Escape")
+
+
 def visible_runs(page: Any) -> list[str]:
     return [text for text in page.locator("table[data-runs] tbody tr:visible th").all_inner_texts()]
 
@@ -222,6 +251,8 @@ def test_the_list_of_runs_is_filtered_and_sorted(chromium: Any, small: Path) -> 
         assert accuracy_head.get_attribute("aria-sort") == "ascending"
         accuracy_head.locator("button").click()
         assert visible_runs(page) == [names[0], names[1], names[2]]
+        accuracy_head.locator("button").click()
+        assert visible_runs(page) == names and accuracy_head.get_attribute("aria-sort") is None
         page.get_by_label("State").select_option("pending")
         assert visible_runs(page) == [names[2]]
         assert page.locator(".runs output").inner_text() == "1 of 3 runs"

@@ -91,7 +91,7 @@ def test_mixed_settings_are_refused() -> None:
 def test_n_says_how_many_runs_are_still_to_come() -> None:
     one_of_three = Quantity("a/b", Kind.ACCURACY, 0.5, n=1, planned=3, why="2 runs to come")
     assert parts(one_of_three).text == "50.00 % (n = 1 of 3)"
-    assert one_of_three.details[0] == ("State", "measured: 2 runs to come")
+    assert one_of_three.details[-2] == ("State", "measured: 2 runs to come")
 
 
 def test_a_quoted_value_keeps_the_decimals_of_its_source() -> None:

@@ -53,12 +53,13 @@ function told(anchor) { // [title, [label, content]…] of a number or of a run
 
 function place(anchor) {
   const box = anchor.getClientRects()[0] || anchor.getBoundingClientRect(), edge = 8;
+  card.style.maxHeight = "";
+  const below = innerHeight - box.bottom - 2 * edge, above = box.top - 2 * edge;
+  if (card.offsetHeight > Math.max(below, above)) card.style.maxHeight = `${Math.max(below, above, 120)}px`; // the number stays in sight
   const width = card.offsetWidth, height = card.offsetHeight;
   const left = Math.max(edge, Math.min(box.left, document.documentElement.clientWidth - width - edge));
-  const below = box.bottom + edge, above = box.top - height - edge;
-  const top = below + height < innerHeight || above < edge ? Math.min(below, Math.max(edge, innerHeight - height - edge)) : above;
   card.style.left = `${left}px`;
-  card.style.top = `${top}px`;
+  card.style.top = `${height <= below || below >= above ? box.bottom + edge : box.top - height - edge}px`;
 }
 
 function show(anchor, pin) {
@@ -117,6 +118,10 @@ document.addEventListener("click", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && shown) { event.preventDefault(); hide(true); }
   if (event.key === " " && event.target.matches(TOLD)) { event.preventDefault(); show(event.target, true); }
+  if (event.key === "Tab" && shown && card.contains(event.target)) { // past either end one is back at the number, not at the page's end
+    const stops = [...card.querySelectorAll("button, a[href]")], end = event.shiftKey ? stops[0] : stops[stops.length - 1];
+    if (event.target === end || (event.shiftKey && event.target === card)) { event.preventDefault(); hide(true); }
+  }
 });
 addEventListener("scroll", () => { if (shown && !card.contains(document.activeElement)) hide(); }, { passive: true });
 
@@ -129,7 +134,7 @@ const CHUNK = 200; // rows that get their boxes at one go
 
 function enliven(table) { // filter, order and curves of a list of runs
   const rows = [...table.tBodies[0].rows], heads = [...table.tHead.rows[0].cells], frame = table.closest(".scroll");
-  const states = rows.map((row) => row.cells[1].textContent.split(":")[0]), texts = once(() => rows.map((row) => row.textContent.toLowerCase()));
+  const states = rows.map((row) => row.cells[1].textContent.split(/[:,]/)[0]), texts = once(() => rows.map((row) => row.textContent.toLowerCase()));
   const search = make("input", { type: "search", size: "22" }), state = make("select"), count = make("output");
   for (const word of ["any", ...new Set(states)]) state.append(make("option", {}, word));
   const clear = make("button", { type: "button" }, "No curves");
@@ -159,8 +164,9 @@ function enliven(table) { // filter, order and curves of a list of runs
       return [row, [/^[\d.,]+/.test(text) ? parseFloat(text.replace(/,/g, "")) : NaN, text]];
     })));
     button.addEventListener("click", () => {
-      const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+      const was = head.getAttribute("aria-sort"), sign = was === "ascending" ? -1 : 1;
       heads.forEach((other) => other.removeAttribute("aria-sort"));
+      if (was === "descending") { table.tBodies[0].append(...rows); return; } // the plan's order again
       head.setAttribute("aria-sort", sign < 0 ? "descending" : "ascending");
       table.tBodies[0].append(...[...rows].sort((one, two) => {
         const [[x, a], [y, b]] = [keys().get(one), keys().get(two)];
