@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from experiments.spec import State
-from report.claims import ClaimKind
+from report.claims import Claim, ClaimKind
 from report.evidence import price_text
 from report.facts import Facts
 from report.result_tables import DASH, Declaration
@@ -79,7 +79,7 @@ def untested(declared: Declaration, facts: Facts) -> Table:
     waiting: dict[str, list[Verdict]] = {}
     for verdict in facts.verdicts.values():
         if not verdict.is_tested:
-            waiting.setdefault(verdict.claim.group or _NO_GROUP, []).append(verdict)
+            waiting.setdefault(_group_of(verdict.claim, facts), []).append(verdict)
     rows: list[tuple[Cell, ...]] = []
     for group, listed in waiting.items():
         runs = facts.evidence.runs(group) if group in facts.evidence.groups else ()
@@ -94,6 +94,12 @@ def untested(declared: Declaration, facts: Facts) -> Table:
     number = sum(map(len, waiting.values()))
     claims = f"{number} claims wait" if number != 1 else "1 claim waits"
     return declared.table(f"{claims} for a first run." if number else "Every claim is tested.", columns, rows)
+
+
+def _group_of(claim: Claim, facts: Facts) -> str:
+    """The group that CLAIM waits for; that of its parts, where they share one."""
+    groups = {claim.group} if claim.group else {facts.claims.claims[part].group for part in claim.parts}
+    return groups.pop() or _NO_GROUP if len(groups) == 1 else _NO_GROUP
 
 
 def reasons(declared: Declaration, facts: Facts) -> Table:

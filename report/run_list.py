@@ -32,17 +32,17 @@ def runs(declared: Declaration, facts: Facts) -> Table:
 
 
 def accepted(declared: Declaration, facts: Facts) -> Table:
-    """One line a reason: the runs that count by a person's word although the code changed after them, once or again."""
+    """One line a reason: the runs that count by a person's word although the code changed after them."""
+    kept = [status for status in facts.evidence.runs() if status.acceptance is not None]
     by_reason: dict[str, dict[str, list[int]]] = {}
-    for status in facts.evidence.runs():
-        if status.acceptance is not None and status.record is not None:
-            reason = "; then: ".join(item["why"].rstrip(".") for item in status.record.accepted)
+    for status in kept:
+        for reason in dict.fromkeys(item["why"] for item in (status.record.accepted if status.record else ())):
             by_reason.setdefault(reason, {}).setdefault(status.run.cell, []).append(status.run.seed)
     rows: list[tuple[Cell, ...]] = [
         (reason, "; ".join(f"{cell}, {_seeds(seeds)}" for cell, seeds in cells.items()))
         for reason, cells in by_reason.items()
     ]
-    number = sum(len(seeds) for cells in by_reason.values() for seeds in cells.values())
+    number = len(kept)
     finding = f"{number} {'records were' if number != 1 else 'record was'} accepted."
     return declared.table(finding, (Column("reason", "Reason"), Column("runs", "Runs")), rows)
 
