@@ -77,8 +77,10 @@ class Conversion:
         source.write_text(text, encoding="utf-8")
         command = [pandoc, "+RTS", f"-M{PANDOC_MEMORY}", "-RTS", "lua", str(filter_path), str(source)]
         command += [str(bibliography), str(style), str(self._out), self._holes.seal]
+        # Where it refuses a text, or is stopped, pandoc leaves its temporary files: they go with the folder.
+        environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), self._folder.name)}
         self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment
         )
 
     def __enter__(self) -> Self:

@@ -1,6 +1,7 @@
 """What pandoc made is used again for the same text, filled with other numbers; holes are nobody's but the machinery's."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -95,11 +96,17 @@ def test_only_the_newest_are_kept(tmp_path: Path, root: Path, paper: Path) -> No
     assert sum(len(path.read_text(encoding="utf-8")) > 2 for path in kept) == 1
 
 
-def test_nothing_refused_is_kept(tmp_path: Path, root: Path, paper: Path) -> None:
+def test_nothing_refused_is_kept(tmp_path: Path, root: Path, paper: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    for name in ("TMPDIR", "TMP", "TEMP"):
+        monkeypatch.setenv(name, str(place))
     for _ in range(2):
         with pytest.raises(ConfigurationError, match="a text would pass to html as it stands"):
             convert(root, paper, with_numbers(paper, quantity="1", text="`<b>`{=html}"), tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+    assert list(place.iterdir()) == []  # nor does pandoc leave anything
 
 
 def forgeries(seal: str) -> list[str]:
