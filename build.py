@@ -13,6 +13,7 @@ VERSION = "0.1.0"
 VERBS = ("report", "run", "status", "check", "verify", "diff", "serve", "bundle", "smoke", "accept", "doctor", "clean")
 INTERRUPTED = 130
 CLOSED_PIPE = 141  # as a shell has it for a command that the closed pipe ends
+LACKING = 5  # MissingTool's, of which nothing can be imported where packages are missing
 
 
 def main(arguments: list[str], root: "str | Path" = ROOT) -> int:
@@ -41,8 +42,16 @@ def _carry_out(arguments: list[str], root: "str | Path") -> int:
     except ReproductionError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except PermissionError as error:
-        print(f"error: {error.filename}: {error.strerror}; the command writes there", file=sys.stderr)
+    except ModuleNotFoundError as error:
+        if (Path(ROOT) / (error.name or "").partition(".")[0]).exists():  # a fault of ours, not of the machine
+            raise
+        remedy = "use .venv/bin/python, which `make report` makes, or install requirements-report.lock"
+        print(f"error: {error.name} is not installed for {sys.executable}; {remedy}", file=sys.stderr)
+        return LACKING
+    except OSError as error:
+        if error.filename is None:  # not of a file
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
 
 
@@ -72,6 +81,8 @@ def _dispatch(arguments: list[str], root: "Path") -> int:
     of_the_report |= {"bundle": _bundle}
     if options.verb in of_the_report:
         return of_the_report[options.verb](options, root)
+    if options.verb == "doctor":
+        return _doctor(root)
     from experiments import commands
 
     if options.verb == "run":
@@ -96,9 +107,19 @@ def _dispatch(arguments: list[str], root: "Path") -> int:
         return commands.rehearse(root, options.jobs) or _report_on_rehearsal(root)
     if options.verb == "accept":
         return commands.accept(root, options.patterns, options.why)
-    if options.verb == "doctor":
-        return commands.diagnose(root)
     return commands.clean(root, checkpoints=options.checkpoints, dry=options.dry_run)
+
+
+def _doctor(root: "Path") -> int:
+    """Also where nothing is installed, for then it is asked most."""
+    from experiments import doctor
+
+    if missing := doctor.find_missing():
+        print(missing)
+        return LACKING
+    from experiments import commands
+
+    return commands.diagnose(root)
 
 
 def _report(options: "argparse.Namespace", root: "Path") -> int:
@@ -308,7 +329,9 @@ def _add_other_verbs(verbs: "argparse._SubParsersAction") -> None:
     accept.add_argument("patterns", nargs="+", metavar="RUN", help="names of runs or cells, with * and ?")
     accept.add_argument("--why", required=True, help="why the record still counts")
     verbs.add_parser("doctor", help="what this machine lacks, and for what")
-    clean = verbs.add_parser("clean", help="remove generated files; never a record")
+    clean = verbs.add_parser(
+        "clean", help="remove generated files, report/out too, which git may track; never a record"
+    )
     clean.add_argument("-n", "--dry-run", action="store_true", help="only show what would be removed")
     clean.add_argument("--checkpoints", action="store_true", help="also what unfinished runs would go on from")
 

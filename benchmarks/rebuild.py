@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,7 @@ def made_up_record(run: Run, key: str, noise: random.Random) -> Record:
     losses = ("train_loss", "validation_loss", "test_loss")
     history = {"epoch": list(range(1, epochs + 1)), "learning_rate": [1e-3] * epochs, "seconds": [60.0] * epochs}
     history |= {name: rising for name in columns} | {name: [1 - value for value in rising] for name in losses}
-    template = next(iter(sorted((ROOT / "experiments/records").glob("*.json"))), None)
-    known = json.loads(template.read_text()) if template else {}
+    known = recorded_like(run)
     return Record(
         run=run.name,
         notebook=run.notebook,
@@ -75,6 +75,18 @@ def made_up_record(run: Run, key: str, noise: random.Random) -> Record:
         provenance=known.get("provenance", {}),
         cost=known.get("cost", {}) | {"seconds": 60.0 * epochs, "work": run.work},
     )
+
+
+@cache
+def every_record() -> tuple[dict[str, Any], ...]:
+    return tuple(json.loads(path.read_text()) for path in sorted((ROOT / "experiments/records").glob("*.json")))
+
+
+def recorded_like(run: Run) -> dict[str, Any]:
+    """The first of the repository's own records that tests on what RUN tests on, and so has its metrics."""
+    wanted = run.parameters.get("corruptions", False)
+    alike = (known for known in every_record() if known["parameters"].get("corruptions", False) == wanted)
+    return next(alike, {})
 
 
 def settle(known: Mapping[str, Any], run: Run) -> dict[str, Any]:

@@ -83,9 +83,13 @@ def run_runs(
             raise MissingTool(f"all {len(gated)} runs need a device that this machine lacks; see `build.py doctor`")
         print(f"nothing to run: all {len(chosen)} chosen runs are recorded; --force runs them again")
         return 0
-    _announce(tasks)
     if dry:
+        fitting = _fitting(tasks, budget_seconds, jobs)
+        _announce(fitting)
+        if len(fitting) < len(tasks):
+            print(f"{len(tasks) - len(fitting)} more do not fit into {format_seconds(budget_seconds or 0)}")
         return 0
+    _announce(tasks)
     place = (root.absolute(), ledger, root.absolute() / ".cache", jobs)
     options = {"keep_going": keep_going, "budget_seconds": budget_seconds, "force": force}
     return _run(_find_executor(executor)(*place, **options), tasks)
@@ -135,11 +139,11 @@ def clean(root: Path, *, checkpoints: bool, dry: bool) -> int:
     entries = sorted(cache.iterdir()) if cache.is_dir() else []
     targets = [root / "report" / "out", root / ".smoke", *(entry for entry in entries if entry.name not in kept)]
     for path in targets:
-        if not path.exists():
+        if not path.exists() and not path.is_symlink():
             continue
         print(f"{'would remove' if dry else 'removed'} {path.relative_to(root).as_posix()}")
         if not dry:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     if not checkpoints and (cache / "checkpoints").is_dir() and any((cache / "checkpoints").iterdir()):
         print("kept .cache/checkpoints, from which unfinished runs go on; --checkpoints removes it too")
     return 0
@@ -210,6 +214,19 @@ def _run(executor: Executor, tasks: Sequence[RunStatus]) -> int:
 def _print_outcome(outcome: Outcome) -> None:
     words = f"{len(outcome.recorded)} recorded, {len(outcome.failed)} failed, {len(outcome.skipped)} not begun"
     print(words + "".join(f"\n  not begun: {run.name}" for run in outcome.skipped))
+
+
+def _fitting(tasks: Sequence[RunStatus], budget_seconds: float | None, jobs: int) -> list[RunStatus]:
+    """The runs that would be begun within the budget if each took its price, JOBS at a time, in their order."""
+    if budget_seconds is None:
+        return list(tasks)
+    free, found = [0.0] * jobs, list[RunStatus]()
+    for task in tasks:
+        begun = free.index(min(free))
+        if free[begun] + task.price.seconds <= budget_seconds:
+            free[begun] += task.price.seconds
+            found.append(task)
+    return found
 
 
 def _announce(tasks: Sequence[RunStatus]) -> None:

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from experiments import provenance
-from experiments.plan import Plan
-from experiments.recording import DATA_VARIABLE
+# Nothing else here: it has to work where no package is installed.
+if TYPE_CHECKING:
+    from experiments.plan import Plan
 
 _TIMEOUT_SECONDS = 300  # The first import of torch on a cold disk is slow.
 _REPORT = "the report"
@@ -55,7 +56,19 @@ class Finding:
     vital: bool = False
 
 
-def examine(root: Path, plan: Plan) -> list[Finding]:
+def find_missing() -> str:
+    """Which packages of the report are not installed, a line each and what to do; empty where all are there."""
+    listed = [_examine_package(name, "", _REPORT, _INSTALL_REPORT) for name in _REPORT_PACKAGES]
+    if all(finding.good for finding in listed):
+        return ""
+    lines = [
+        f"{'ok' if item.good else 'MISSING':<8}{item.name:<18}{item.found}" for item in (_examine_python(), *listed)
+    ]
+    remedy = f"{_INSTALL_REPORT}, or use .venv/bin/python, which `make report` makes"
+    return "\n".join([*lines, f"for the report: {remedy}; then ask again for the rest"])
+
+
+def examine(root: Path, plan: "Plan") -> list[Finding]:
     """Everything that some command needs, in the order in which one meets the need."""
     errors, cuda = _try_imports(list(_RUN_PACKAGES.values()))
     return [
@@ -103,6 +116,8 @@ def _examine_pandoc() -> Finding:
 
 
 def _examine_cuda(name: str) -> Finding:
+    from experiments import provenance
+
     return Finding(
         "CUDA device",
         bool(name),
@@ -113,6 +128,8 @@ def _examine_cuda(name: str) -> Finding:
 
 
 def _examine_data(root: Path, name: str, folder: str) -> Finding:
+    from experiments.recording import DATA_VARIABLE
+
     place = Path(os.environ.get(DATA_VARIABLE) or root / "data") / folder
     remedy = f"unpack it into data/{folder}, set {DATA_VARIABLE}, or let the first run download it"
     return Finding(name, place.is_dir(), "there" if place.is_dir() else "not there", "runs on it", remedy)

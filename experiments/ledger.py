@@ -50,6 +50,10 @@ class Ledger:
 
     def inspect(self, plan: Plan) -> tuple[list[Record], list[RecordFault]]:
         """The sound records, sorted by run, and what is wrong with the others."""
+        if self.records_folder.exists() and not self.records_folder.is_dir():
+            raise ConfigurationError(
+                f"{self._place(self.records_folder)}: it is a file; expected the folder of records"
+            )
         records: list[Record] = []
         faults: list[RecordFault] = []
         known: dict[bytes, Any] = {}

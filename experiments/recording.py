@@ -18,6 +18,7 @@ from experiments import provenance
 from experiments.confirmation import confirm_code
 from experiments.spec import MIME, SCHEMA, ConfigurationError, Correct
 
+TITLE = "Record of this run"  # of the table that a person sees
 CHECKPOINT_VARIABLE = "REPRODUCTION_CHECKPOINT"
 DATA_VARIABLE = "REPRODUCTION_DATA"
 PROGRESS_VARIABLE = "REPRODUCTION_PROGRESS"
@@ -135,13 +136,18 @@ def _pack(correct: Iterable[Any]) -> dict[str, Any]:
 
 def _rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     values = {**payload["metrics"], **payload["cost"]}
-    return [(name, f"{value:,.6g}" if isinstance(value, float) else f"{value:,}") for name, value in values.items()]
+    return [(name, shown_value(value)) for name, value in values.items()]
+
+
+def shown_value(value: float) -> str:
+    """A metric or a cost as the last cell shows it: `0.751`, `718,090`."""
+    return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}"
 
 
 def _as_text(payload: Mapping[str, Any]) -> str:
     rows = _rows(payload)
     width = max(len(name) for name, _ in rows)
-    return "\n".join(["Record of this run", *(f"  {name:<{width}}  {value}" for name, value in rows)])
+    return "\n".join([TITLE, *(f"  {name:<{width}}  {value}" for name, value in rows)])
 
 
 def _as_html(payload: Mapping[str, Any]) -> str:
@@ -149,7 +155,7 @@ def _as_html(payload: Mapping[str, Any]) -> str:
         f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th><td>{html.escape(value)}</td></tr>'
         for name, value in _rows(payload)
     )
-    return f"<table><caption>Record of this run</caption>{rows}</table>"
+    return f"<table><caption>{TITLE}</caption>{rows}</table>"
 
 
 def _display(bundle: dict[str, Any]) -> None:

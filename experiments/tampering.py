@@ -1,19 +1,24 @@
 """Which field of a damaged record was changed: git often holds the record as it was written."""
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import re
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from experiments import provenance, schema
+from experiments.reading import MAX_RECORD_BYTES, Unreadable, read_text
 from experiments.schema import RecordFault
 
 _SEARCHED_COMMITS = 20
+_MAY_CHANGE = re.compile(r"accepted\b|digest$")
 
 
 def name_change(path: Path, place: str, fault: RecordFault) -> RecordFault:
     """The fault, naming what differs from the last sound version in git; the fault as it is where there is none."""
-    sound = _last_sound_version(path)
+    sound = _last_sound_version(path) if path.is_file() else None  # a pipe would be waited for
     if sound is None:
         return fault
     try:
@@ -42,14 +47,104 @@ def changed_since_commit(folder: Path) -> Iterable[tuple[str, list[tuple[str, st
         committed = provenance.run_git(folder, "show", f"HEAD:./{name}")
         if not name.endswith(".json") or committed is None:
             continue
+        if not (folder / name).exists():
+            yield name, [("file", "a record", "nothing")]
+            continue
         try:
-            found = json.loads((folder / name).read_text(encoding="utf-8"))
+            found = json.loads(read_text(folder / name, MAX_RECORD_BYTES))
             changes = list(_list_changes(json.loads(committed), found))
-        except FileNotFoundError:
-            changes = [("file", "a record", "nothing")]
-        except (ValueError, OSError, RecursionError) as error:
+        except (ValueError, OSError, RecursionError, Unreadable) as error:
             changes = [("file", "a record", str(error))]
         yield name, [change for change in changes if change[0] != "digest"] or changes
+
+
+def edited_after_run(folder: Path) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    """(file name, its changes) of each record in FOLDER of which git ever held the same run with something else in it.
+
+    A run that is made again begins at another time. What a record of one run may gain is an acceptance, and with it
+    another digest. Nothing where there is no git; of a shallow clone what it has.
+    """
+    contents = _read_blobs(folder, versions := _list_versions(folder))
+    for name, blobs in sorted(versions.items()):
+        found = _parse((folder / name).read_bytes()) if (folder / name).is_file() else None
+        began = _began(found)
+        if found is None or began is None:
+            continue
+        for blob in blobs:
+            once = _parse(contents.get(blob, b""))
+            if once is None or _began(once) != began:
+                continue
+            if changes := [item for item in _list_changes(once, found) if not _MAY_CHANGE.match(item[0])]:
+                yield name, changes
+                break
+
+
+def edited_notebooks(folder: Path) -> Iterator[str]:
+    """The executed notebooks below FOLDER of which there were more versions than their run was ever made.
+
+    A notebook is written when its run ends and never again, so that each of its contents belongs to one run.
+    """
+    records = _list_versions(folder / "records", every=True)
+    for name, blobs in sorted(_list_versions(folder / "executed", suffix=".ipynb").items()):
+        path, record = folder / "executed" / name, f"{name.removesuffix('.ipynb')}.json"
+        if not path.is_file():
+            continue
+        contents = _read_blobs(folder, {record: records.get(record, {})}).values()
+        now = folder / "records" / record
+        runs = {_began(_parse(content)) for content in (*contents, *([now.read_bytes()] if now.is_file() else ()))}
+        content = path.read_bytes()
+        blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+        if len({*blobs, blob}) > len(runs):
+            yield name
+
+
+def _list_versions(folder: Path, *, suffix: str = ".json", every: bool = False) -> dict[str, dict[str, None]]:
+    """File name -> the blobs that git ever held of it, the newest first; of EVERY file or of those that changed."""
+    log = provenance.run_git(
+        folder, "log", "--format=", "--raw", "--no-renames", "--no-abbrev", "--relative", "--", "."
+    )
+    versions: dict[str, dict[str, None]] = {}
+    for line in (log or "").splitlines():
+        about, _, name = line.partition("\t")
+        if line.startswith(":") and name.endswith(suffix) and "/" not in name:
+            _, _, old, new, _ = about.split(" ")
+            versions.setdefault(name, {}).update({blob: None for blob in (new, old) if set(blob) != {"0"}})
+    changed = set(
+        (provenance.run_git(folder, "diff", "--name-only", "--relative", "HEAD", "--", ".") or "").splitlines()
+    )
+    return {name: blobs for name, blobs in versions.items() if every or len(blobs) > 1 or name in changed}
+
+
+def _read_blobs(folder: Path, versions: Mapping[str, Iterable[str]]) -> dict[str, bytes]:
+    """Blob -> its content, all by one process."""
+    wanted = [blob for blobs in versions.values() for blob in blobs]
+    if not wanted:
+        return {}
+    command = ["git", "-C", str(folder), "cat-file", "--batch"]
+    done = subprocess.run(command, input="\n".join(wanted).encode(), capture_output=True, check=False)
+    found, at = {}, 0
+    while (end := done.stdout.find(b"\n", at)) >= 0:
+        blob, _, size = done.stdout[at:end].decode("ascii", "replace").partition(" blob ")
+        if not size.isdigit():  # `missing`, as in a clone without all of its past
+            at = end + 1
+            continue
+        found[blob] = done.stdout[end + 1 : end + 1 + int(size)]
+        at = end + 1 + int(size) + 1
+    return found
+
+
+def _parse(content: bytes) -> Mapping[str, Any] | None:
+    try:
+        found = json.loads(content[:MAX_RECORD_BYTES])
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _began(content: Mapping[str, Any] | None) -> str | None:
+    """When the run of a record began, which no other run of it did."""
+    about = content.get("provenance") if content is not None else None
+    return about.get("started") if isinstance(about, dict) else None
 
 
 def _last_sound_version(path: Path) -> Mapping[str, Any] | None:

@@ -30,6 +30,8 @@ CITATION = "CITATION.cff"
 MANIFEST = "codecheck.yml"
 _SPECIFICATION = "https://codecheck.org.uk/spec/config/1.0/"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can name
+_OF_A_PAPER = ("experiments", "report", "templates", "CITATION.cff")
+_KNOWN_HIDDEN = frozenset({".ci", ".github", ".gitignore", ".gitattributes"})
 _LEFT_OUT = frozenset({"data", "node_modules", "__pycache__"})  # where git does not say what belongs to it
 
 
@@ -74,10 +76,14 @@ def write_bundle(root: Path, path: Path | None = None) -> Bundle:
 
 
 def members(root: Path) -> list[str]:
-    """The files of the repository: what git knows or does not ignore; without git all but hidden folders."""
-    listing = run_git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", ".")
-    if listing is not None:
-        names = {name for name in listing.split("\0") if name}
+    """The files of the repository: those that git tracks, and new ones where a paper's files belong.
+
+    Without git all but what is hidden. What else lies about may be private, and is left out.
+    """
+    tracked = run_git(root, "ls-files", "-z", "--cached", ".")
+    if tracked is not None:
+        new = run_git(root, "ls-files", "-z", "--others", "--exclude-standard", *_OF_A_PAPER) or ""
+        names = {name for name in f"{tracked}\0{new}".split("\0") if name and not _is_hidden(name, tracked)}
     else:
         names = set(_walk(root, root))
     for name in sorted(names):
@@ -86,9 +92,14 @@ def members(root: Path) -> list[str]:
     return sorted(name for name in names if (root / name).is_file() and name not in (METADATA, MANIFEST, NAME))
 
 
+def _is_hidden(name: str, tracked: str) -> bool:
+    """Whether a new file is hidden, as those with secrets are."""
+    return any(part.startswith(".") for part in name.split("/")) and name not in tracked.split("\0")
+
+
 def _walk(folder: Path, root: Path) -> Iterator[str]:
     for path in folder.iterdir():
-        if path.name in _LEFT_OUT or (path.name.startswith(".") and path.is_dir() and path.name != ".ci"):
+        if path.name in _LEFT_OUT or (path.name.startswith(".") and path.name not in _KNOWN_HIDDEN):
             continue
         if path.is_dir():
             yield from _walk(path, root)

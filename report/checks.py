@@ -16,6 +16,7 @@ from report.findings import RULES, Finding
 from report.journal import faults
 from report.manuscript import inspect_manuscript
 from report.metadata import read_metadata
+from report.notebook_checks import inspect_notebooks
 from report.page_checks import inspect_formats, inspect_log, inspect_pages
 from report.pdf import log_of_latexmk
 from report.rule_history import withdrawn
@@ -57,7 +58,7 @@ def _natural(place: str) -> tuple[str, int]:
 def inspect_ledger(root: Path) -> Iterator[Finding]:
     """The records at fault, with file, field, expected and found; then those that git holds otherwise; stale ones."""
     from experiments.status import statuses
-    from experiments.tampering import changed_since_commit
+    from experiments.tampering import changed_since_commit, edited_after_run, edited_notebooks
 
     plan, ledger = load_plan(root / "experiments" / "plan.yaml"), Ledger(root / "experiments")
     _, faults = ledger.inspect(plan)
@@ -67,17 +68,28 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
     if faults:
         return
     for name, changes in changed_since_commit(root / "experiments/records"):
-        fields = ", ".join(field for field, _, _ in changes[:SHOWN])
-        more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
-        message = f"it is not what git's HEAD holds: {fields}{more}"
+        message = f"it is not what git's HEAD holds: {_fields(changes)}"
         yield Finding("record-changed", f"experiments/records/{name}", message, *changes[0][1:])
-    for status in statuses(plan, ledger, root):
+    for name, changes in edited_after_run(root / "experiments/records"):
+        message = f"it was changed after its run, as git's past shows: {_fields(changes)}"
+        yield Finding("record-edited", f"experiments/records/{name}: {changes[0][0]}", message, *changes[0][1:])
+    found = statuses(plan, ledger, root)
+    yield from inspect_notebooks(root, {s.run.name: s.record for s in found if s.record is not None})
+    for name in edited_notebooks(root / "experiments"):
+        message = "it was changed after its run, as git's past shows"
+        yield Finding("notebook-differs", f"experiments/executed/{name}", message)
+    for status in found:
         place = f"experiments/records/{status.run.name}.json"
         if status.state is State.STALE:
             yield Finding("stale-record", place, status.why)
         if status.record is not None and status.record.provenance["dirty"]:
             commit = str(status.record.provenance["commit"])[:7]
             yield Finding("record-dirty", place, f"it was made from files that differed from commit {commit}")
+
+
+def _fields(changes: list[tuple[str, str, str]]) -> str:
+    more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
+    return ", ".join(field for field, _, _ in changes[:SHOWN]) + more
 
 
 def inspect_tracked(root: Path) -> Iterator[Finding]:

@@ -25,6 +25,16 @@ RULES = {
     "record-changed": Rule(
         "warning", "committed records are as they were committed", "commit the new run, or `git checkout` the record"
     ),
+    "record-edited": Rule(
+        "error",
+        "no record differs from what git ever held of the same run, but for being accepted",
+        "restore it from git, or run it again: `build.py run RUN --force`",
+    ),
+    "notebook-differs": Rule(
+        "error",
+        "every executed notebook that is kept shows the numbers of its record",
+        "restore the notebook from git, or run it again: `build.py run RUN --force`",
+    ),
     "record-dirty": Rule(
         "warning",
         "every record was made from committed code",

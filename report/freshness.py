@@ -18,6 +18,7 @@ VERSION = "3"
 MANIFEST = ".cache/build.txt"
 RACY_NS = 20_000_000  # file systems keep the time of change in steps of up to some milliseconds
 _MACHINERY = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+_DISTRUSTED = ("experiments", "experiments/records", "report", "report/paper", "report/paper/sections")
 _INPUTS = (".py", ".yaml", ".ipynb", ".json", ".jsonl")
 _PACKAGES = (
     "jinja2-",
@@ -92,7 +93,7 @@ def recall(root: "str | os.PathLike[str]", name: str, environment: str) -> list[
 
 def _told_if_current(root: "str | os.PathLike[str]", name: str, environment: str, outputs: Listing) -> list[str] | None:
     manifest = _read(root, name)
-    if manifest is None or manifest.environment != environment:
+    if manifest is None or manifest.environment != environment or _is_linked(root):
         return None
     refreshed = False
     for part, listing in enumerate((list_inputs(root), outputs)):
@@ -102,8 +103,16 @@ def _told_if_current(root: "str | os.PathLike[str]", name: str, environment: str
             return None
         manifest.lines[part], refreshed = listing.lines, True
     if refreshed:
-        _write(root, manifest, name)
+        try:
+            _write(root, manifest, name)
+        except OSError:  # A folder that cannot be written costs time, and nothing else.
+            pass
     return manifest.told
+
+
+def _is_linked(root: "str | os.PathLike[str]") -> bool:
+    """Whether one of the folders that are read with distrust has become a link since; the command refuses it."""
+    return any(os.path.islink(os.path.join(root, folder)) for folder in _DISTRUSTED)
 
 
 def begin(root: "str | os.PathLike[str]", name: str = MANIFEST, environment: str = "") -> Snapshot:

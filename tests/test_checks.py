@@ -1,19 +1,23 @@
 """A check finds one changed digit wherever it is, and says where, what was expected and what to do."""
 
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from experiments.files import write_atomically
 from experiments.ledger import Ledger
+from experiments.spec import Record
 from experiments.surveys import Surveys
 from report.checks import check, compare, inspect_ledger
 from report.findings import RULES, Finding
 from report.render import build_report
-from tests.small_repository import PROVENANCE, make_record, make_repository, open_repository
+from tests.small_repository import PROVENANCE, edit, make_record, make_repository, open_repository
 
 TRACKED = ("build.py", "convmixer", "experiments", "report", "templates")
 
@@ -150,13 +154,100 @@ def test_a_record_that_git_holds_otherwise_is_a_warning_with_its_fields(tmp_path
     git(root, "add", ".")
     git(root, "commit", "-m", "a run")
     assert list(inspect_ledger(root)) == []
-    changed = replace(record, cost={**record.cost, "seconds": 5.0})
+    again = {**record.provenance, "started": "2026-01-02T00:00:00Z"}
+    changed = replace(record, cost={**record.cost, "seconds": 5.0}, provenance=again)
     (root / "experiments/records/tiny-z2-s0.json").write_text(changed.to_text(), encoding="utf-8")  # digest too
     (finding,) = inspect_ledger(root)
     assert (finding.rule, finding.severity) == ("record-changed", "warning")
     assert finding.place == "experiments/records/tiny-z2-s0.json"
-    assert finding.message == "it is not what git's HEAD holds: cost.seconds"
+    assert finding.message == "it is not what git's HEAD holds: cost.seconds, provenance.started"
     assert (finding.expected, finding.found) == ("4.0", "5.0")
+
+
+@pytest.fixture
+def committed(tmp_path: Path) -> Path:
+    """A repository under git with the record of one run and its executed notebook."""
+    root = make_repository(tmp_path / "root")
+    record = make_record(root, "tiny-z2-s0")
+    Ledger(root / "experiments").save(record)
+    shown = ["Record of this run\n", "  test_accuracy  0.75\n", "  seconds        4"]
+    cells = [{"outputs": [{"data": {"text/plain": shown}}]}, {"outputs": [{"text": "epoch 1: 0.5"}]}]
+    write_atomically(root / "experiments/executed/tiny-z2-s0.ipynb", json.dumps({"cells": cells}))
+    git(root, "init")
+    git(root, "add", ".")
+    git(root, "commit", "-m", "a run")
+    assert list(inspect_ledger(root)) == []
+    return root
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"cost": {"seconds": 5.0}}, "cost.seconds"),
+        ({"provenance": {"threads": 8}}, "provenance.threads"),
+        ({"history": {"test_accuracy": [0.6, 0.75]}}, "history.test_accuracy[0]"),
+        ({"settings": {"recipe": "other"}}, "settings.recipe"),
+    ],
+)
+def test_a_record_that_was_edited_after_its_run_is_found_though_its_digest_is_right(
+    committed: Path, change: dict[str, dict[str, Any]], field: str, is_committed: bool
+) -> None:
+    ledger = Ledger(committed / "experiments")
+    record = Record.from_text(ledger.record_path("tiny-z2-s0").read_text(), "it")
+    edited = replace(record, **{name: {**getattr(record, name), **part} for name, part in change.items()})
+    ledger.save(edited, force=True)
+    if is_committed:
+        git(committed, "commit", "-am", "nothing of note")
+    found = {finding.rule: finding for finding in inspect_ledger(committed)}
+    assert found["record-edited"].severity == "error"
+    assert found["record-edited"].place == f"experiments/records/tiny-z2-s0.json: {field}"
+    assert ("record-changed" in found) is not is_committed
+
+
+def test_a_run_made_again_and_an_accepted_record_are_not_edited(committed: Path) -> None:
+    ledger = Ledger(committed / "experiments")
+    record = Record.from_text(ledger.record_path("tiny-z2-s0").read_text(), "it")
+    ledger.save(record.accept("0" * 64, "because", "2026-01-03"), force=True)
+    git(committed, "commit", "-am", "accepted")
+    assert [finding.rule for finding in inspect_ledger(committed)] == []
+    again = {**record.provenance, "started": "2026-01-02T00:00:00Z"}
+    ledger.save(replace(record, provenance=again, cost={**record.cost, "seconds": 4.2}), force=True)
+    notebook = ledger.executed_path("tiny-z2-s0")
+    edit(notebook, "seconds        4", "seconds        4.2")
+    git(committed, "commit", "-am", "made again")
+    assert [finding.rule for finding in inspect_ledger(committed)] == []
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+@pytest.mark.parametrize(
+    ("old", "new", "place", "message"),
+    [
+        ("0.75", "0.76", ": test_accuracy", "it shows test_accuracy 0.76, and its record has 0.75"),
+        ("epoch 1: 0.5", "epoch 1: 0.6", "", "it was changed after its run, as git's past shows"),
+        ("{", "[", "", "it is no notebook of format 4"),
+    ],
+)
+def test_an_executed_notebook_that_was_edited_is_found(
+    committed: Path, old: str, new: str, place: str, message: str, is_committed: bool
+) -> None:
+    notebook = committed / "experiments/executed/tiny-z2-s0.ipynb"
+    notebook.write_text(notebook.read_text().replace(old, new, 1))
+    if is_committed:
+        git(committed, "commit", "-am", "nothing of note")
+    found = [finding for finding in inspect_ledger(committed) if finding.rule == "notebook-differs"]
+    assert (f"experiments/executed/tiny-z2-s0.ipynb{place}", message) in [(item.place, item.message) for item in found]
+
+
+def test_a_pipe_in_the_place_of_a_record_is_told_at_once(committed: Path) -> None:
+    path = committed / "experiments/records/tiny-z2-s0.json"
+    path.unlink()
+    os.mkfifo(path)
+    (finding,) = inspect_ledger(committed)
+    assert (finding.rule, finding.message) == (
+        "ledger-fault",
+        "the record cannot be read: it is no plain file; expected one",
+    )
 
 
 def test_causes_stand_before_what_follows_from_them() -> None:

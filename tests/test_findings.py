@@ -85,6 +85,12 @@ def changed_record(folder: Path) -> Findings:
     return inspect_ledger(root)
 
 
+def lonely_notebook(folder: Path) -> Findings:
+    root = make_repository(folder / "root")
+    write_atomically(root / "experiments/executed/tiny-z2-s0.ipynb", "{}")
+    return inspect_ledger(root)
+
+
 def tracked_cache(folder: Path) -> Findings:
     for place, text in ((".gitignore", ".cache/\n"), (".cache/jinja/a.cache", "code"), ("a.md", "text")):
         write_atomically(folder / "root" / place, text)
@@ -147,6 +153,8 @@ TRIGGERS: dict[str, Callable[[Path], Findings]] = {
     "ledger-fault": broken_record,
     "stale-record": stale_record,
     "record-changed": changed_record,
+    "record-edited": changed_record,
+    "notebook-differs": lonely_notebook,
     "record-dirty": dirty_record,
     "ignored-tracked": tracked_cache,
     "value-stale": states,

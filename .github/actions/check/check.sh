@@ -5,6 +5,7 @@
 #   .github/actions/check/check.sh [BASE [FILE]]
 set -euo pipefail
 base=${1:-} file=${2:-changes.md} python=${PYTHON:-python}
+if [ -z "${PYTHON:-}" ] && [ -x .venv/bin/python ]; then python=.venv/bin/python; fi
 
 ended=0
 "$python" build.py check || ended=$?

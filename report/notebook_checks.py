@@ -1,0 +1,48 @@
+"""Whether the executed notebooks that are kept show the runs whose records they stand beside."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.ledger import Ledger
+from experiments.reading import MAX_NOTEBOOK_BYTES, Unreadable, read_text
+from experiments.recording import TITLE, shown_value
+from experiments.spec import Record
+from report.findings import Finding
+
+_LINE = re.compile(r"  (\S+) +(\S+)")  # as `experiments.recording` shows a metric or a cost
+
+
+def inspect_notebooks(root: Path, records: Mapping[str, Record]) -> Iterator[Finding]:
+    """What is wrong with each executed notebook: no notebook, of no record, or with other numbers than its RECORDS."""
+    ledger = Ledger(root / "experiments")
+    for path in sorted(ledger.executed_folder.glob("*.ipynb")):
+        place = path.relative_to(root).as_posix()
+        record = records.get(path.stem)
+        if record is None:
+            yield Finding("notebook-differs", place, "there is no record of this run")
+            continue
+        try:
+            shown = _shown(json.loads(read_text(path, MAX_NOTEBOOK_BYTES)))
+        except (Unreadable, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            why = error.why if isinstance(error, Unreadable) else "it is no notebook of format 4"
+            yield Finding("notebook-differs", place, why)
+            continue
+        known = {**record.cost, **record.metrics}
+        for name, value in shown.items():
+            if name in known and known[name] is not None and (expected := shown_value(known[name])) != value:
+                message = f"it shows {name} {value}, and its record has {expected}"
+                yield Finding("notebook-differs", f"{place}: {name}", message, expected, value)
+
+
+def _shown(notebook: Mapping[str, Any]) -> dict[str, str]:
+    """The values of the table that the last cell shows; none where outputs were cut to keep the notebook small."""
+    found: dict[str, str] = {}
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", ()):
+            text = "".join(output.get("data", {}).get("text/plain", ()))
+            if text.startswith(TITLE):
+                found |= dict(_LINE.findall(text))
+    return found
