@@ -165,7 +165,8 @@ def _check(options: "argparse.Namespace", root: "Path") -> int:
     else:
         for finding in findings:
             print(finding)
-        print(f"{len(findings)} findings, {len(errors)} of them errors" if findings else "everything holds")
+        found = f"{len(findings)} finding{'s' if len(findings) != 1 else ''}"
+        print(f"{found}, {len(errors)} of them errors" if findings else "everything holds")
     return Disagreement.exit_code if errors else 0
 
 

@@ -16,7 +16,7 @@ from experiments.confirmation import CODE_VARIABLE, describe_code
 from experiments.fingerprint import Fingerprint, fingerprint
 from experiments.ledger import Ledger
 from experiments.notebook_runs import run_notebook
-from experiments.notebooks import notebook_parameters, resolve_parameters
+from experiments.notebooks import notebook_parameters, refuse_broken_cells, resolve_parameters
 from experiments.orders import Answer, Order, settle
 from experiments.rules import read_rules
 from experiments.spec import (
@@ -109,6 +109,7 @@ def prepare(run: Run, root: Path) -> Prepared:
     """
     _require_tools()
     notebook = root / "experiments" / run.notebook
+    refuse_broken_cells(notebook)
     with _PARSING:
         parameters = resolve_parameters(notebook_parameters(notebook), run.parameters, run.notebook, run.name)
     # The kernel imports the modules at its start, and looks then whether the key of now is still theirs. So it is the

@@ -53,6 +53,23 @@ def code_cells(path: Path) -> tuple[Cell, ...]:
     return _parse_cells(text, str(path))
 
 
+def refuse_broken_cells(path: Path) -> None:
+    """Raises ConfigurationError for the first cell that is no Python: a run would train for hours and end at it.
+
+    Cells that IPython understands, with magics or of another language, are its own matter.
+    """
+    for cell in code_cells(path):
+        lines = [line.lstrip() for line in cell.source.splitlines()]
+        if any(line.startswith(("%", "!", "?")) or line.endswith("?") for line in lines):
+            continue
+        try:
+            ast.parse(cell.source)
+        except (SyntaxError, ValueError) as error:
+            where = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+            why = error.msg if isinstance(error, SyntaxError) else error
+            raise ConfigurationError(f"{path.name}: code cell {cell.index + 1}{where}: {why}") from error
+
+
 def notebook_parameters(path: Path) -> Mapping[str, Parameter]:
     """The parameters that the notebook takes, by name.
 

@@ -174,7 +174,7 @@ def _check_smoke(smoke: Any, groups: Mapping[str, Any], place: str) -> None:
     _check_seeds(smoke["seeds"], place)
     _check_work(smoke.get("work", ""), f"{place}: work")
     for name in smoke["groups"]:
-        if name not in groups:
+        if not isinstance(name, str) or name not in groups:
             raise ConfigurationError(f"{place}: groups: no group {name!r}{suggest(str(name), groups)}")
     for name, values in smoke.get("only", {}).items():
         if name not in smoke["groups"]:

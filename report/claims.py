@@ -191,7 +191,10 @@ def _protocol(name: str, item: Any, place: str) -> Protocol:
     fields = {"title", "source", "settings"}
     check_names(mapping(item, place), fields, fields, place)
     title, source = (line(item[field], f"{place}.{field}") for field in ("title", "source"))
-    return Protocol(name, title, source, mapping(item["settings"], f"{place}.settings"))
+    for setting, value in mapping(item["settings"], f"{place}.settings").items():
+        if value is not None and not isinstance(value, str | int | float):
+            refuse(f"{place}.settings.{setting}", value, "text, a number, true, false or null")
+    return Protocol(name, title, source, item["settings"])
 
 
 def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) -> Claim:
@@ -206,6 +209,8 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
         refuse(f"{place}.protocol", item["protocol"], f"null or one of {', '.join(protocols)}")
     if "order" in item and item["order"] not in ("increasing", "decreasing"):
         refuse(f"{place}.order", item["order"], "increasing | decreasing")
+    if "group" in item and not (isinstance(item["group"], str) and item["group"]):
+        refuse(f"{place}.group", item["group"], "the name of a group of the plan")
     if type(item["main"]) is not bool:
         refuse(f"{place}.main", item["main"], "true or false")
     if item["certainty"] == OURS and item["main"]:

@@ -133,6 +133,8 @@ def read_tables(root: Path) -> dict[str, Declaration]:
     if content["version"] != 1:
         refuse(f"{path.name}: version", content["version"], "1")
     labels = mapping(content["labels"], f"{path.name}: labels")
+    for parameter, label in labels.items():
+        line(label, f"{path.name}: labels.{parameter}")
     declared = file_names(content["tables"], f"{path.name}: tables")
     return {name: _declare(name, item, labels, f"{path.name}: tables.{name}") for name, item in declared.items()}
 

@@ -56,10 +56,13 @@ def scatter(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     """Every cell's mean accuracy against a metric, a panel a metric; only cells with a run are drawn."""
     cells = list({cell.name: cell for group in item["groups"] for cell in evidence.cells(group)}.values())
     drawn = [cell for cell in cells if cell.quantity().is_measured]
+    labels = {cell.name: str(cell.parameters[item["label"]]) for cell in cells}  # of those not measured yet, too
     if not drawn:
         return absent(name, item, cells)
     metrics = {panel["metric"]: panel["text"] for panel in item["panels"]}
-    rows = [_scatter_row(cell, item["label"], metric) for metric in metrics for cell in drawn if cell.values(metric)]
+    rows = [
+        _scatter_row(cell, labels[cell.name], metric) for metric in metrics for cell in drawn if cell.values(metric)
+    ]
     note = f"{item['note']} Marks are means with a 95 % t interval, {sample_words(drawn)}"
     if missing := len(cells) - len(drawn):
         note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."
@@ -71,7 +74,7 @@ def scatter(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
 def _scatter_row(cell: CellEvidence, label: str, metric: str) -> Row:
     accuracy, x = cell.quantity(), cell.quantity(metric)
     low, high = (accuracy.spread.low, accuracy.spread.high) if accuracy.spread else (None, None)
-    shared = {"panel": metric, "label": str(cell.parameters[label]), "setting": epochs_words(cell), "x": x.value}
+    shared = {"panel": metric, "label": label, "setting": epochs_words(cell), "x": x.value}
     return {**shared, ACCURACY: accuracy.value, "low": low, "high": high, "n": cell.n}
 
 

@@ -36,6 +36,26 @@ class UnknownName(ReproductionError):
     """A group, cell, metric, claim or setting that does not exist; the message names those that do."""
 
 
+class UnknownParameter(UnknownName, KeyError):
+    """A parameter that a cell does not have: a mapping's missing key, told as the author's mistake that it is."""
+
+    def __str__(self) -> str:
+        """The message itself; KeyError would quote it."""
+        return str(self.args[0])
+
+
+class Parameters(FrozenMapping):
+    """The parameters of a cell; what it does not have is refused by name."""
+
+    __slots__ = ()
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return super().__getitem__(name)
+        except KeyError:
+            raise UnknownParameter(f"no parameter {name!r}; the cells have {', '.join(self)}") from None
+
+
 def kind_of(metric: str) -> Kind:
     """How a metric is printed, by the ending of its name."""
     if metric.endswith("accuracy"):
@@ -228,7 +248,7 @@ def _make_cell(group: str, name: str, statuses: Iterable[RunStatus]) -> CellEvid
     by_seed = tuple(sorted(statuses, key=lambda status: status.run.seed))
     parameters = {key: value for key, value in by_seed[0].run.parameters.items() if key != "seed"}
     records = tuple(s.record for s in by_seed if s.state is State.MEASURED and s.record is not None)
-    return CellEvidence(group, name, FrozenMapping(parameters), by_seed, records)
+    return CellEvidence(group, name, Parameters(parameters), by_seed, records)
 
 
 class Evidence:
@@ -263,7 +283,7 @@ class Evidence:
 
     def group(self, name: str) -> Group:
         """The group called NAME. Raises UnknownName, listing the groups of the plan."""
-        if name not in self.groups:
+        if not isinstance(name, str) or name not in self.groups:
             raise UnknownName(f"there is no group {name!r}; the plan has {', '.join(self.groups)}")
         return self.groups[name]
 

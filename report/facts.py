@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,17 @@ class Facts:
             raise UnknownName(f"original.csv has no row {id!r}; it has {', '.join(self.original)}")
         return self.original[id]
 
+    @cached_property
+    def _quoted_people(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(row.who for row in self.original.values()))
+
     def quoted_for(self, who: str, cell: Mapping[str, Any], epochs: int | None = None) -> Quoted | None:
-        """The first accuracy that WHO reports for the model of CELL (after EPOCHS, if given), if any."""
+        """The first accuracy that WHO reports for the model of CELL (after EPOCHS, if given), if any.
+
+        Raises UnknownName where original.csv has rows, and none of WHO.
+        """
+        if self.original and who not in self._quoted_people:
+            raise UnknownName(f"original.csv has no row of {who!r}; it has those of {', '.join(self._quoted_people)}")
         return find_quoted(self.original, who, cell, epochs)
 
     def verdict(self, claim: str) -> Verdict:

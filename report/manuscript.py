@@ -4,6 +4,7 @@ Nothing is built for it, so every finding has a file and a line. The build itsel
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,13 @@ _RESULT = re.compile(
     # 71.23 %, 3 pp, **71** %, 71&nbsp;%
     r"|(?<![\w.,-])(?:0\.\d{3,}|[1-9]\d\.\d{1,2})(?![\w.]*\d)"  # 0.7123, 71.23
 )
+# What is a result though no sign of per cent follows: p = .03, 75 points, seventy-five per cent.
+_UNUSUAL = re.compile(
+    r"(?<!\w)p\s*[=<>≤≥]\s*0?\.\d+|(?<![\w.,-])\d+(?:[.,]\d+)?\s+points\b(?!\s+of)"
+    r"|\b(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[-\s]\w+)?\s+(?:per ?cent|percent)\b",
+    re.IGNORECASE,
+)
+_CHARACTER = re.compile(r"\\([!-/:-@\[-`{-~])|.", re.DOTALL)
 _MATHS = re.compile(r"(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|\$\$.*?\$\$", re.DOTALL)
 _SHARE = re.compile(r"\d(?:\\[,;:! ]|[\s~{}])*\\%")  # 71.2\,\% in mathematics
 _RAW_FORMAT = re.compile(r"\{\s*=\s*\w+")  # {=html} lets a text through to one format as it is
@@ -110,13 +118,33 @@ def _inspect_words(section: Section) -> Iterator[Finding]:
 
 def _inspect_results(section: Section) -> Iterator[Finding]:
     """Results typed in sentences, in mathematics and in template expressions."""
+    seen = set()
     for found in _RESULT.finditer(section.prose):
+        seen.add(section.text.count("\n", 0, found.start()))
         yield Finding("typed-result", section.at(found.start()), f"{found[0].strip()!r} is typed by hand")
+    plain, places = as_printed(section.prose)
+    for found in (*_RESULT.finditer(plain), *_UNUSUAL.finditer(plain)):
+        place = places[found.start()]
+        if section.text.count("\n", 0, place) not in seen:  # hidden from the eyes of the pattern, not of the reader
+            yield Finding("typed-result", section.at(place), f"{found[0].strip()!r} is typed by hand")
     for formula in _MATHS.finditer(section.text):
         if _SHARE.search(formula[0]):
             yield Finding("typed-result", section.at(formula.start()), f"{formula[0]!r} is typed by hand")
     for line, message in typed_results(section.text):
         yield Finding("typed-result", f"{section.place}:{line}", message)
+
+
+def as_printed(prose: str) -> tuple[str, list[int]]:
+    """PROSE about as a reader sees it, and where each of its characters stands in it.
+
+    Without emphasis, the backslashes of escapes, and characters that take no room.
+    """
+    kept = [
+        (found[1] or found[0], found.start())
+        for found in _CHARACTER.finditer(prose)
+        if found[1] or (found[0] not in "*_~" and unicodedata.category(found[0]) != "Cf")
+    ]
+    return "".join(character for character, _ in kept), [place for _, place in kept]
 
 
 def _inspect_citations(root: Path, sections: list[Section]) -> Iterator[Finding]:

@@ -97,6 +97,8 @@ def comparison(declared: Declaration, facts: Facts) -> Table:
     """One line a cell of a group: what others report, ours, and the difference from the one of them named `against`."""
     cells = facts.evidence.cells(declared.options["group"])
     against: str = declared.options["against"]
+    if against not in declared.options["beside"]:
+        raise UnknownName(f"against: {against!r} is not among those beside: {', '.join(declared.options['beside'])}")
     others = {who: [_of_others(who, cell, against, facts) for cell in cells] for who in declared.options["beside"]}
     rows: list[tuple[Cell, ...]] = []
     gaps = []
