@@ -12,7 +12,7 @@ from experiments.spec import Group, Record
 from experiments.status import RunStatus
 from report.claims import Claims, read_claims
 from report.evidence import ACCURACY, Evidence, UnknownName, parameters_text
-from report.original import Quoted, find_quoted, read_original
+from report.original import EARLIER, PAPER, Quoted, find_quoted, read_original
 from report.quantities import Kind, Quantity, Tier, count, spell
 from report.recipes import Setting, read_recipes
 from report.statistics import wilson
@@ -43,9 +43,9 @@ class Facts:
     def quoted_for(self, who: str, cell: Mapping[str, Any], epochs: int | None = None) -> Quoted | None:
         """The first accuracy that WHO reports for the model of CELL (after EPOCHS, if given), if any.
 
-        Raises UnknownName where original.csv has rows, and none of WHO.
+        Raises UnknownName where original.csv has rows and none of WHO, unless that is the paper or an earlier report.
         """
-        if self.original and who not in self._quoted_people:
+        if self.original and who not in (PAPER, EARLIER, *self._quoted_people):
             raise UnknownName(f"original.csv has no row of {who!r}; it has those of {', '.join(self._quoted_people)}")
         return find_quoted(self.original, who, cell, epochs)
 
