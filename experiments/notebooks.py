@@ -67,7 +67,7 @@ def refuse_broken_cells(path: Path) -> None:
         except (SyntaxError, ValueError) as error:
             where = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
             why = error.msg if isinstance(error, SyntaxError) else error
-            raise ConfigurationError(f"{path.name}: code cell {cell.index + 1}{where}: {why}") from error
+            raise ConfigurationError(f"{path.name}: cell {cell.index + 1}{where}: {why}") from error
 
 
 def notebook_parameters(path: Path) -> Mapping[str, Parameter]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
+# A mount that only one process and its children see; works for root, and for others where the system lets them.
+UNSHARE = ["unshare", "--map-root-user", "--mount"]
+CAN_MOUNT = bool(
+    shutil.which("unshare") and subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
+)
 
 
 def start_build(

@@ -16,11 +16,13 @@ import pytest
 import build
 from experiments import doctor
 from experiments.ledger import Ledger
+from experiments.notebooks import refuse_broken_cells
 from experiments.plan import load_plan
 from experiments.spec import Incomplete
 from experiments.workspace import Workspace
 from report.findings import Finding
 from report.render import OUTPUTS
+from tests.processes import CAN_MOUNT, UNSHARE, finish, start_build
 from tests.schemas import faults_of
 from tests.small_repository import PLAN, edit, make_record, make_repository
 
@@ -188,6 +190,54 @@ def test_a_dry_run_lists_runs_and_prices_and_runs_nothing(root: Path, command: C
     assert len(list((root / "experiments" / "records").iterdir())) == 1
 
 
+def test_a_dry_run_within_a_budget_lists_what_would_be_begun(command: Command) -> None:
+    _, out, _ = command("run", "-n", "--group", "larger", "--budget", "7s")
+    assert out.splitlines() == [
+        "tiny-z3-s0: pending, about 6 s on cpu (extrapolated)",
+        "1 runs to do: about 6 s on cpu (extrapolated)",
+        "1 more do not fit into 7 s",
+    ]
+    _, out, _ = command("run", "-n", "--group", "larger", "--budget", "8s", "-j", "2")
+    assert "2 runs to do" in out and "fit" not in out
+
+
+def test_a_broken_cell_is_refused_before_anything_is_computed(root: Path, command: Command) -> None:
+    notebook = root / "experiments/fine.ipynb"
+    content = json.loads(notebook.read_text(encoding="utf-8"))
+    content["cells"][-1]["source"] = ["x = 1\n", "y = (\n"]
+    notebook.write_text(json.dumps(content), encoding="utf-8")
+    code, _, errors = command("run", "tiny-z3-s0")
+    number = len(content["cells"])
+    assert code == 2 and f"fine.ipynb: cell {number}, line 2: '(' was never closed" in errors
+    content["cells"][-1]["source"] = ["%%bash\n", "echo ("]  # IPython's own matter
+    notebook.write_text(json.dumps(content), encoding="utf-8")
+    refuse_broken_cells(notebook)
+
+
+@pytest.mark.parametrize("verb", ["report", "status", "check", "run", "smoke", "bundle", "verify", "diff", "doctor"])
+def test_without_packages_every_verb_says_what_to_do(verb: str) -> None:
+    arguments = {"run": ["-n"], "verify": ["-n"], "diff": ["HEAD"], "report": ["--format", "markdown"]}.get(verb, [])
+    bare = [sys.executable, "-S", "-E", "build.py", verb, *arguments]  # -S: no site-packages
+    run = subprocess.run(bare, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert run.returncode == 5, run.stderr
+    assert "Traceback" not in run.stderr
+    if verb == "doctor":
+        assert "MISSING rich" in run.stdout and "-m pip install -r requirements-report.lock" in run.stdout
+    else:
+        (line,) = run.stderr.splitlines()
+        assert line.startswith("error: ") and "is not installed for" in line and "make report" in line
+
+
+@pytest.mark.skipif(not CAN_MOUNT, reason="no private mounts here: a read-only file system is not tried")
+@pytest.mark.parametrize(
+    "verb", [["report"], ["report", "--format", "html"], ["clean"], ["bundle"], ["status"], ["check"]]
+)
+def test_a_file_system_that_is_read_only_gives_no_traceback(root: Path, verb: list[str]) -> None:
+    script = f'mount --bind {root} {root} && mount -o remount,ro,bind {root} && exec "$@"'
+    code, out, errors = finish(start_build(root, *verb, prefix=[*UNSHARE, "sh", "-c", script, "sh"]))
+    assert code == 0 or "error" in out + errors  # and no traceback, to which `finish` sees
+
+
 def test_run_runs_what_is_missing_and_leaves_what_is_recorded(root: Path, command: Command) -> None:
     code, out, errors = command("run", "tiny-z2", "-j", "2")
     assert code == 0
@@ -256,6 +306,15 @@ def test_clean_keeps_records_and_checkpoints(root: Path, command: Command) -> No
     assert sorted(path.name for path in (root / ".cache").iterdir()) == ["checkpoints"]
     assert command("clean", "--checkpoints")[1] == "removed .cache/checkpoints\n"
     assert (root / "experiments/records/tiny-z2-s0.json").is_file()
+
+
+def test_clean_removes_a_link_and_not_what_it_leads_to(root: Path, command: Command, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/kept.txt").write_text("x")
+    (root / "report").mkdir(exist_ok=True)
+    (root / "report/out").symlink_to(tmp_path / "elsewhere")
+    assert command("clean")[:2] == (0, "removed report/out\n")
+    assert (tmp_path / "elsewhere/kept.txt").is_file() and not (root / "report/out").is_symlink()
 
 
 def test_doctor_ends_with_5_where_the_report_cannot_be_built(command: Command, monkeypatch) -> None:

@@ -48,6 +48,19 @@ def repository(tmp_path: Path, root: Path) -> Path:
     return made
 
 
+def test_what_is_private_stays_out(repository: Path) -> None:
+    """Only what git tracks, and new files where a paper's belong: a note or a key that lies about is nobody's business."""
+    for name in (".env", "notes.private", "experiments/.env", "report/paper/new.md"):
+        (repository / name).write_text("SECRET=1", encoding="utf-8")
+    without_git = set(unpacked(write_bundle(repository).path))
+    assert not {".env", "experiments/.env"} & without_git
+    for arguments in (("init", "--quiet"), ("add", "experiments/plan.yaml")):
+        subprocess.run(["git", "-C", str(repository), *arguments], check=True)
+    names = set(unpacked(write_bundle(repository).path))
+    assert not {".env", "experiments/.env", "notes.private", ".hidden/secret.txt"} & names
+    assert {"report/paper/new.md", "experiments/records/tiny-z2-s0.json"} <= names
+
+
 def unpacked(path: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None

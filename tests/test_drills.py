@@ -16,7 +16,7 @@ import pytest
 
 from experiments.fingerprint import fingerprint
 from experiments.workspace import Workspace
-from tests.processes import find_kernels, finish, kill, start_build, wait_for
+from tests.processes import CAN_MOUNT, UNSHARE, find_kernels, finish, kill, start_build, wait_for
 from tests.small_repository import PLAN, edit, make_repository, open_repository
 
 DRILLS = int(os.environ.get("DRILLS", "2"))
@@ -24,11 +24,6 @@ RUNS = ("tiny-z2-s0", "tiny-z2-s1")
 NAME = RUNS[0]
 pytestmark = pytest.mark.timeout(900)
 REPETITIONS = pytest.mark.parametrize("seed", range(DRILLS))
-# A mount that only one process and its children see; works for root, and for others where the system lets them.
-UNSHARE = ["unshare", "--map-root-user", "--mount"]
-CAN_MOUNT = (
-    shutil.which("unshare") and subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
-)
 MOUNTS = pytest.mark.skipif(not CAN_MOUNT, reason="no private mounts here: full and read-only disks are not tried")
 
 
