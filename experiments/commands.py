@@ -87,7 +87,8 @@ def run_runs(
         fitting = _fitting(tasks, budget_seconds, jobs)
         _announce(fitting)
         if len(fitting) < len(tasks):
-            print(f"{len(tasks) - len(fitting)} more do not fit into {format_seconds(budget_seconds or 0)}")
+            more = len(tasks) - len(fitting)
+            print(f"{more} more {'do' if more != 1 else 'does'} not fit into {format_seconds(budget_seconds or 0)}")
         return 0
     _announce(tasks)
     place = (root.absolute(), ledger, root.absolute() / ".cache", jobs)
@@ -166,7 +167,7 @@ def summarize(found: Iterable[RunStatus]) -> str:
     found = list(found)
     words = ", ".join(f"{count} {state}" for state, count in count_states(found).items())
     missing = [status for status in found if status.state is not State.MEASURED]
-    return f"{len(found)} runs: {words or 'none'}{'; ' + _price_of(missing) if missing else ''}"
+    return f"{len(found)} run{'s' if len(found) != 1 else ''}: {words or 'none'}{'; ' + _price_of(missing) if missing else ''}"
 
 
 def count_states(found: Sequence[RunStatus]) -> dict[State, int]:
@@ -233,7 +234,7 @@ def _announce(tasks: Sequence[RunStatus]) -> None:
     for task in tasks:
         why = f" ({task.why})" if task.state in (State.STALE, State.FAILED) else ""
         print(f"{task.run.name}: {task.state}{why}, {_words_of(task)}")
-    print(f"{len(tasks)} runs to do: {_price_of(tasks)}")
+    print(f"{len(tasks)} run{'s' if len(tasks) != 1 else ''} to do: {_price_of(tasks)}")
 
 
 def _price_of(found: Sequence[RunStatus]) -> str:

@@ -77,6 +77,8 @@ def select(plan: Plan, patterns: Sequence[str] = (), group: str | None = None) -
         found = [run.name for run in runs if _matches(run, pattern)]
         if not found:
             where = f" in group {group!r}" if group else ""
+            if pattern in plan.groups:
+                raise ConfigurationError(f"no run{where} matches {pattern!r}; that is a group: --group {pattern}")
             raise ConfigurationError(f"no run{where} matches {pattern!r}{suggest(pattern, [r.name for r in runs])}")
         chosen.update(found)
     return tuple(run for run in runs if run.name in chosen)

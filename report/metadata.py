@@ -4,6 +4,7 @@ Which fields a report needs is for the first page and for `check` to say; here t
 lists of entries with texts. What the journal's template prints as it stands may hold nothing that TeX acts upon.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -45,6 +46,13 @@ def _entries(entries: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]
         yield f"{place}[{number}]", mapping(entry, f"{place}[{number}]")
 
 
+# What a link may lead to, and what an ORCID is made of: the templates would refuse others without naming the field.
+_FORMS = {
+    "url": (re.compile(r"(https?://|mailto:)\S+"), "an address that begins with https://"),
+    "orcid": (re.compile(r"[0-9X-]+"), "an ORCID such as 0000-0002-1825-0097"),
+}
+
+
 def _check_value(name: Any, value: Any, place: str, *, is_escaped: bool) -> None:
     if not isinstance(name, str) or (value is not None and not isinstance(value, _SCALARS)):
         refuse(place, value, "text")
@@ -53,3 +61,5 @@ def _check_value(name: Any, value: Any, place: str, *, is_escaped: bool) -> None
     found = sorted(_ACTIVE & set(str(value)))
     if found and not is_escaped:
         refuse(place, value, f"text without {found[0]!r}, upon which the journal's TeX would act")
+    if name in _FORMS and value and not _FORMS[name][0].fullmatch(str(value)):
+        refuse(place, value, _FORMS[name][1])

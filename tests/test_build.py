@@ -75,6 +75,7 @@ def command(root: Path, capsys: pytest.CaptureFixture[str]) -> Command:
         (["diff", "HEAD", "--format", "html"], "argument --format: invalid choice: 'html'"),
         (["accept", "tiny-z2-s0"], "the following arguments are required: --why"),
         (["status", "tiny-z9-s0"], "error: no run matches 'tiny-z9-s0'; did you mean 'tiny-z4-s0' or "),
+        (["status", "sizes"], "error: no run matches 'sizes'; that is a group: --group sizes"),
         (["status", "--group", "size"], "error: plan.yaml: no group 'size'; did you mean 'sizes'?"),
     ],
 )
@@ -194,8 +195,8 @@ def test_a_dry_run_within_a_budget_lists_what_would_be_begun(command: Command) -
     _, out, _ = command("run", "-n", "--group", "larger", "--budget", "7s")
     assert out.splitlines() == [
         "tiny-z3-s0: pending, about 6 s on cpu (extrapolated)",
-        "1 runs to do: about 6 s on cpu (extrapolated)",
-        "1 more do not fit into 7 s",
+        "1 run to do: about 6 s on cpu (extrapolated)",
+        "1 more does not fit into 7 s",
     ]
     _, out, _ = command("run", "-n", "--group", "larger", "--budget", "8s", "-j", "2")
     assert "2 runs to do" in out and "fit" not in out
@@ -254,7 +255,7 @@ def test_a_stale_record_is_run_again_and_replaced(root: Path, command: Command) 
     code, out, _ = command("run", "tiny-z2-s0")
     assert code == 0
     assert out.splitlines()[0] == "tiny-z2-s0: stale (method.model: double() changed), about 4 s on cpu"
-    assert command("status", "tiny-z2-s0")[1].splitlines()[-1] == "1 runs: 1 measured"
+    assert command("status", "tiny-z2-s0")[1].splitlines()[-1] == "1 run: 1 measured"
 
 
 def test_a_failed_run_ends_with_1(root: Path, command: Command) -> None:

@@ -274,8 +274,11 @@ def test_an_identifier_cannot_add_a_line_to_the_citation_file(tmp_path: Path) ->
     (tmp_path / "report/paper").mkdir(parents=True)
     text = 'title: T\nauthors: [{name: "A B", orcid: "x\\"\\nlicense: evil\\nz: \\""}]\n'
     (tmp_path / "report/paper/metadata.yaml").write_text(text)
+    with pytest.raises(ConfigurationError, match="expected an ORCID such as 0000-0002-1825-0097"):
+        citation_file(tmp_path)
+    name = text.replace("x\\", "0000-0002-1825-0097").split(", orcid")[0].replace("A B", "A \\nlicense: evil") + "}]\n"
+    (tmp_path / "report/paper/metadata.yaml").write_text(name)
     assert "\nlicense: evil" not in citation_file(tmp_path)
-    assert r'orcid: "https://orcid.org/x\"\nlicense: evil\nz: \""' in citation_file(tmp_path)
 
 
 @pytest.mark.parametrize(
