@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -33,6 +34,8 @@ def show_status(
     chosen = {run.name for run in select(plan, patterns, group)}
     records, faults = ledger.inspect(plan)
     found = statuses(plan, ledger, root, devices=_find_devices(plan), records=records, cache=root / ".cache")
+    damaged = {Path(fault.place).stem for fault in faults}
+    found = tuple(_as_damaged(status) if status.run.name in damaged else status for status in found)
     shown = [status for status in found if status.run.name in chosen]
     if as_json:
         print(format_status(shown, faults))
@@ -44,6 +47,11 @@ def show_status(
         print(summarize(shown))
     _print_faults(faults)
     return RecordFault.exit_code if faults else 0
+
+
+def _as_damaged(status: RunStatus) -> RunStatus:
+    """Not pending: it was run, and what is left of it cannot be trusted."""
+    return replace(status, state=State.FAILED, why="its record cannot be trusted; see the error")
 
 
 def run_runs(

@@ -42,8 +42,8 @@ def run_notebook(
     run, output = order.run, workspace.notebook
     kernels = kernels or Kernels(ignored_signals=order.ignored_signals)
     watch = Watch(workspace, run.resources, kernels.end)
-    logging.getLogger("papermill").setLevel(logging.ERROR)  # It tells what we tell.
-    logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # nbclient: "Kernel died", where we have ended it.
+    for name in ("papermill", "traitlets"):  # They tell what we tell, and "Kernel died" where we have ended it.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         with own_event_loop():
             papermill.execute_notebook(

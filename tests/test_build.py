@@ -176,6 +176,8 @@ def test_status_of_a_damaged_ledger_names_the_fault_and_ends_with_3(root: Path, 
     assert code == 3
     assert errors.startswith("error: experiments/records/tiny-z2-s0.json: metrics.test_accuracy: found 0.85, but ")
     assert "sizes" in out
+    words = command("status", "tiny-z2-s0")[1].split()
+    assert words[:2] == ["run", "state"] and "failed" in words and "pending" not in words
 
 
 def test_a_dry_run_lists_runs_and_prices_and_runs_nothing(root: Path, command: Command) -> None:
