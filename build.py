@@ -13,7 +13,6 @@ VERSION = "0.1.0"
 VERBS = ("report", "run", "status", "check", "verify", "diff", "serve", "bundle", "smoke", "accept", "doctor", "clean")
 INTERRUPTED = 130
 CLOSED_PIPE = 141  # as a shell has it for a command that the closed pipe ends
-LACKING = 5  # MissingTool's, of which nothing can be imported where packages are missing
 
 
 def main(arguments: list[str], root: "str | Path" = ROOT) -> int:
@@ -35,7 +34,7 @@ def main(arguments: list[str], root: "str | Path" = ROOT) -> int:
 def _carry_out(arguments: list[str], root: "str | Path") -> int:
     from pathlib import Path
 
-    from experiments.spec import ReproductionError
+    from experiments.spec import MissingTool, ReproductionError
 
     try:
         return _dispatch(arguments, Path(root))
@@ -47,7 +46,7 @@ def _carry_out(arguments: list[str], root: "str | Path") -> int:
             raise
         remedy = "use .venv/bin/python, which `make report` makes, or install requirements-report.lock"
         print(f"error: {error.name} is not installed for {sys.executable}; {remedy}", file=sys.stderr)
-        return LACKING
+        return MissingTool.exit_code
     except OSError as error:
         if error.filename is None:  # not of a file
             raise
@@ -113,10 +112,11 @@ def _dispatch(arguments: list[str], root: "Path") -> int:
 def _doctor(root: "Path") -> int:
     """Also where nothing is installed, for then it is asked most."""
     from experiments import doctor
+    from experiments.spec import MissingTool
 
     if missing := doctor.find_missing():
         print(missing)
-        return LACKING
+        return MissingTool.exit_code
     from experiments import commands
 
     return commands.diagnose(root)

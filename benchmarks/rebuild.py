@@ -67,7 +67,8 @@ def made_up_record(run: Run, key: str, noise: random.Random) -> Record:
         parameters=run.parameters,
         key=key,
         fingerprint=known.get("fingerprint", {}),
-        metrics=known.get("metrics", {}) | {"test_accuracy": accuracy, "test_loss": 1 - accuracy, "parameters": 600_000},
+        metrics=known.get("metrics", {})
+        | {"test_accuracy": accuracy, "test_loss": 1 - accuracy, "parameters": 600_000},
         history=history,
         correct=correct,
         breakdown=known.get("breakdown"),

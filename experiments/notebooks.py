@@ -4,6 +4,7 @@ import ast
 import functools
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 
 from experiments.reading import MAX_NOTEBOOK_BYTES, Unreadable, read_text
 from experiments.spec import ConfigurationError, Scalar
+from experiments.syntax import parse_cell
 
 REQUIRED = object()  # The default of a parameter that is declared, as in `seed: int`, but has no value.
+_ASKS = re.compile(r"^\s*\?|\?\s*$")  # IPython's help
 _KINDS = {"str": str, "int": int, "float": float, "bool": bool}
 
 
@@ -59,15 +62,14 @@ def refuse_broken_cells(path: Path) -> None:
     Cells that IPython understands, with magics or of another language, are its own matter.
     """
     for cell in code_cells(path):
-        lines = [line.lstrip() for line in cell.source.splitlines()]
-        if any(line.startswith(("%", "!", "?")) or line.endswith("?") for line in lines):
+        is_ipythons = cell.source.lstrip().startswith("%%") or any(map(_ASKS.search, cell.source.splitlines()))
+        if is_ipythons or parse_cell(cell.source) is not None:
             continue
         try:
             ast.parse(cell.source)
-        except (SyntaxError, ValueError) as error:
-            where = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-            why = error.msg if isinstance(error, SyntaxError) else error
-            raise ConfigurationError(f"{path.name}: cell {cell.index + 1}{where}: {why}") from error
+        except SyntaxError as error:
+            where = f"cell {cell.index + 1}, line {error.lineno}"
+            raise ConfigurationError(f"{path.name}: {where}: {error.msg}") from error
 
 
 def notebook_parameters(path: Path) -> Mapping[str, Parameter]:

@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,25 @@ def run_git(root: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+
+def read_blobs(root: Path, blobs: Iterable[str]) -> dict[str, bytes]:
+    """Blob -> its content, by one process of git; without those that a clone lacks of its past."""
+    command = ["git", "-C", str(root), "cat-file", "--batch"]
+    try:
+        done = subprocess.run(command, input="\n".join(blobs).encode(), capture_output=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    found, at = {}, 0
+    while (
+        end := done.stdout.find(b"\n", at)
+    ) >= 0:  # `<blob> blob <size>`, the content, a line break; or `<blob> missing`
+        blob, _, size = done.stdout[at:end].decode("ascii", "replace").partition(" blob ")
+        at = end + 1
+        if size.isdigit():
+            found[blob] = done.stdout[at : at + int(size)]
+            at += int(size) + 1
+    return found
 
 
 def read_cpu() -> str:

@@ -18,7 +18,7 @@ from experiments import provenance
 from experiments.confirmation import confirm_code
 from experiments.spec import MIME, SCHEMA, ConfigurationError, Correct
 
-TITLE = "Record of this run"  # of the table that a person sees
+CAPTION = "Record of this run"
 CHECKPOINT_VARIABLE = "REPRODUCTION_CHECKPOINT"
 DATA_VARIABLE = "REPRODUCTION_DATA"
 PROGRESS_VARIABLE = "REPRODUCTION_PROGRESS"
@@ -147,7 +147,7 @@ def shown_value(value: float) -> str:
 def _as_text(payload: Mapping[str, Any]) -> str:
     rows = _rows(payload)
     width = max(len(name) for name, _ in rows)
-    return "\n".join([TITLE, *(f"  {name:<{width}}  {value}" for name, value in rows)])
+    return "\n".join([CAPTION, *(f"  {name:<{width}}  {value}" for name, value in rows)])
 
 
 def _as_html(payload: Mapping[str, Any]) -> str:
@@ -155,7 +155,7 @@ def _as_html(payload: Mapping[str, Any]) -> str:
         f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th><td>{html.escape(value)}</td></tr>'
         for name, value in _rows(payload)
     )
-    return f"<table><caption>{TITLE}</caption>{rows}</table>"
+    return f"<table><caption>{CAPTION}</caption>{rows}</table>"
 
 
 def _display(bundle: dict[str, Any]) -> None:

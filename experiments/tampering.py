@@ -1,9 +1,8 @@
-"""Which field of a damaged record was changed: git often holds the record as it was written."""
+"""What was changed of records and executed notebooks after their runs: git often holds them as they were written."""
 
 import hashlib
 import json
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,8 @@ def edited_after_run(folder: Path) -> Iterator[tuple[str, list[tuple[str, str, s
     A run that is made again begins at another time. What a record of one run may gain is an acceptance, and with it
     another digest. Nothing where there is no git; of a shallow clone what it has.
     """
-    contents = _read_blobs(folder, versions := _list_versions(folder))
+    versions = _list_versions(folder)
+    contents = provenance.read_blobs(folder, [blob for blobs in versions.values() for blob in blobs])
     for name, blobs in sorted(versions.items()):
         found = _parse((folder / name).read_bytes()) if (folder / name).is_file() else None
         began = _began(found)
@@ -84,18 +84,23 @@ def edited_notebooks(folder: Path) -> Iterator[str]:
 
     A notebook is written when its run ends and never again, so that each of its contents belongs to one run.
     """
+    notebooks = _list_versions(folder / "executed", suffix=".ipynb")
     records = _list_versions(folder / "records", every=True)
-    for name, blobs in sorted(_list_versions(folder / "executed", suffix=".ipynb").items()):
+    for name, blobs in sorted(notebooks.items()):
         path, record = folder / "executed" / name, f"{name.removesuffix('.ipynb')}.json"
         if not path.is_file():
             continue
-        contents = _read_blobs(folder, {record: records.get(record, {})}).values()
-        now = folder / "records" / record
-        runs = {_began(_parse(content)) for content in (*contents, *([now.read_bytes()] if now.is_file() else ()))}
-        content = path.read_bytes()
-        blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-        if len({*blobs, blob}) > len(runs):
+        contents = [*provenance.read_blobs(folder, records.get(record, ())).values()]
+        if (folder / "records" / record).is_file():
+            contents.append((folder / "records" / record).read_bytes())
+        runs = {_began(_parse(content)) for content in contents} - {None}
+        if len({*blobs, _blob_of(path.read_bytes())}) > len(runs):
             yield name
+
+
+def _blob_of(content: bytes) -> str:
+    """What git calls a file of this content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _list_versions(folder: Path, *, suffix: str = ".json", every: bool = False) -> dict[str, dict[str, None]]:
@@ -113,24 +118,6 @@ def _list_versions(folder: Path, *, suffix: str = ".json", every: bool = False) 
         (provenance.run_git(folder, "diff", "--name-only", "--relative", "HEAD", "--", ".") or "").splitlines()
     )
     return {name: blobs for name, blobs in versions.items() if every or len(blobs) > 1 or name in changed}
-
-
-def _read_blobs(folder: Path, versions: Mapping[str, Iterable[str]]) -> dict[str, bytes]:
-    """Blob -> its content, all by one process."""
-    wanted = [blob for blobs in versions.values() for blob in blobs]
-    if not wanted:
-        return {}
-    command = ["git", "-C", str(folder), "cat-file", "--batch"]
-    done = subprocess.run(command, input="\n".join(wanted).encode(), capture_output=True, check=False)
-    found, at = {}, 0
-    while (end := done.stdout.find(b"\n", at)) >= 0:
-        blob, _, size = done.stdout[at:end].decode("ascii", "replace").partition(" blob ")
-        if not size.isdigit():  # `missing`, as in a clone without all of its past
-            at = end + 1
-            continue
-        found[blob] = done.stdout[end + 1 : end + 1 + int(size)]
-        at = end + 1 + int(size) + 1
-    return found
 
 
 def _parse(content: bytes) -> Mapping[str, Any] | None:

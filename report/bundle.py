@@ -83,7 +83,8 @@ def members(root: Path) -> list[str]:
     tracked = run_git(root, "ls-files", "-z", "--cached", ".")
     if tracked is not None:
         new = run_git(root, "ls-files", "-z", "--others", "--exclude-standard", *_OF_A_PAPER) or ""
-        names = {name for name in f"{tracked}\0{new}".split("\0") if name and not _is_hidden(name, tracked)}
+        names = {name for name in tracked.split("\0") if name}
+        names |= {name for name in new.split("\0") if name and not _is_hidden(name)}
     else:
         names = set(_walk(root, root))
     for name in sorted(names):
@@ -92,9 +93,9 @@ def members(root: Path) -> list[str]:
     return sorted(name for name in names if (root / name).is_file() and name not in (METADATA, MANIFEST, NAME))
 
 
-def _is_hidden(name: str, tracked: str) -> bool:
-    """Whether a new file is hidden, as those with secrets are."""
-    return any(part.startswith(".") for part in name.split("/")) and name not in tracked.split("\0")
+def _is_hidden(name: str) -> bool:
+    """Whether a file is hidden, as those with secrets are."""
+    return any(part.startswith(".") for part in name.split("/"))
 
 
 def _walk(folder: Path, root: Path) -> Iterator[str]:

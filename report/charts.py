@@ -145,13 +145,13 @@ def draw_effect(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
     """A panel a parameter: accuracy against its levels."""
     panels, within = options["panels"], _highest_of_ours(rows)
     grid = _grid(canvas, len(panels), columns=4, row_inches=2.35, rest_inches=0.4)
-    crowned = []
+    outlying = []
     for axes, panel in zip(grid, panels, strict=True):
         found = [row for row in rows if row["panel"] == panel["panel"]]
         levels = sorted(distinct(found, "level"))
         for x, level in enumerate(levels):
             here = [row for row in found if row["level"] == level]
-            crowned.append((axes, x, _marks(axes, x, here, within=within)))
+            outlying.append((axes, x, _marks(axes, x, here, within=within)))
             if words := _absent_words(here):
                 axes.text(
                     x,
@@ -169,14 +169,14 @@ def draw_effect(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
         axes.set_title(panel["title"], loc="left", color=QUIET)
         axes.grid(visible=False, axis="x")
     low, high = _within_possible(grid[0].get_ylim())
-    if not any(beyond for _, _, beyond in crowned):
+    if not any(beyond for _, _, beyond in outlying):
         grid[0].set_ylim(low, high)
     else:  # above a broken line the scale ends, and what lies beyond stands in digits
         grid[0].set_ylim(low, within + 0.45 * (within - low))
         grid[0].set_yticks([tick for tick in grid[0].get_yticks() if low <= tick <= within])
         for axes in grid:
             axes.axhline(within, color=QUIET, linewidth=0.6, linestyle=(0, (3, 3)), zorder=1)
-    for axes, x, beyond in crowned:
+    for axes, x, beyond in outlying:
         _at_the_edge(axes, x, beyond)
     _label_rows(grid, "test accuracy (%)")
     _legend(canvas, rows)

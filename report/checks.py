@@ -58,7 +58,7 @@ def _natural(place: str) -> tuple[str, int]:
 def inspect_ledger(root: Path) -> Iterator[Finding]:
     """The records at fault, with file, field, expected and found; then those that git holds otherwise; stale ones."""
     from experiments.status import statuses
-    from experiments.tampering import changed_since_commit, edited_after_run, edited_notebooks
+    from experiments.tampering import changed_since_commit, edited_after_run
 
     plan, ledger = load_plan(root / "experiments" / "plan.yaml"), Ledger(root / "experiments")
     _, faults = ledger.inspect(plan)
@@ -75,9 +75,6 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
         yield Finding("record-edited", f"experiments/records/{name}: {changes[0][0]}", message, *changes[0][1:])
     found = statuses(plan, ledger, root)
     yield from inspect_notebooks(root, {s.run.name: s.record for s in found if s.record is not None})
-    for name in edited_notebooks(root / "experiments"):
-        message = "it was changed after its run, as git's past shows"
-        yield Finding("notebook-differs", f"experiments/executed/{name}", message)
     for status in found:
         place = f"experiments/records/{status.run.name}.json"
         if status.state is State.STALE:

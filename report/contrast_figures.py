@@ -15,7 +15,7 @@ from report.quantities import Kind, spell
 def forest(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
     """One line a contrast: our difference with its interval, and the one that the original reports."""
     listed = find_contrasts(evidence, original, item["groups"], item["base"], item["original"])
-    cells = list({cell.name: cell for group in item["groups"] for cell in evidence.cells(group)}.values())
+    cells = evidence.cells_of(item["groups"])
     if not any(contrast.ours.is_measured for contrast in listed):
         return absent(name, item, cells)
     rows = [row for contrast in listed for row in _forest_rows(contrast, item["confidence"])]
@@ -54,7 +54,7 @@ def _forest_words(contrast: Contrast) -> str:
 
 def scatter(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
     """Every cell's mean accuracy against a metric, a panel a metric; only cells with a run are drawn."""
-    cells = list({cell.name: cell for group in item["groups"] for cell in evidence.cells(group)}.values())
+    cells = evidence.cells_of(item["groups"])
     drawn = [cell for cell in cells if cell.quantity().is_measured]
     labels = {cell.name: str(cell.parameters[item["label"]]) for cell in cells}  # of those not measured yet, too
     if not drawn:

@@ -36,11 +36,10 @@ def find_contrasts(
     Raises UnknownName where BASE is not exactly one cell.
     """
     start = evidence.cell(groups[0], base)
-    cells = {cell.name: cell for group in reversed(groups) for cell in evidence.cells(group)}
-    names = dict.fromkeys(cell.name for group in groups for cell in evidence.cells(group))
     return tuple(
         Contrast(cell, start, _change(cell, start), difference(cell, start), _reported(original, who, cell, start))
-        for cell in (cells[name] for name in names if name != start.name)
+        for cell in evidence.cells_of(groups)
+        if cell.name != start.name
     )
 
 

@@ -305,6 +305,13 @@ class Evidence:
             return self._cells[self.group(group).name]
         return self._all
 
+    def cells_of(self, groups: Iterable[str]) -> tuple[CellEvidence, ...]:
+        """The cells of GROUPS in their order; one of two groups once, as the first has it."""
+        found: dict[str, CellEvidence] = {}
+        for cell in (cell for group in groups for cell in self.cells(group)):
+            found.setdefault(cell.name, cell)
+        return tuple(found.values())
+
     def runs(self, group: str | None = None) -> tuple[RunStatus, ...]:
         """The runs of GROUP, or of the whole plan."""
         if group not in self._runs:

@@ -31,19 +31,22 @@ class Holes:
         self.seal = seal
         self._pieces: list[Pieces] = []
 
+    def clear(self) -> None:
+        """Forget what was put in so far: the text is filled in anew."""
+        self._pieces.clear()
+
     def inline(self, pieces: Pieces) -> Fragment:
         """A hole in a line, as Markdown, for PIECES, whose lines become one."""
-        return Fragment(self._add({name: " ".join(text.split("\n")) for name, text in pieces.items()}, "`", ""))
+        mark = self._add({name: " ".join(text.split("\n")) for name, text in pieces.items()})
+        return Fragment(f"`{mark}`{{=hole-{self.seal}}}")
 
     def block(self, pieces: Pieces) -> Fragment:
         """A hole between paragraphs, as Markdown, for PIECES."""
-        return Fragment(f"\n\n{self._add(pieces, '```', chr(10))}\n\n")
+        return Fragment(f"\n\n```{{=hole-{self.seal}}}\n{self._add(pieces)}\n```\n\n")
 
-    def _add(self, pieces: Pieces, fence: str, edge: str) -> str:
-        """The raw piece of Markdown that pandoc's filter knows by its seal."""
-        mark, format = f"{self._mark(len(self._pieces))}", f"{{=hole-{self.seal}}}"
+    def _add(self, pieces: Pieces) -> str:
         self._pieces.append(pieces)
-        return f"{fence}{format}{edge}{mark}{edge}{fence}" if edge else f"{fence}{mark}{fence}{format}"
+        return self._mark(len(self._pieces) - 1)
 
     def _mark(self, number: int | str) -> str:
         return f"{_EDGE}{number}-{self.seal}{_EDGE}"

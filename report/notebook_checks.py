@@ -8,15 +8,19 @@ from typing import Any
 
 from experiments.ledger import Ledger
 from experiments.reading import MAX_NOTEBOOK_BYTES, Unreadable, read_text
-from experiments.recording import TITLE, shown_value
+from experiments.recording import CAPTION, shown_value
 from experiments.spec import Record
+from experiments.tampering import edited_notebooks
 from report.findings import Finding
 
 _LINE = re.compile(r"  (\S+) +(\S+)")  # as `experiments.recording` shows a metric or a cost
 
 
 def inspect_notebooks(root: Path, records: Mapping[str, Record]) -> Iterator[Finding]:
-    """What is wrong with each executed notebook: no notebook, of no record, or with other numbers than its RECORDS."""
+    """What is wrong with executed notebooks: edited, no notebook, of no record, with other numbers than its RECORDS have."""
+    for name in edited_notebooks(root / "experiments"):
+        message = "it was changed after its run, as git's past shows"
+        yield Finding("notebook-differs", f"experiments/executed/{name}", message)
     ledger = Ledger(root / "experiments")
     for path in sorted(ledger.executed_folder.glob("*.ipynb")):
         place = path.relative_to(root).as_posix()
@@ -43,6 +47,6 @@ def _shown(notebook: Mapping[str, Any]) -> dict[str, str]:
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):
             text = "".join(output.get("data", {}).get("text/plain", ()))
-            if text.startswith(TITLE):
+            if text.startswith(CAPTION):
                 found |= dict(_LINE.findall(text))
     return found

@@ -22,7 +22,6 @@ from report.verdicts import Outcome, Verdict
 
 BACK_MATTER = "90"  # sections numbered from here on stand behind the references
 REFERENCES = "# References {.unnumbered}\n\n::: {#refs}\n:::"
-REDUCED = " under a reduced protocol"
 KINDS = {"tab": "Table", "fig": "Figure"}
 
 
@@ -101,6 +100,7 @@ def fill_in(
     holes = Holes(make_seal([*sources.values(), *_bibliography(folder.parent)]))
     made = _environment(folder, sources, setters, seen, cache, holes)
     for is_final in (False, True):
+        holes.clear()
         made.globals |= {**names, **_placing(placements, setters, is_final, holes)}
         texts = [_render(made, name, folder) for name in sections]
         closed = [] if closing is None or f"tab:{closing[0]}" in placements.placed else [closing[1]]
@@ -153,7 +153,7 @@ def _environment(
         if isinstance(value, Outcome):
             return holes.inline(setters.outcome(value))
         if isinstance(value, Verdict):  # what was decided on fewer epochs never stands there as if it were the paper's
-            return holes.inline(setters.outcome(value.outcome)) + (REDUCED if value.is_reduced else "")
+            return holes.inline(setters.outcome(value.outcome)) + value.reservation
         if isinstance(value, str):
             return _bound(value)
         raise ConfigurationError(refusal(value, "the prose"))

@@ -23,7 +23,7 @@ class Robustness:
     changes: tuple[tuple[str, Outcome], ...] = ()
     pairs: bool = False
 
-    def told(self, say: Callable[[Outcome], str] = lambda outcome: outcome.value) -> str:
+    def told(self, say: Callable[[Outcome], str]) -> str:
         """`the same whichever of the 9 runs is left out`, outcomes as SAY has them; empty where nothing was tried."""
         things = "pairs" if self.pairs else "runs"
         if not self.tried:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from experiments.prices import Price, by_device, reservation, rough_hours
@@ -29,10 +29,11 @@ def settings(declared: Declaration, facts: Facts) -> Table:
     protocols = {name: facts.claims.protocols[name] for name in declared.options["protocols"]}
     planned: dict[str, list[str]] = declared.options["groups"]
     recorded = {group: facts.evidence.recorded(group) for groups in planned.values() for group in groups}
+    beside = {id: [group for group in planned.get(id, ()) if recorded[group]] for id in protocols}
     columns = [Column("setting", "Setting")]
     for id, protocol in protocols.items():
         columns.append(Column(id.replace("-", "_"), protocol.title[:1].upper() + protocol.title[1:]))
-        for group in _with_runs(planned.get(id, ()), recorded):
+        for group in beside[id]:
             columns.append(Column(f"ours_{group.replace('-', '_')}", f"Ours, {group}"))
     names = dict.fromkeys(name for protocol in protocols.values() for name in protocol.settings)
     rows: list[tuple[Cell, ...]] = []
@@ -42,23 +43,19 @@ def settings(declared: Declaration, facts: Facts) -> Table:
         for id, protocol in protocols.items():
             wanted = setting_text(protocol.settings[name]) if name in protocol.settings else DASH
             row.append(wanted)
-            for group in _with_runs(planned.get(id, ()), recorded):
+            for group in beside[id]:
                 ours = shared_setting(recorded[group], name)
                 differs = wanted not in (DASH, ours)
                 differing += differs
                 row.append(f"{ours} (differs)" if differs else ours)
         rows.append(tuple(row))
-    have = [group for groups in planned.values() for group in _with_runs(groups, recorded)]
+    have = [group for groups in beside.values() for group in groups]
     finding = "No group is recorded yet, so that only the originals' are shown."
     if have:
         several = f"{differing} of the settings listed differ" if differing > 1 else "1 of the settings listed differs"
         found = several if differing else "none of the settings listed differs"
         finding = f"Beside them, of the groups with runs: {', '.join(have)}; {found} from the original's."
     return declared.table(finding, tuple(columns), rows)
-
-
-def _with_runs(groups: Iterable[str], recorded: Mapping[str, tuple[Record, ...]]) -> list[str]:
-    return [group for group in groups if recorded[group]]
 
 
 def shared_setting(records: Iterable[Record], name: str) -> str:

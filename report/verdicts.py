@@ -113,6 +113,11 @@ class Verdict:
         return self.is_decided and any(deviation.setting not in TOLD for deviation in self.deviations)
 
     @property
+    def reservation(self) -> str:
+        """What stands after the outcome wherever the verdict is printed; empty where it was decided as the original was."""
+        return " under a reduced protocol" if self.is_reduced else ""
+
+    @property
     def quantities(self) -> tuple[Quantity, ...]:
         """The numbers that the verdict rests on."""
         return tuple(q for q in (self.reported, self.ours, self.difference, self.probability) if q is not None)

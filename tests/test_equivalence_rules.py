@@ -85,7 +85,10 @@ def test_a_sweep_whose_cells_were_computed_in_different_ways_says_so() -> None:
         *make_cell(PLAIN, settings={"path": "plain"}),
         *make_cell(CLOSE, kernel_size=5, settings={"path": "native"}),
     )
-    assert judged(make_evidence(*cells), shapes).reasons[1] == "the cells differ in path: native at kernel size 5; plain at kernel size 3"
+    assert (
+        judged(make_evidence(*cells), shapes).reasons[1]
+        == "the cells differ in path: native at kernel size 5; plain at kernel size 3"
+    )
 
 
 def test_cells_of_different_epochs_are_not_compared() -> None:

@@ -10,6 +10,8 @@ import yaml
 
 from experiments.spec import ConfigurationError
 from report import charts
+from report.canvas import Canvas
+from report.charts import draw_effect
 from report.claims import read_claims
 from report.drawing import Studio, draw
 from report.evidence import Evidence, UnknownName
@@ -311,3 +313,17 @@ def test_every_kind_is_drawn_to_the_same_bytes_each_time(tmp_path: Path, root: P
 )
 def test_numbers_at_a_logarithmic_axis_leave_each_other_room(ticks: list[float], labels: list[str]) -> None:
     assert tick_labels(ticks) == labels
+
+
+@pytest.mark.parametrize(("original", "texts"), [(0.956, ["95.6 ↑"]), (0.715, [])])
+def test_a_value_far_above_ours_stands_in_digits_and_does_not_flatten_them(original: float, texts: list[str]) -> None:
+    common = {"panel": "sweep", "level": 3, "epochs": 5}
+    ours = [{**common, "who": "run", "test_accuracy": value} for value in (0.70, 0.71, 0.72)]
+    canvas = Canvas(layout="constrained")
+    options = {"panels": [{"panel": "sweep", "parameter": "kernel size", "title": ""}]}
+    draw_effect(canvas, (*ours, {**common, "who": "original", "epochs": 200, "test_accuracy": original}), options)
+    (axes,) = canvas.axes
+    assert [text.get_text() for text in axes.texts] == texts
+    assert axes.get_ylim()[1] < 75 and max(axes.get_yticks()) < (72.3 if texts else 75)
+    shown = [y for line in axes.lines for y in line.get_ydata() if line.get_transform() == axes.transData]
+    assert (71.5 in [round(float(y), 6) for y in shown]) is not bool(texts)

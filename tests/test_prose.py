@@ -6,8 +6,12 @@ import pytest
 
 from experiments.spec import ConfigurationError
 from report.conversion import Conversion
+from report.formats import FORMATS, environment
+from report.gates import Deviation
 from report.prose import Setters, fill_in
 from report.quantities import Quantity
+from report.verdicts import Outcome, Verdict
+from tests.judging import DIRECTION
 from tests.small_paper import HOSTILE, PROSE, accuracy, make_paper, pending
 
 SETTERS = Setters(
@@ -38,6 +42,18 @@ def test_a_quantity_brings_its_words_for_each_format_and_is_noted_as_printed(tmp
         "It is ``{=",
     ]
     assert set(printed) == {accuracy()}
+
+
+@pytest.mark.parametrize(("epochs", "words"), [("5", " under a reduced protocol"), ("", "")])
+def test_a_verdict_of_a_reduced_protocol_says_so_wherever_it_is_printed(
+    tmp_path: Path, epochs: str, words: str
+) -> None:
+    deviations = (Deviation("epochs", "200", epochs),) if epochs else ()
+    verdict = Verdict(DIRECTION, Outcome.REPRODUCED, (), "", deviations=deviations)
+    text = filled_in(tmp_path, "It is << verdict >>.", verdict=verdict)
+    assert text.startswith("It is `REPRODUCED`{=") and text.endswith(f"}}{words}.")
+    made = environment(FORMATS["markdown"], Path(__file__).parent.parent / "templates")
+    assert made.from_string("{{ verdict }}").render(verdict=verdict).endswith(f"**REPRODUCED**{words}")
 
 
 def test_numbers_follow_the_order_of_placement_also_for_references_before_it(tmp_path: Path) -> None:

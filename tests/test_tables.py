@@ -156,7 +156,8 @@ def test_settings_that_differ_from_the_original_are_marked(complete: dict[str, T
 def test_verdicts_are_words_and_counted_in_the_title(complete: dict[str, Table]) -> None:
     table = complete["verdicts"]
     kernel = next(row for row in table.rows if row[0] == "kernel-size")
-    assert kernel[4] is Outcome.REPRODUCED
+    assert kernel[4:] == (Outcome.REPRODUCED, "reduced")
+    assert {row[5] for row in table.rows if row[0].startswith("equivalence")} == {DASH}
     assert table.title.startswith("Claims and verdicts. ")
     assert " REPRODUCED, " in table.title and "; beyond the paper " in table.title
 
