@@ -7,7 +7,7 @@ to the same anchors, and provenance.json lists all that was printed.
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -61,10 +61,13 @@ class Origin:
         """What stands behind it, for a table: cells, else sources, else the files that were counted."""
         if not self.cells:
             return "; ".join(self.sources)
-        named = ", ".join(self.cells[:_LISTED])
-        more = f" and {len(self.cells) - _LISTED:,} more" if len(self.cells) > _LISTED else ""
-        runs = f", {len(self.runs):,} run{'s' if len(self.runs) != 1 else ''}" if self.runs else ", no run yet"
-        return f"{named}{more}{runs}"
+        runs = f"{len(self.runs):,} run{'s' if len(self.runs) != 1 else ''}" if self.runs else "no run yet"
+        return f"{_named(self.cells)}, {runs}"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has cells of which no run is recorded."""
+        return bool(self.cells) and not self.runs
 
 
 class Origins:
@@ -159,24 +162,35 @@ def _name(cell: Cell) -> str:
 
 
 def origins_table(origins: Iterable[Origin], placed: Iterable[str]) -> tuple[Table, tuple[tuple[str, ...], ...]]:
-    """The table of those ORIGINS whose anchor no other table has PLACED, and the anchors of its rows."""
+    """The table of those ORIGINS whose anchor no other table has PLACED, and the anchors of its rows.
+
+    All that waits for runs of which none is recorded shares a row.
+    """
     there = set(placed)
     rest = {origin.anchor: origin for origin in origins if origin.anchor not in there}
-    listed = sorted(rest.values(), key=lambda origin: (origin.tier, origin.words, origin.anchor))
-    columns = (Column("tier", "Kind"), Column("source", "From"), Column("command", "Made again by"))
-    rows = tuple((origin.tier.value, origin.words, _again(origin)) for origin in listed)
+    waiting = [origin for origin in rest.values() if origin.is_waiting]
+    told = [origin for origin in rest.values() if not origin.is_waiting]
+    listed = sorted(told, key=lambda origin: (origin.tier, origin.words, origin.anchor))
+    columns = (Column("tier", "Kind"), Column("source", "From"))
+    rows = [(origin.tier.value, origin.words) for origin in listed]
+    anchors = [(origin.anchor,) for origin in listed]
+    if waiting:
+        cells = sorted({cell for origin in waiting for cell in origin.cells})
+        rows.append(("pending", f"{_named(cells)}, no run yet"))
+        anchors.append(tuple(sorted(origin.anchor for origin in waiting)))
     note = (
-        "Numbers of a single cell have their origin in the list of runs. After --force stand the cells named beside it."
+        "Numbers of a single cell have their origin in the list of runs. Quoted ones are as printed there; "
+        f"{_REBUILD} computes the others again from the records, and {_REBUILD} run --force with the names of cells "
+        "repeats their runs."
     )
-    table = Table(ORIGINS, "Where the numbers that stand for no single cell come from.", note, columns, rows)
-    return table, tuple((origin.anchor,) for origin in listed)
+    title = "Where the numbers that stand for no single cell come from."
+    return Table(ORIGINS, title, note, columns, tuple(rows)), tuple(anchors)
 
 
-def _again(origin: Origin) -> str:
-    """How the numbers are made again, in short: the cells stand beside it."""
-    if not origin.command:
-        return "quoted as printed there"
-    return f"{_REBUILD} run --force …" if " run " in origin.command else origin.command
+def _named(cells: Sequence[str]) -> str:
+    """The first of CELLS, and how many more there are."""
+    more = f" and {len(cells) - _LISTED:,} more" if len(cells) > _LISTED else ""
+    return ", ".join(cells[:_LISTED]) + more
 
 
 def provenance(

@@ -97,6 +97,10 @@ def _condense(declared: Declaration, facts: Facts) -> Table:
     if left_out := len(every) - len(begun):
         where += f" {left_out} of {len(every)} cells, of which no run has begun, are left out here."
     rows = [_cell_row(cell) for cell in begun]
+    devices = {row[-2] for row in rows}
+    if len(devices) == 1:  # one device is told once
+        where += f" Device: {devices.pop()}."
+        columns, rows = (*columns[:-2], columns[-1]), [(*row[:-2], row[-1]) for row in rows]
     return Table(declared.name, f"{declared.title} {_finding(facts)}".strip(), where.strip(), columns, tuple(rows))
 
 

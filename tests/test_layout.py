@@ -1,14 +1,19 @@
 """Tables become what templates print: headers in lines, columns that wrap, room for what stands in a column."""
 
+import json
 from pathlib import Path
 
 import pytest
+import typst
 
+from report import layout
+from report.context import build_table, read_tables
 from report.formats import FORMATS, environment
 from report.layout import SetTable, lay_out, set_table
 from report.quantities import count
 from report.tables import Cell, Column, Table
 from report.verdicts import Outcome
+from tests.made_up import make_facts
 from tests.small_paper import accuracy, table
 
 
@@ -64,6 +69,28 @@ def test_only_a_column_of_long_sentences_wraps(root: Path) -> None:
 def test_a_table_grows_dense_then_into_the_margin(root: Path, columns: int, wide: bool, dense: bool) -> None:
     made = laid_out(root, text_table(*["x" * 17] * columns, columns=columns))
     assert (made.wide, made.dense) == (wide, dense)
+
+
+def test_the_widest_cell_of_every_column_is_among_those_that_the_typesetter_measures(
+    root: Path, tmp_path: Path
+) -> None:
+    facts = make_facts(root)
+    made = [build_table(declared, facts) for declared in read_tables(root).values()]
+    columns = [
+        (listed, index) for listed in made for index, column in enumerate(lay_out(listed).columns) if column.widest
+    ]
+    cells = [layout._cells(listed, index) for listed, index in columns]
+    (tmp_path / "cells.json").write_text(json.dumps(cells), encoding="utf-8")
+    (tmp_path / "widths.typ").write_text(
+        '#set text(font: "Libertinus Serif", size: 8.8pt, number-width: "tabular")\n'
+        '#context [#metadata(json("cells.json").map(c => c.map(cell => measure(text(cell)).width.pt()))) <widths>]',
+        encoding="utf-8",
+    )
+    found = typst.query(tmp_path / "widths.typ", "<widths>", field="value", one=True, ignore_system_fonts=True)
+    assert sum(map(len, cells)) > 2000
+    for (listed, index), widths in zip(columns, json.loads(found), strict=True):
+        measured = max(widths[row] for row in lay_out(listed).columns[index].widest)
+        assert measured >= max(widths) - 0.1, (listed.name, listed.columns[index].header)
 
 
 def test_a_table_of_many_lines_may_break_over_pages(root: Path) -> None:

@@ -197,11 +197,26 @@ def test_what_is_quoted_or_counted_leads_to_the_table_of_origins() -> None:
     ]
     table, anchors = origins_table(origins, {"cell:a"})
     assert table.rows == (
-        ("computed", "experiments/plan.yaml, the ledger and claims.yaml, counted", "python build.py"),
-        ("quoted", "Table 1", "quoted as printed there"),
+        ("computed", "experiments/plan.yaml, the ledger and claims.yaml, counted"),
+        ("quoted", "Table 1"),
     )
     assert anchors == ((origins[1].anchor,), (origins[0].anchor,))
     assert origins_table(origins, [origin.anchor for origin in origins])[0].rows == ()
+
+
+def test_all_that_waits_for_its_runs_shares_a_row_of_the_table_of_origins() -> None:
+    evidence = make_evidence(
+        *(waiting(make_run(0, kernel_size=k)) for k in (3, 5, 7, 9)), *make_cell([0.7, 0.8], patch_size=4)
+    )
+    origins = [traced(cell.quantity(), evidence) for cell in evidence.cells()]
+    table, anchors = origins_table(origins, ())
+    *pending, measured_one = sorted(origins, key=lambda origin: len(origin.runs))
+    names = sorted(cell for origin in pending for cell in origin.cells)
+    assert table.rows == (
+        (Tier.RE_AGGREGATED.value, measured_one.words),
+        ("pending", f"{', '.join(names[:3])} and 1 more, no run yet"),
+    )
+    assert anchors == ((measured_one.anchor,), tuple(sorted(origin.anchor for origin in pending)))
 
 
 def test_the_first_run_of_a_cell_is_the_cell_s_row() -> None:

@@ -17,7 +17,7 @@ from report.quantities import Kind, Quantity, parts
 from report.result_tables import DASH
 from report.tables import Column, Table
 from report.verdicts import Outcome
-from tests.made_up import make_cell, make_evidence, make_facts, make_run, waiting
+from tests.made_up import make_cell, make_evidence, make_facts, make_run, measured, waiting
 
 PENDING = Quantity("p", Kind.ACCURACY, None, State.PENDING, why="to come")
 MEASURED = Quantity("m", Kind.ACCURACY, 1 / 3, n=1)
@@ -288,15 +288,26 @@ def test_a_list_of_runs_too_long_for_paper_is_condensed_there_to_a_line_a_cell()
     short = table.condensed
     assert len(table.rows) == 113
     assert short is not None and [column.key for column in short.columns] == [
-        "cell", "n", "seeds", "accuracy", "seconds", "device", "commit"
+        "cell", "n", "seeds", "accuracy", "seconds", "commit"
     ]  # fmt: skip
-    assert lines(short)[0] == [
-        "e5-p1-k1", "2", "0–1", "70.50 ± 6.35 % (n = 2)", "600 ± 0 s (n = 2)", "a CPU (2 threads)", "0000000"
-    ]  # fmt: skip
+    assert lines(short)[0] == ["e5-p1-k1", "2", "0–1", "70.50 ± 6.35 % (n = 2)", "600 ± 0 s (n = 2)", "0000000"]
     assert lines(short)[-1][0] == "e5-p8-k14"
-    assert short.note.endswith("1 of 57 cells, of which no run has begun, are left out here.")
+    assert short.note.endswith(
+        "1 of 57 cells, of which no run has begun, are left out here. Device: a CPU (2 threads)."
+    )
     assert "the 113 runs, a line each, stand in the Markdown and HTML reports and in tables/runs.csv" in short.note
     assert set(table.quantities) > set(short.quantities)
+
+
+def test_a_condensed_list_of_runs_from_several_devices_has_a_column_for_them(root: Path) -> None:
+    here = [make_cell([0.70], patch_size=p, kernel_size=k) for p in (1, 2, 4, 8) for k in range(1, 30)]
+    there = measured(make_run(0, kernel_size=30), 0.7)
+    record = replace(there.record, provenance={**there.record.provenance, "gpu": "a GPU"})
+    evidence = make_evidence(*(status for cell in here for status in cell), replace(there, record=record))
+    short = build_table(read_tables(root)["runs"], SimpleNamespace(evidence=evidence)).condensed
+    devices = [column.key for column in short.columns].index("device")
+    assert {row[devices] for row in lines(short)} == {"a CPU (2 threads)", "a GPU"}
+    assert "Device" not in short.note
 
 
 def test_a_list_of_runs_that_paper_holds_is_not_condensed(root: Path) -> None:
