@@ -167,18 +167,26 @@ class Ledger:
         return path.relative_to(self.folder.parent).as_posix()
 
     def frame(self, statuses: Iterable["RunStatus"]) -> "pandas.DataFrame":
-        """One row a record, in the plan's order: what the report computes with.
+        """One row a record, in the plan's order, for whoever computes with the results.
 
         Columns: run, cell, groups (a tuple), notebook, state (text), why, seed and every other parameter, every
-        metric, seconds, train_seconds, work, attempts, peak_memory_mib, device, device_class.
-
-        Raises:
-            ConfigurationError: a metric has the name of another column.
+        metric, seconds, train_seconds, work (GFLOP), attempts, peak_memory_mib, device, device_class. A metric with the
+        name of another column is called metric_<name>.
         """
         import pandas
 
-        rows = [_make_row(status, status.record) for status in statuses if status.record is not None]
-        return pandas.DataFrame(rows, columns=None if rows else list(_FIXED_COLUMNS))
+        kept = [(status, status.record) for status in statuses if status.record is not None]
+        heads = [_head(status, record) for status, record in kept]
+        tails = [_tail(record) for _, record in kept]
+        taken = {name for part in (*heads, *tails) for name in part}
+        metrics = [
+            {f"metric_{name}" if name in taken else name: value for name, value in record.metrics.items()}
+            for _, record in kept
+        ]
+        # columns of a kind stand together, though not every record has the same parameters and metrics
+        columns = dict.fromkeys(name for part in (*heads, *metrics, *tails) for name in part)
+        rows = [head | found | tail for head, found, tail in zip(heads, metrics, tails, strict=True)]
+        return pandas.DataFrame(rows, columns=list(columns) or list(_FIXED_COLUMNS))
 
 
 _FIXED_COLUMNS = (
@@ -212,8 +220,8 @@ def _share(record: Record, known: dict[bytes, Any]) -> Record:
     )
 
 
-def _make_row(status: "RunStatus", record: Record) -> dict[str, Any]:
-    row = {
+def _head(status: "RunStatus", record: Record) -> dict[str, Any]:
+    return {
         "run": record.run,
         "cell": status.run.cell,
         "groups": status.run.groups,
@@ -222,13 +230,11 @@ def _make_row(status: "RunStatus", record: Record) -> dict[str, Any]:
         "why": status.why,
         **record.parameters,
     }
-    tail = {
+
+
+def _tail(record: Record) -> dict[str, Any]:
+    return {
         **{name: record.cost.get(name) for name in ("seconds", "train_seconds", "work", "attempts", "peak_memory_mib")},
         "device": record.provenance["device"],
         "device_class": record.provenance["device_class"],
     }
-    if twice := sorted(record.metrics.keys() & (row.keys() | tail.keys())):
-        raise ConfigurationError(
-            f"record {record.run}: metric {twice[0]!r} has the name of a parameter or column; rename it in the notebook"
-        )
-    return row | dict(record.metrics) | tail

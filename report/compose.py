@@ -26,7 +26,10 @@ from report.prose import Setters, fill_in
 from report.provenance import ORIGINS, SECTION, as_json, provenance
 from report.quantities import Quantity
 from report.rescience import SUBMISSION, write_submission
+from report.tables import as_csv
 from report.tracing import Tracing
+
+RECORDS = "records.csv"  # every record in a line, for who computes with the results
 
 
 class Composer:
@@ -173,7 +176,10 @@ class Composer:
         return values
 
     def _write_data(self) -> None:
-        """The tables and figures as CSV, and where each printed number comes from."""
+        """The records, tables and figures as CSV, and where each printed number comes from."""
+        records = self._context.frame
+        joined = records.assign(groups=records["groups"].map("; ".join))
+        (self._folder / RECORDS).write_text(as_csv(joined), encoding="utf-8")
         for name, table in self._tracing.tables.items():
             (self._folder / f"tables/{name}.csv").write_text(table.csv, encoding="utf-8")
         for name, figure in self._figures.items():

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
@@ -21,9 +23,6 @@ from report.result_tables import Declaration
 from report.tables import Table
 from report.verdicts import Verdict
 from report.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SMOKE_FOLDER = ".smoke"
 
@@ -99,7 +98,7 @@ class Context:
         return {id: row.accuracy for id, row in self.facts.original.items() if row.accuracy_pct}
 
     @cached_property
-    def frame(self) -> "pd.DataFrame":
+    def frame(self) -> pd.DataFrame:
         """The ledger as a DataFrame, one row a record; see Ledger.frame."""
         return self.ledger.frame(self.statuses)
 

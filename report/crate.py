@@ -32,6 +32,7 @@ _NAMES = {
     PLAN: "What is run: groups, grids, seeds", "report/paper/claims.yaml": "The claims and the rules that judge them",
     "report/out/report.pdf": "The report", "report/out/report.html": "The report as a web page",
     "report/out/provenance.json": "Where each printed number comes from",
+    "report/out/records.csv": "Every record in a line: parameters, metrics, cost",
     "requirements.lock": "The environment of runs and tests",
     "requirements-report.lock": "The environment of the report",
 }  # fmt: skip

@@ -25,7 +25,7 @@ from report.swapping import swapped_in
 OUTPUTS = ("markdown", "latex", "html", "pdf")
 # The names of the files that a build writes.
 _WRITTEN = re.compile(
-    r"report\.(md|tex|html|pdf)|provenance\.json|tables/[^/]+\.csv|figures/[^/]+\.(svg|pdf|csv)"
+    r"report\.(md|tex|html|pdf)|provenance\.json|records\.csv|tables/[^/]+\.csv|figures/[^/]+\.(svg|pdf|csv)"
     r"|rescience/(figures/)?[^/]+\.(yaml|tex|bib|pdf)"
 )
 

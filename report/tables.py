@@ -1,22 +1,19 @@
-"""Tables as data: columns and typed cells; templates print them, `Table.csv` and `Table.frame` hold the raw values.
+"""Tables as data: columns and typed cells; templates print them, pandas holds the raw values and writes them as CSV.
 
 Which tables a report has stands in paper/tables.yaml; their rows are built by kind in result_tables.py,
 contrast_tables.py, claim_tables.py, run_tables.py and run_list.py.
 """
 
-import csv
-import io
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+import pandas as pd
 
 from experiments.spec import ReproductionError
 from report.quantities import Quantity
 from report.spreadsheet import as_text
 from report.verdicts import Outcome
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Cell = str | Quantity | Outcome
 Align = Literal["left", "right", "center"]
@@ -83,20 +80,20 @@ class Table:
         return found
 
     @property
-    def csv(self) -> str:
-        """The raw values as CSV, without waiting for pandas; a spreadsheet finds no formula in it."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(map(as_text, self.values))
-        writer.writerows(map(as_text, row) for row in zip(*self.values.values(), strict=True))
-        return buffer.getvalue()
+    def frame(self) -> pd.DataFrame:
+        """The raw values as a DataFrame; whole numbers stay whole where others are missing."""
+        return pd.DataFrame(self.values, dtype=object)
 
     @property
-    def frame(self) -> "pd.DataFrame":
-        """The raw values as a DataFrame, for a person at a prompt or in a notebook."""
-        import pandas as pd
+    def csv(self) -> str:
+        """The raw values as CSV."""
+        return as_csv(self.frame)
 
-        return pd.DataFrame(self.values, dtype=object)
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """FRAME as CSV without its index; a spreadsheet finds no formula in it."""
+    safe = {as_text(name): pd.Series(map(as_text, column), dtype=object) for name, column in frame.items()}
+    return pd.DataFrame(safe).to_csv(index=False, lineterminator="\n")
 
 
 def _raw(cell: Cell) -> str | float | int | None:

@@ -16,7 +16,8 @@ local FORMATS = {
   html = { writer = "html5", raw = "html" },
   typst = { writer = "typst-citations", raw = "typst" },
 }
-local APPENDIX = { latex = "\\appendix", typst = "#show: appendix\n#let floating = in-order" }
+local FLUSH = { latex = "\\flushfloats", typst = "#place.flush()" }
+local APPENDIX = { latex = "\\flushfloats\n\\appendix", typst = "#place.flush()\n#show: appendix\n#let floating = in-order" }
 local NEW_PAGE = { latex = "\\newpage", typst = "#pagebreak(weak: true)" }
 
 local function fail(message)
@@ -101,7 +102,8 @@ local function as_raw(format)
   end
 end
 
--- The summary has the first page to itself: the first numbered section begins a new one.
+-- The summary has the first page to itself: the first numbered section begins a new one. Tables and figures of the text
+-- stand before the references and the appendix.
 local function heading(name, numbers)
   local switched, begun = false, false
   return function(header)
@@ -120,6 +122,8 @@ local function heading(name, numbers)
     elseif section.appendix and not switched then
       switched = true
       return { pandoc.RawBlock(name, APPENDIX[name]), header }
+    elseif header.identifier == "references" then
+      return { pandoc.RawBlock(name, FLUSH[name]), header }
     end
     return header
   end

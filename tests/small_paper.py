@@ -5,6 +5,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
+
 from experiments.spec import State
 from report.figures import Figure
 from report.quantities import Fidelity, Kind, Quantity, Registry, Spread, Tier
@@ -93,6 +95,7 @@ def context(text: str = "plain", **changes: Any) -> SimpleNamespace:
         "words": words,
         "registry": Registry(),
         "evidence": SimpleNamespace(recorded=lambda: (), runs=lambda: RUNS),
+        "frame": pd.DataFrame({"run": ["run-s0"], "groups": [("a", "b")], "why": ["=1+1"]}),
     }
     return SimpleNamespace(**(made | changes))
 

@@ -250,10 +250,10 @@ def test_the_frame_of_an_empty_ledger_has_the_fixed_columns(root: Path, plan: Pl
     assert {"run", "cell", "state", "seconds", "device_class"} <= set(frame.columns)
 
 
-def test_a_metric_with_the_name_of_a_column_is_refused(root: Path, ledger: Ledger, plan: Plan) -> None:
+def test_a_metric_with_the_name_of_a_column_has_one_of_its_own(root: Path, ledger: Ledger, plan: Plan) -> None:
     ledger.save(make_record(root, NAME, metrics={"seconds": 1.0}, history={}), force=True)
-    with pytest.raises(ConfigurationError, match="metric 'seconds' has the name of a parameter or column"):
-        ledger.frame(statuses(plan, ledger, root))
+    (row,) = ledger.frame(statuses(plan, ledger, root)).to_dict("records")
+    assert (row["metric_seconds"], row["seconds"]) == (1.0, 4.0)
 
 
 def test_the_digest_does_not_depend_on_itself(root: Path) -> None:

@@ -149,6 +149,11 @@ def test_on_paper_there_are_no_controls_and_nothing_is_cut_off(chromium: Any, wh
         assert page.evaluate(
             "[...document.querySelectorAll('.scroll')].every((e) => getComputedStyle(e).overflowX === 'visible')"
         )
+        rows = page.locator("[data-runs] tbody tr")
+        recorded = page.locator("[data-runs] tbody tr:has(th a)").count()
+        assert 0 < recorded < rows.count()
+        assert sum(row.is_visible() for row in rows.all()) == recorded
+        assert page.get_by_text("Runs of which no record counts are left out on paper.").is_visible()
         assert page.pdf().startswith(b"%PDF")
 
 

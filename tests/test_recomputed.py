@@ -44,6 +44,19 @@ def original(root: Path) -> pd.DataFrame:
     return recomputed.read_original(root / "report/paper/original.csv")
 
 
+def test_the_records_as_csv_give_the_printed_means(root: Path, printed: Found) -> None:
+    frame = pd.read_csv(root / "report/out/records.csv")
+    means = frame[frame["state"] == "measured"].groupby("cell")["test_accuracy"].agg(["mean", "count"])
+    compared = 0
+    for id, entry in printed["quantities"].items():
+        if re.fullmatch("[^/]+/[^/]+/test_accuracy", id) and "-minus-" not in id and entry["state"] == "measured":
+            (cell,) = entry["cells"]
+            assert means.loc[cell, "mean"] == pytest.approx(entry["value"]), id
+            assert means.loc[cell, "count"] == entry["n"], id
+            compared += 1
+    assert compared > 10
+
+
 def recompute(id: str, records: pd.DataFrame, original: pd.DataFrame, entry: Found) -> Estimate:
     """What stands behind the quantity ID, from the records and original.csv alone."""
     first, *rest = id.split("/")
