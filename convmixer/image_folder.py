@@ -18,6 +18,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from convmixer import ConvMixerError
 from convmixer.device import autocast, choose_memory_format, choose_precision
+from convmixer.failures import _NO_MEMORY
 
 # timm.data.constants and the pretrained_cfg of its three ConvMixers.
 IMAGE_SIZE, CROP_SHARE = 224, 0.96
@@ -180,7 +181,7 @@ def _run(model: nn.Module, inputs: Tensor) -> Tensor:
     try:
         return model(inputs)
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "not enough memory" not in str(error):  # GPU, CPU
+        if not isinstance(error, torch.OutOfMemoryError) and not any(sign in str(error) for sign in _NO_MEMORY):
             raise
         raise ConvMixerError(
             f"evaluate_images: a batch of {len(inputs)} images does not fit into the memory of {str(inputs.device)!r}; "

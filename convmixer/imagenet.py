@@ -47,7 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}; install the packages of requirements.lock", file=sys.stderr)
         return MISSING
     except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"error: {said}", file=sys.stderr)
         return WRONG_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -143,6 +143,17 @@ def test_a_missing_library_ends_with_five(
     assert told.endswith("; install the packages of requirements.lock\n")
 
 
+def test_an_error_of_the_system_without_a_file_says_what_it_says(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("cannot start a worker")
+
+    monkeypatch.setattr("convmixer.image_folder.evaluate_images", fail)
+    assert imagenet.main(arguments(place)) == 2
+    assert capsys.readouterr().err == "error: cannot start a worker\n"
+
+
 def test_an_interruption_ends_with_130(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
