@@ -1,8 +1,9 @@
 """The records on disk: read with distrust, written atomically, never overwritten by accident."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import pandas
 
     from experiments.status import RunStatus
+
+
+_COSTS = ("seconds", "train_seconds", "work", "attempts", "peak_memory_mib")
 
 
 class Ledger:
@@ -176,34 +180,29 @@ class Ledger:
         import pandas
 
         kept = [(status, status.record) for status in statuses if status.record is not None]
-        heads = [_head(status, record) for status, record in kept]
-        tails = [_tail(record) for _, record in kept]
-        taken = {name for part in (*heads, *tails) for name in part}
-        metrics = [
-            {f"metric_{name}" if name in taken else name: value for name, value in record.metrics.items()}
-            for _, record in kept
-        ]
-        # columns of a kind stand together, though not every record has the same parameters and metrics
-        columns = dict.fromkeys(name for part in (*heads, *metrics, *tails) for name in part)
-        rows = [head | found | tail for head, found, tail in zip(heads, metrics, tails, strict=True)]
-        return pandas.DataFrame(rows, columns=list(columns) or list(_FIXED_COLUMNS))
+        records = [record for _, record in kept]
+        head = {
+            "run": [record.run for record in records],
+            "cell": [status.run.cell for status, _ in kept],
+            "groups": [status.run.groups for status, _ in kept],
+            "notebook": [record.notebook for record in records],
+            "state": [str(status.state) for status, _ in kept],
+            "why": [status.why for status, _ in kept],
+            **_columns([record.parameters for record in records]),
+        }
+        tail = {
+            **{name: [record.cost.get(name) for record in records] for name in _COSTS},
+            **{name: [record.provenance[name] for record in records] for name in ("device", "device_class")},
+        }
+        metrics = _columns([record.metrics for record in records])
+        named = {f"metric_{name}" if name in head | tail else name: column for name, column in metrics.items()}
+        return pandas.DataFrame(head | named | tail)
 
 
-_FIXED_COLUMNS = (
-    "run",
-    "cell",
-    "groups",
-    "notebook",
-    "state",
-    "why",
-    "seconds",
-    "train_seconds",
-    "work",
-    "attempts",
-    "peak_memory_mib",
-    "device",
-    "device_class",
-)
+def _columns(rows: list[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """A column for each name that any of ROWS has; None where a row lacks it."""
+    names = dict.fromkeys(chain.from_iterable(rows))
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _share(record: Record, known: dict[bytes, Any]) -> Record:
@@ -218,23 +217,3 @@ def _share(record: Record, known: dict[bytes, Any]) -> Record:
         settings=once(record.settings),
         provenance={name: once(value) for name, value in record.provenance.items()},
     )
-
-
-def _head(status: "RunStatus", record: Record) -> dict[str, Any]:
-    return {
-        "run": record.run,
-        "cell": status.run.cell,
-        "groups": status.run.groups,
-        "notebook": record.notebook,
-        "state": str(status.state),
-        "why": status.why,
-        **record.parameters,
-    }
-
-
-def _tail(record: Record) -> dict[str, Any]:
-    return {
-        **{name: record.cost.get(name) for name in ("seconds", "train_seconds", "work", "attempts", "peak_memory_mib")},
-        "device": record.provenance["device"],
-        "device_class": record.provenance["device_class"],
-    }

@@ -187,7 +187,8 @@ class Composer:
                 (self._folder / f"figures/{name}.csv").write_text(figure.csv, encoding="utf-8")
         floats = self._tracing.tables.values(), self._figures.values()
         told = provenance(self._context, self._tracing.origins, self._notebooks, *floats)
-        (self._folder / "provenance.json").write_bytes(as_json(told))
+        with (self._folder / "provenance.json").open("wb") as file:
+            file.writelines(as_json(told))
 
 
 def _mark(kind: str, name: str) -> str:

@@ -97,7 +97,7 @@ class Context:
         """The quoted accuracies by id."""
         return {id: row.accuracy for id, row in self.facts.original.items() if row.accuracy_pct}
 
-    @cached_property
+    @property
     def frame(self) -> pd.DataFrame:
         """The ledger as a DataFrame, one row a record; see Ledger.frame."""
         return self.ledger.frame(self.statuses)

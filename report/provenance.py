@@ -7,7 +7,7 @@ to the same anchors, and provenance.json lists all that was printed.
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -222,9 +222,31 @@ def provenance(
     }
 
 
-def as_json(value: Any) -> bytes:
-    """VALUE in lines that a person can read and git can compare, its names in order."""
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+def as_json(value: Mapping[str, Any]) -> Iterator[bytes]:
+    """VALUE in lines that a person can read and git can compare, its names in order.
+
+    It comes in pieces, an entry of each part after the other: the text of thousands of runs is never there as a whole.
+    """
+    yield b"{"
+    for number, (name, part) in enumerate(sorted(value.items())):
+        yield _entry_of(number, name, 2)
+        if isinstance(part, Mapping) and part:
+            yield b"{"
+            for index, (key, item) in enumerate(sorted(part.items())):
+                yield _entry_of(index, key, 4) + _indented(item, 4)
+            yield b"\n  }"
+        else:
+            yield _indented(part, 2)
+    yield b"\n}\n"
+
+
+def _entry_of(number: int, name: str, depth: int) -> bytes:
+    return (b"," if number else b"") + b"\n" + b" " * depth + orjson.dumps(name) + b": "
+
+
+def _indented(value: Any, depth: int) -> bytes:
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+    return text.replace(b"\n", b"\n" + b" " * depth)
 
 
 def _figure(figure: Figure) -> Mapping[str, Any]:

@@ -235,6 +235,6 @@ def test_the_json_of_all_numbers_is_what_the_standard_library_reads() -> None:
         "c": {},
         "": -0.0,
     }
-    text = as_json(told).decode()
+    text = b"".join(as_json(told)).decode()
     assert json.loads(text) == json.loads(json.dumps(told))
     assert [line.strip() for line in text.splitlines()[:3]] == ["{", '"": -0.0,', '"a": {']
