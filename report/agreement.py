@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from experiments.spec import Record
-from report.evidence import ACCURACY, FIDELITY, setting_of
+from report.evidence import ACCURACY, FIDELITY, has_same_curves, setting_of
 from report.statistics import Comparison, Interval, of_equal_shares, summarise
 
 LEVEL = 0.05  # of a whole certificate: so often is a true ledger called disagreeing, at most
@@ -149,13 +149,9 @@ def has_same_bits(recorded: Record, again: Record) -> bool:
     """Whether accuracy, history (but for times) and the bits of the test images are equal."""
     return (
         recorded.metrics[ACCURACY] == again.metrics[ACCURACY]
-        and _curves(recorded) == _curves(again)
+        and has_same_curves(recorded, again)
         and recorded.correct == again.correct
     )
-
-
-def _curves(record: Record) -> dict[str, list[float | None]]:
-    return {name: column for name, column in record.history.items() if not f"_{name}".endswith("_seconds")}
 
 
 def differing_machine(recorded: Record, again: Record) -> tuple[str, ...]:

@@ -224,7 +224,7 @@ class Vocabulary:
         return "; ".join(devices) if devices else "no device yet"
 
     def environment(self, name: str) -> str:
-        """The version of a package, or another fact of provenance, in the recorded runs.
+        """The version of a package, or another fact of provenance, in the recorded runs that have it; else `none`.
 
         Raises UnknownName for a name that no record has.
         """
@@ -232,10 +232,10 @@ class Vocabulary:
         if not records:
             return "pending"
         facts = [_environment_of(record) for record in records]
-        if name not in facts[0]:
-            valid = ", ".join(sorted(facts[0]))
-            raise UnknownName(f"environment({name!r}): the records have no such fact; they have {valid}")
-        return ", ".join(sorted({str(fact.get(name)) for fact in facts}))
+        known = sorted({known for fact in facts for known in fact})
+        if name not in known:
+            raise UnknownName(f"environment({name!r}): the records have no such fact; they have {', '.join(known)}")
+        return ", ".join(sorted({str(value) for fact in facts if (value := fact.get(name)) is not None})) or "none"
 
 
 def _environment_of(record: Record) -> dict[str, Any]:

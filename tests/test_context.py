@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from report.context import build_context, read_tables
 from report.evidence import UnknownName
 from report.quantities import Quantity, parts
 from report.vocabulary import Vocabulary
-from tests.made_up import make_facts
+from tests.made_up import make_cell, make_evidence, make_facts
 
 Words = dict[str, Callable[..., Any]]
 
@@ -142,6 +143,15 @@ def test_words_of_prose_that_give_text(words: Words, empty: Words) -> None:
     assert words["claim"]("kernel-size").sentence.startswith("A larger kernel raises")
     assert words["verdict"]("kernel-size").outcome == "REPRODUCED"
     assert words["question"]("earlier-5").endswith("?") and words["title"]("earlier-5")
+
+
+def test_the_environment_is_that_of_all_runs_of_which_each_may_lack_a_fact(root: Path) -> None:
+    first, second = make_cell([0.5, 0.6])
+    more = {"versions": {"torch": "2.15.0", "timm": "1.0.15"}, "gpu": "a GPU"}
+    second = replace(second, record=replace(second.record, provenance={**second.record.provenance, **more}))
+    facts = replace(make_facts(root, runs=0), evidence=make_evidence(first, second))
+    environment = Vocabulary(facts).words["environment"]
+    assert [environment(name) for name in ("torch", "timm", "gpu", "driver")] == ["2.15.0", "1.0.15", "a GPU", "none"]
 
 
 @pytest.mark.parametrize(

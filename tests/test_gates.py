@@ -38,17 +38,25 @@ def with_images(status: RunStatus, seed: int) -> RunStatus:
     return replace(status, record=replace(status.record, correct=bits(right)))
 
 
+def with_history(status: RunStatus, history: dict[str, Any]) -> RunStatus:
+    assert status.record is not None
+    return replace(status, record=replace(status.record, history=history))
+
+
 def test_a_copied_record_is_no_second_run() -> None:
     cell = [with_images(status, seed) for seed, status in enumerate(make_cell((0.720, 0.721, 0.722)))]
-    copy = replace(
-        cell[2], record=replace(cell[2].record, correct=cell[1].record.correct, history=cell[1].record.history)
-    )
-    verdict = judged(make_evidence(*cell[:2], copy), THRESHOLD)
-    assert (verdict.outcome, verdict.reasons) == (
-        Outcome.INCONCLUSIVE,
-        ("the runs of seeds 1, 2 of e5-p8-k3 are the same image by image: a copied record is no second run",),
-    )
     assert judged(make_evidence(*cell), THRESHOLD).outcome is Outcome.REPRODUCED
+    curves = {**cell[1].record.history, "rate": [0.1, 0.0]}
+    first = with_history(cell[1], {**curves, "seconds": [1.0, 2.0]})
+    # a copy with another time, or with a number written otherwise, is a copy
+    for changed in ({"seconds": [1.0, 2.0]}, {"seconds": [1.0, 2.1]}, {"seconds": [1.0, 2.0], "rate": [0.1, 0]}):
+        copy = with_history(cell[2], {**curves, **changed})
+        copy = replace(copy, record=replace(copy.record, correct=cell[1].record.correct))
+        verdict = judged(make_evidence(cell[0], first, copy), THRESHOLD)
+        assert (verdict.outcome, verdict.reasons) == (
+            Outcome.INCONCLUSIVE,
+            ("the runs of seeds 1, 2 of e5-p8-k3 are the same image by image: a copied record is no second run",),
+        )
 
 
 def test_a_single_run_decides_nothing_however_clear_it_looks() -> None:
