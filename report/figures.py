@@ -21,7 +21,7 @@ from report.evidence import (
     parameters_text,
     varying_parameters,
 )
-from report.fields import check_names, file_names
+from report.fields import check_names, file_names, refuse
 from report.figure import Figure, Row
 from report.figure_rows import INTERVALS, absent, cell_label, epochs_words, runs_words, sample_words
 from report.original import EARLIER, PAPER, Quoted
@@ -51,6 +51,8 @@ def read_figures(path: Path) -> dict[str, dict[str, Any]]:
     """The declarations of PATH by name. Raises ConfigurationError, naming the field, for what is unknown or missing."""
     content = read_yaml(path)
     check_names(content, {"version", "figures"}, {"version", "figures"}, path.name)
+    if content["version"] != 1:
+        refuse(f"{path.name}: version", content["version"], "1")
     declared = file_names(content["figures"], f"{path.name}: figures")
     for name, item in declared.items():
         options.check_item(item, _OPTIONS, f"{path.name}: figures.{name}")

@@ -35,9 +35,9 @@ def deviations_from(claim: Claim, records: tuple[Record, ...]) -> tuple[Deviatio
         return ()
     found = []
     for name, wanted in claim.protocol.settings.items():
-        values = {setting_of(record, name, NOT_RECORDED) for record in records}
-        if values != {wanted}:
-            found.append(Deviation(name, setting_text(wanted), ", ".join(sorted(map(setting_text, values)))))
+        values = [setting_of(record, name, NOT_RECORDED) for record in records]  # one may be a list, so no set
+        if any(value != wanted for value in values):
+            found.append(Deviation(name, setting_text(wanted), ", ".join(sorted(set(map(setting_text, values))))))
     return tuple(found)
 
 

@@ -165,14 +165,14 @@ class Vocabulary:
         if not records:
             self._check_recipe(recipe)
             return Quantity(id, Kind.NUMBER, None, State.PENDING, why=f"no run of recipe {recipe} is recorded")
-        values = {setting_of(record, name, NOT_RECORDED) for record in records}
+        values = [setting_of(record, name, NOT_RECORDED) for record in records]  # one may be a list, so no set
         if NOT_RECORDED in values:
             valid = ", ".join(sorted(records[0].settings))
             raise UnknownName(f"setting({recipe!r}, {name!r}): no such setting is recorded; the records have {valid}")
-        if len(values) > 1:
-            found = ", ".join(sorted(map(setting_text, values)))
+        value = values[0]
+        if any(other != value for other in values):
+            found = ", ".join(sorted(set(map(setting_text, values))))
             raise UnknownName(f"setting({recipe!r}, {name!r}): it differs between the records: {found}")
-        value = values.pop()
         if isinstance(value, bool) or not isinstance(value, int | float):
             return setting_text(value)
         origin = tuple(record.run for record in records)

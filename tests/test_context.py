@@ -71,6 +71,11 @@ def test_a_title_with_a_prefix_is_refused(checkout: Path) -> None:
             "group: earlier-6\n",
             "tables.yaml: tables.earlier-5: there is no group 'earlier-6'; the plan has earlier-5, ",
         ),
+        (
+            "protocols: [paper",
+            "protocols: [papr",
+            "tables.yaml: tables.hyperparameters: protocols: claims.yaml has no protocol 'papr'; it has paper, ",
+        ),
         ("columns: [width", "columns: [breadth", "tables.yaml: tables.parameters: columns: no parameter 'breadth'; "),
     ],
 )
@@ -152,6 +157,12 @@ def test_the_environment_is_that_of_all_runs_of_which_each_may_lack_a_fact(root:
     facts = replace(make_facts(root, runs=0), evidence=make_evidence(first, second))
     environment = Vocabulary(facts).words["environment"]
     assert [environment(name) for name in ("torch", "timm", "gpu", "driver")] == ["2.15.0", "1.0.15", "a GPU", "none"]
+
+
+def test_a_setting_that_is_a_list_is_told_as_text(root: Path) -> None:
+    evidence = make_evidence(*make_cell([0.5, 0.6], settings={"betas": [0.9, 0.999]}))
+    words = Vocabulary(replace(make_facts(root, runs=0), evidence=evidence)).words
+    assert words["setting"]("keras", "betas") == "[0.9, 0.999]"
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,14 @@ def test_a_wrong_declaration_is_refused(tmp_path: Path, change: dict[str, Any], 
     assert str(caught.value) == message
 
 
+def test_figures_of_another_version_are_refused(tmp_path: Path) -> None:
+    path = declare(tmp_path, "rows", groups=["sweep"])
+    path.write_text(path.read_text().replace("version: 1", "version: 7"))
+    with pytest.raises(ConfigurationError) as caught:
+        read_figures(path)
+    assert str(caught.value) == "figures.yaml: version: found 7; expected 1"
+
+
 def test_a_sweep_is_of_the_cells_where_all_that_is_named_holds_and_one_without_a_run_is_left_out(
     tmp_path: Path,
 ) -> None:

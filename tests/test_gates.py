@@ -7,6 +7,7 @@ import pytest
 
 from experiments.spec import ReproductionError, Run, State
 from experiments.status import RunStatus
+from report.claims import Protocol
 from report.trials import Outcome
 from tests.judging import DIRECTION, THRESHOLD, bits, judged, sweep
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
@@ -83,6 +84,14 @@ def test_runs_of_one_cell_with_different_epochs_are_not_averaged() -> None:
     verdict = judged(make_evidence(*make_cell((0.720, 0.721, 0.722)), odd), THRESHOLD)
     assert verdict.outcome is Outcome.NOT_COMPARABLE
     assert verdict.reasons == ("e5-p8-k3: its runs differ in epochs: 40, 5",)
+
+
+def test_a_setting_that_is_a_list_is_a_deviation_like_any_other() -> None:
+    protocol = Protocol("ours", "the original", "its README", {"betas": 0.9})
+    cell = make_cell((0.720, 0.721, 0.722), settings={"betas": [0.9, 0.999]})
+    verdict = judged(make_evidence(*cell), replace(THRESHOLD, protocol=protocol))
+    assert verdict.outcome is Outcome.NOT_COMPARABLE
+    assert verdict.reasons == ("our runs differ from the original's in betas [0.9, 0.999] (original 0.9)",)
 
 
 def test_a_rehearsal_decides_nothing_even_where_every_setting_fits() -> None:
