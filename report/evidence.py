@@ -268,7 +268,6 @@ class Evidence:
         self.statuses = {status.run.name: status for status in statuses}
         self.groups = {group.name: group for group in groups}
         self._cells = {name: self._gather(group) for name, group in self.groups.items()}
-        self._all = self._unite()
         self._index: dict[tuple[str, ...], dict[tuple[Any, ...], list[CellEvidence]]] = {}
         self._runs: dict[str | None, tuple[RunStatus, ...]] = {}  # asked for again and again; so are the records
         self._recorded: dict[str | None, tuple[Record, ...]] = {}
@@ -279,7 +278,8 @@ class Evidence:
             by_cell.setdefault(run.cell, []).append(self.statuses[run.name])
         return tuple(_make_cell(group.name, name, statuses) for name, statuses in by_cell.items())
 
-    def _unite(self) -> tuple[CellEvidence, ...]:
+    @cached_property
+    def _all(self) -> tuple[CellEvidence, ...]:
         """Every cell once; where groups plan it with different seeds, with the runs of all of them."""
         by_cell: dict[str, list[CellEvidence]] = {}
         for cell in (cell for cells in self._cells.values() for cell in cells):
@@ -303,10 +303,11 @@ class Evidence:
         return any(status.run.smoke for status in self.statuses.values())
 
     def without(self, group: str, runs: Container[str]) -> "Evidence":
-        """The same evidence, but for RUNS of GROUP, as if these had never been made."""
+        """The same evidence, but for RUNS of GROUP, as if it had never made them; other groups that plan them keep them."""
         other = copy(self)
         other._cells = {**self._cells, group: tuple(cell.without(runs) for cell in self.cells(group))}
-        other._runs, other._recorded = {}, {}
+        other._index, other._runs, other._recorded = {}, {}, {}
+        vars(other).pop("_all", None)
         return other
 
     def cells(self, group: str | None = None) -> tuple[CellEvidence, ...]:

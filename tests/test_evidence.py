@@ -137,6 +137,16 @@ def test_a_cell_of_two_groups_counts_once_in_the_whole() -> None:
     assert evidence.recorded("other") == evidence.recorded("sweep")
 
 
+def test_evidence_without_a_run_of_a_group_lacks_it_wherever_no_other_group_plans_it() -> None:
+    first, second = make_cell([0.70, 0.71])
+    evidence = make_evidence(first, second, *make_cell([0.80], kernel_size=5), other=[second])
+    assert (len(evidence.recorded()), len(evidence.matching({"kernel_size": 5})[0].records)) == (3, 1)
+    fewer = evidence.without("sweep", {status.run.name for status in evidence.runs("sweep")})
+    assert {record.run for record in fewer.recorded()} == {second.run.name}
+    assert fewer.matching({"kernel_size": 5})[0].records == fewer.recorded("sweep") == ()
+    assert len(evidence.recorded()) == 3
+
+
 def test_a_difference_has_welchs_interval_and_both_origins() -> None:
     evidence = make_evidence(*make_cell([0.70, 0.71, 0.72]), *make_cell([0.80, 0.81], kernel_size=5))
     low, high = evidence.cells()
