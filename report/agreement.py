@@ -17,6 +17,7 @@ from report.statistics import Comparison, Interval, of_equal_shares, summarise
 
 LEVEL = 0.05  # of a whole certificate: so often is a true ledger called disagreeing, at most
 _OWN_DEGREES = 3
+_UNKNOWN = "unknown"
 _MACHINE = ("python", "platform", "cpu", "device", "gpu", "driver", "threads")
 
 
@@ -157,11 +158,14 @@ def has_same_bits(recorded: Record, again: Record) -> bool:
 def differing_machine(recorded: Record, again: Record) -> tuple[str, ...]:
     """What of versions and machine is not as recorded: `torch 2.15.0 (recorded 2.14.0)`.
 
-    A package that only one of the runs had loaded has made no number of the other; forked kernels have all of them.
+    A package that only one of the runs had loaded has made no number of the other; forked kernels have all of them. A
+    processor that one of them does not name may be another: compiled code then computes otherwise.
     """
     old, new = (
         {**record.provenance["versions"], **{name: record.provenance[name] for name in _MACHINE}}
         for record in (recorded, again)
     )
     names = (name for name in old if name in new and old[name] != new[name])
-    return tuple(f"{name} {new[name]} (recorded {old[name]})" for name in names)
+    before, now = (record.provenance.get("processor") for record in (recorded, again))
+    other = () if before and before == now else (f"processor {now or _UNKNOWN} (recorded {before or _UNKNOWN})",)
+    return (*(f"{name} {new[name]} (recorded {old[name]})" for name in names), *other)
