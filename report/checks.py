@@ -21,6 +21,7 @@ from report.page_checks import inspect_formats, inspect_log, inspect_pages
 from report.pdf import log_of_latexmk
 from report.rule_history import withdrawn
 from report.verdicts import Outcome
+from report.words import first_few
 
 if TYPE_CHECKING:
     from report.context import Context
@@ -68,10 +69,12 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
     if faults:
         return
     for name, changes in changed_since_commit(root / "experiments/records"):
-        message = f"it is not what git's HEAD holds: {_fields(changes)}"
+        message = f"it is not what git's HEAD holds: {first_few([field for field, _, _ in changes], SHOWN)}"
         yield Finding("record-changed", f"experiments/records/{name}", message, *changes[0][1:])
     for name, changes in edited_after_run(root / "experiments/records"):
-        message = f"it was changed after its run, as git's past shows: {_fields(changes)}"
+        message = (
+            f"it was changed after its run, as git's past shows: {first_few([field for field, _, _ in changes], SHOWN)}"
+        )
         yield Finding("record-edited", f"experiments/records/{name}: {changes[0][0]}", message, *changes[0][1:])
     found = statuses(plan, ledger, root)
     yield from inspect_notebooks(root, {s.run.name: s.record for s in found if s.record is not None})
@@ -82,11 +85,6 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
         if status.record is not None and status.record.provenance["dirty"]:
             commit = str(status.record.provenance["commit"])[:7]
             yield Finding("record-dirty", place, f"it was made from files that differed from commit {commit}")
-
-
-def _fields(changes: list[tuple[str, str, str]]) -> str:
-    more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
-    return ", ".join(field for field, _, _ in changes[:SHOWN]) + more
 
 
 def inspect_tracked(root: Path) -> Iterator[Finding]:

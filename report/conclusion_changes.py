@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from report.changes import NOTHING, Change, Severity, Subject, names_of_both
-from report.meaning import Meaning, is_main
+from report.meaning import Meaning
 from report.quantities import Kind, Quantity, parts
 from report.verdicts import Verdict
 
@@ -46,7 +46,7 @@ def _effects(before: Meaning, after: Meaning) -> Iterator[Change]:
     for id in names_of_both(before.verdicts, after.verdicts):
         was, now = before.verdicts.get(id), after.verdicts.get(id)
         numbers = tuple(v.ours if v and v.ours and v.ours.kind is not Kind.ACCURACY else None for v in (was, now))
-        main = any(verdict is not None and is_main(verdict) for verdict in (was, now))
+        main = any(verdict is not None and verdict.is_main for verdict in (was, now))
         yield from _number(id, *numbers, Severity.CONCLUSION if main else Severity.EVIDENCE)
 
 

@@ -124,6 +124,16 @@ class CellEvidence:
         """How many runs are planned."""
         return len(self.statuses)
 
+    @property
+    def n_of_planned(self) -> str:
+        """`3` where every planned run is measured, else `2 of 3`."""
+        return str(self.n) if self.n == self.planned else f"{self.n} of {self.planned}"
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether its runs are those of a rehearsal."""
+        return any(status.run.smoke for status in self.statuses)
+
     @cached_property
     def seeds(self) -> tuple[int, ...]:
         """The seeds of the measured runs."""

@@ -76,15 +76,11 @@ def _blocks(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
 
 
 def _known(groups: Iterable[str], evidence: Evidence) -> list[str]:
-    return [group for group in groups if group in evidence.groups or not _is_smoke(evidence)]
-
-
-def _is_smoke(evidence: Evidence) -> bool:
-    return any(status.run.smoke for status in evidence.statuses.values())
+    return [group for group in groups if group in evidence.groups or not evidence.is_rehearsal]
 
 
 def _classes(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
-    cell = evidence.cell(item["group"], item["cell"]) if not _is_smoke(evidence) else evidence.cells(item["group"])[0]
+    cell = evidence.cell(item["group"], item["cell"]) if not evidence.is_rehearsal else evidence.cells(item["group"])[0]
     rows = [row for record in cell.records for row in _class_rows(record)]
     if not rows:
         return absent(name, item, [cell], "accuracy by class")

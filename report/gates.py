@@ -61,7 +61,7 @@ def gate(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> Judge
         return Outcome.NOT_COMPARABLE, (f"the cells that the rule compares differ in {found}",)
     if any(_is_fatal(claim, item) for item in deviations):
         return Outcome.NOT_COMPARABLE, (f"our runs differ from the original's in {_list(deviations)}",)
-    if claim.kind is not ClaimKind.COUNT and any(s.run.smoke for cell in trial.cells for s in cell.statuses):
+    if claim.kind is not ClaimKind.COUNT and any(cell.is_rehearsal for cell in trial.cells):
         return Outcome.NOT_COMPARABLE, ("a rehearsal decides nothing",)
     if trial.judge is None or trial.shortage:
         return Outcome.INCONCLUSIVE, (trial.shortage, *reservations(claim, trial, deviations))
