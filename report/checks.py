@@ -20,7 +20,7 @@ from report.notebook_checks import inspect_notebooks
 from report.page_checks import inspect_formats, inspect_log, inspect_pages
 from report.pdf import log_of_latexmk
 from report.rule_history import withdrawn
-from report.verdicts import Outcome
+from report.trials import Outcome
 from report.words import first_few
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def check(root: Path, strict: bool = False) -> list[Finding]:
     also by TeX, whose log tells of boxes and glyphs. Nothing below ROOT changes, and nothing that an earlier build kept
     is trusted.
     """
-    written = [finding for finding in inspect_manuscript(root) if finding.rule != "summary-long"]  # counted as printed
-    findings = [*inspect_ledger(root), *inspect_tracked(root), *written, *inspect_metadata(root)]
+    findings = [*inspect_ledger(root), *inspect_tracked(root), *inspect_manuscript(root), *inspect_metadata(root)]
     if not any(finding.rule == "ledger-fault" for finding in findings):
         findings += inspect_outputs(root, by_tex=strict)
     order = {rule: number for number, rule in enumerate(RULES)}  # causes before what follows from them

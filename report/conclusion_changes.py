@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from report.changes import NOTHING, Change, Severity, Subject, names_of_both
 from report.meaning import Meaning
-from report.quantities import Kind, Quantity, parts
+from report.quantities import Kind, Quantity
 from report.verdicts import Verdict
 
 
@@ -64,7 +64,7 @@ def _cells(before: Meaning, after: Meaning) -> Iterator[Change]:
 def _number(name: str, was: Quantity | None, now: Quantity | None, severity: Severity) -> Iterator[Change]:
     """The change of a printed number; none where neither side has one."""
     if _printed(was) != _printed(now):
-        texts = (parts(q).text if q is not None and q.is_measured else NOTHING for q in (was, now))
+        texts = (q.parts.text if q is not None and q.is_measured else NOTHING for q in (was, now))
         why = now.why if now is not None and not now.is_measured else ""
         yield Change(Subject.NUMBER, name, severity, *texts, why, numbers=(was, now))
 
@@ -73,4 +73,4 @@ def _printed(quantity: Quantity | None) -> tuple[str, str, int | None] | None:
     """A number as a reader sees it, less how many runs are planned."""
     if quantity is None or not quantity.is_measured:
         return None
-    return parts(quantity).value, parts(quantity).spread, quantity.n
+    return quantity.parts.value, quantity.parts.spread, quantity.n

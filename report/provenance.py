@@ -16,7 +16,7 @@ import orjson
 from report.context import Context
 from report.evidence import Evidence
 from report.figure import Figure
-from report.quantities import Quantity, Tier, parts
+from report.quantities import Quantity, Tier
 from report.tables import Cell, Column, Table
 from report.words import first_few
 
@@ -228,9 +228,9 @@ def _figure(figure: Figure) -> Mapping[str, Any]:
 
 def _entry(quantity: Quantity, origin: Origin) -> Mapping[str, Any]:
     return {
-        "text": parts(quantity).text,
+        "text": quantity.parts.text,
         "value": quantity.value,
-        "unit": parts(quantity).unit,
+        "unit": quantity.parts.unit,
         "spread": asdict(quantity.spread) if quantity.spread else None,
         "state": quantity.state.value,
         "why": quantity.why,

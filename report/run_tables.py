@@ -10,11 +10,11 @@ from experiments.spec import Record, State
 from experiments.status import RunStatus
 from report.evidence import UnknownName, setting_of
 from report.facts import Facts, total
+from report.gates import NOT_RECORDED, setting_text
 from report.quantities import Kind, Quantity, Tier, count, spell
 from report.result_tables import DASH, Declaration
 from report.run_list import device_of, state_counts
 from report.tables import Cell, Column, Table
-from report.verdicts import NOT_RECORDED, setting_text
 
 _BASES = {
     "recorded": "recorded runs of the same cell",

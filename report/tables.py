@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from experiments.spec import ReproductionError
 from report.quantities import Quantity
 from report.spreadsheet import as_text
-from report.verdicts import Outcome
+from report.trials import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,13 +18,11 @@ from report.equivalence_rules import equivalence
 from report.evidence import Evidence
 from report.gates import (
     COMPARING,
-    NOT_RECORDED,
     TOLD,
     Deviation,
     deviations_from,
     gate,
     reservations,
-    setting_text,
 )
 from report.original import Quoted
 from report.power import POWER, Design
@@ -33,8 +31,6 @@ from report.robustness import Robustness, leave_out, other_margins
 from report.rule_history import RuleHistory, rule_history
 from report.settling import Settling, settle
 from report.trials import Judgement, Outcome, Sources, Trial, percent_text
-
-__all__ = ["NOT_RECORDED", "Deviation", "Outcome", "Verdict", "judge", "setting_text", "title_prefix"]
 
 DECIDED = (Outcome.REPRODUCED, Outcome.PARTIAL, Outcome.NOT_REPRODUCED)
 _RULES: Mapping[ClaimKind, Callable[[Claim, Sources], Trial]] = {

@@ -9,10 +9,11 @@ from report.claims import Claim
 from report.comparisons import difference, gap
 from report.evidence import NOT_MEASURED, UnknownName, price_text, setting_of
 from report.facts import Facts, total
+from report.gates import NOT_RECORDED, setting_text
 from report.original import EARLIER
 from report.quantities import Kind, Quantity, Tier, count
 from report.trials import Outcome
-from report.verdicts import NOT_RECORDED, Verdict, setting_text, title_prefix
+from report.verdicts import Verdict, title_prefix
 
 
 class Vocabulary:

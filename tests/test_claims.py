@@ -8,7 +8,7 @@ from experiments.plan import load_plan
 from experiments.spec import ConfigurationError
 from report.claims import ClaimKind, read_claims
 from report.original import CSV_COLUMNS, read_original
-from report.quantities import Tier, parts
+from report.quantities import Tier
 
 CLAIMS = """
 version: 1
@@ -171,7 +171,7 @@ def test_a_quoted_row_prints_as_its_source_has_it(tmp_path: Path) -> None:
     (tmp_path / "original.csv").write_text(f"# a comment\n{HEADER}\n{ROW}\n")
     row = read_original(tmp_path / "original.csv")["a"]
     assert (row.cell, row.epochs, row.train_images) == ({"width": 256, "depth": 8}, 200, 50_000)
-    assert (parts(row.accuracy).text, parts(row.parameters).text) == ("93.61 %", "559 k")
+    assert (row.accuracy.parts.text, row.parameters.parts.text) == ("93.61 %", "559 k")
     assert (row.accuracy.tier, row.accuracy.origin) == (Tier.QUOTED, ("Table 1",))
     assert row.accuracy.fidelity is not None
     assert row.accuracy.fidelity.words == "cifar10, 200 epochs, recipe paper, 50,000 training images"

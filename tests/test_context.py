@@ -11,7 +11,7 @@ import pytest
 from experiments.spec import ConfigurationError, State
 from report.context import build_context, read_tables
 from report.evidence import UnknownName
-from report.quantities import Quantity, parts
+from report.quantities import Quantity
 from report.vocabulary import Vocabulary
 from tests.made_up import make_cell, make_evidence, make_facts
 
@@ -44,7 +44,7 @@ def test_the_context_of_an_empty_ledger_is_complete(checkout: Path) -> None:
     assert context.tables.keys() == read_tables(checkout).keys()
     assert context.verdicts.keys() == context.claims.keys()
     assert not context.metadata["title"].startswith("[")
-    assert parts(context.original["authors-25"]).text == "92.60 %"
+    assert context.original["authors-25"].parts.text == "92.60 %"
     assert len(context.registry) == 0
 
 
@@ -119,7 +119,7 @@ def test_an_unclear_declaration_of_a_table_is_refused(checkout: Path, old: str, 
     ],
 )
 def test_a_word_of_prose_gives_its_quantity(words: Words, call: Callable[[Words], Quantity], text: str) -> None:
-    assert parts(call(words)).text == text
+    assert call(words).parts.text == text
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_word_of_prose_gives_its_quantity(words: Words, call: Callable[[Words]
     ],
 )
 def test_a_word_of_prose_works_without_any_record(empty: Words, call: Callable[[Words], Quantity], text: str) -> None:
-    assert parts(call(empty)).text == text
+    assert call(empty).parts.text == text
 
 
 def test_words_of_prose_that_give_text(words: Words, empty: Words) -> None:

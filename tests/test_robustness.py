@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from report.robustness import MOST_RUNS, Change, Robustness
-from report.verdicts import Outcome
+from report.trials import Outcome
 from tests.judging import DIRECTION, EQUIVALENCE, THRESHOLD, judged, sweep, ways
 
 LOW, HIGH = (0.600, 0.602, 0.601), (0.650, 0.652, 0.648)
