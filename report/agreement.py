@@ -1,9 +1,10 @@
 """Does a run that was run again agree with its record? By the recorded spread, and bit by bit.
 
 The two accuracies are taken as two draws of one cell: they may differ by t sd sqrt(2). The interval lies around the
-record that is verified, not around the cell's mean, since a changed record among honest ones would else pass. The sd
-never comes from that record. It is that of the cell's other seeds where these leave three degrees of freedom, and else
-pooled over all cells of the same settings: from two other seeds t would be 12.7, and hardly anything could disagree.
+record that is verified, not around the cell's mean, since a changed record among honest ones would otherwise pass. The
+sd never comes from that record. It is that of the cell's other seeds where these leave three degrees of freedom, and
+else pooled over all cells of the same settings: from two other seeds t would be 12.7, and hardly anything could
+disagree.
 """
 
 import math

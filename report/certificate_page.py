@@ -11,7 +11,7 @@ from report.quantities import Kind, spell
 from report.trials import percent_text
 from report.words import first_few
 
-_NAMED = 3
+_NAMED = 3  # at most this many differences are named
 
 _SHORT = 10  # hexadecimal digits of a commit
 _NONE = "—"

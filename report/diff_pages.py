@@ -17,7 +17,7 @@ _HEADINGS = {
     Severity.NOTE: "Prices and text",
 }
 _SHORT = 10  # hexadecimal digits of a commit, as on a page
-_LISTED = 40  # as many rows of one severity stand in a page; the JSON has them all
+_LISTED = 40  # at most this many rows of one severity stand in a page; the JSON has them all
 
 
 def format_difference(difference: Difference, form: str) -> str:

@@ -31,7 +31,7 @@ report lists each of them with its raw value, its runs and their digests.
 << table("{ORIGINS}") >>
 """
 _REBUILD = "python build.py"
-_LISTED = 3  # as many cells of one origin are named
+_LISTED = 3  # at most this many cells of one origin are named
 # What a number without runs and sources is made from, by the first word of its id.
 _BASES = {
     "claim": "report/paper/claims.yaml, counted",

@@ -15,7 +15,7 @@ from experiments.spec import ReproductionError, State
 
 MINUS = "\N{MINUS SIGN}"
 MIXED = "mixed"
-ORIGINS = 24  # as many origins are listed on a page; of more, the first and the last
+ORIGINS = 24  # at most this many origins are listed on a page; of more, the first and the last
 
 
 class Kind(StrEnum):

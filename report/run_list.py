@@ -13,7 +13,7 @@ from report.tables import Cell, Column, Table
 from report.words import first_few
 
 PAPER_ROWS = 100  # about two pages; a list of more runs is looked up by a machine, not read
-_NAMED = 3  # as many commits of a cell are named
+_NAMED = 3  # at most this many commits of a cell are named
 
 
 def runs(declared: Declaration, facts: Facts) -> Table:
