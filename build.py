@@ -76,8 +76,14 @@ def _answer_at_once(arguments: list[str], root: "str | Path") -> int | None:
 def _dispatch(arguments: list[str], root: "Path") -> int:
     options = _parse(arguments)
     _interrupt_on_termination()
-    of_the_report = {"report": _report, "check": _check, "verify": _verify, "diff": _diff, "serve": _serve}
-    of_the_report |= {"bundle": _bundle}
+    of_the_report = {
+        "report": _report,
+        "check": _check,
+        "verify": _verify,
+        "diff": _diff,
+        "serve": _serve,
+        "bundle": _bundle,
+    }
     if options.verb in of_the_report:
         return of_the_report[options.verb](options, root)
     if options.verb == "doctor":

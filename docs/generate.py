@@ -13,7 +13,7 @@ import yaml
 
 import build
 from experiments import plan_file, record_fields, spec
-from report import claims, context, figures, findings, verdicts
+from report import claims, context, figures, findings, trials, verdicts
 from report.front import flat
 from report.vocabulary import Vocabulary
 
@@ -94,7 +94,7 @@ def claim_kinds() -> str:
 
 def outcomes() -> str:
     """The words for the outcome of a claim."""
-    return _listed(outcome.value for outcome in verdicts.Outcome)
+    return _listed(outcome.value for outcome in trials.Outcome)
 
 
 def words() -> str:

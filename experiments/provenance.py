@@ -1,5 +1,6 @@
 """Where a run's numbers come from: commit, versions, device. Nothing that names a person, a host or a folder."""
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -45,6 +46,7 @@ def gather() -> dict[str, Any]:
         "versions": _read_versions(),
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu": cpu,
+        "processor": read_processor(),
         "device": gpu or cpu,
         "device_class": device_class,
         "gpu": gpu,
@@ -106,6 +108,27 @@ def read_cpu() -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, "") or platform.processor() or platform.machine()
+
+
+def read_processor() -> str | None:
+    """Maker, model and a digest of the features, on which compiled code depends; None where the system does not list them.
+
+    The name in `cpu` does not tell them: clouds sell several generations by one name.
+    """
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    lines = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())
+    first = {name.strip(): value.strip() for name, _, value in lines}
+    features = first.get("flags") or first.get("Features")  # of x86, of ARM
+    if not features:
+        return None
+    words = {"vendor_id": "vendor", "cpu family": "family", "model": "model"}
+    words |= {"CPU implementer": "implementer", "CPU part": "part"}
+    named = [f"{word} {first[name]}" for name, word in words.items() if name in first]
+    digest = hashlib.sha256(" ".join(sorted(features.split())).encode()).hexdigest()[:12]
+    return ", ".join([*named, f"features {digest}"])
 
 
 def used_device_class() -> str:

@@ -205,12 +205,15 @@ _PROVENANCE = {
     "started": str,
     "executor": str,
 }
+# What records of earlier versions lack.
+_PROVENANCE_ADDED = {"processor": (str, _NULL)}
 _COST = ("seconds", "work", "peak_memory_mib", "energy_joules", "attempts")
 
 
 def _provenance(value: Any, place: str, field: str) -> None:
     _mapping(value, place, field)
-    _members({name: item for name, item in value.items() if name != RULES}, place, field, _PROVENANCE)
+    added = {name: kind for name, kind in _PROVENANCE_ADDED.items() if name in value}
+    _members({name: item for name, item in value.items() if name != RULES}, place, field, _PROVENANCE | added)
     _texts(value["versions"], place, f"{field}.versions")
     _texts(value.get(RULES, {}), place, f"{field}.{RULES}")
     if value["device_class"] not in ("cpu", "cuda"):

@@ -1,9 +1,10 @@
 """Does a run that was run again agree with its record? By the recorded spread, and bit by bit.
 
 The two accuracies are taken as two draws of one cell: they may differ by t sd sqrt(2). The interval lies around the
-record that is verified, not around the cell's mean, since a changed record among honest ones would else pass. The sd
-never comes from that record. It is that of the cell's other seeds where these leave three degrees of freedom, and else
-pooled over all cells of the same settings: from two other seeds t would be 12.7, and hardly anything could disagree.
+record that is verified, not around the cell's mean, since a changed record among honest ones would otherwise pass. The
+sd never comes from that record. It is that of the cell's other seeds where these leave three degrees of freedom, and
+else pooled over all cells of the same settings: from two other seeds t would be 12.7, and hardly anything could
+disagree.
 """
 
 import math
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from experiments.spec import Record
-from report.evidence import ACCURACY, FIDELITY, setting_of
+from report.evidence import ACCURACY, FIDELITY, has_same_curves, setting_of
 from report.statistics import Comparison, Interval, of_equal_shares, summarise
 
 LEVEL = 0.05  # of a whole certificate: so often is a true ledger called disagreeing, at most
 _OWN_DEGREES = 3
+_UNKNOWN = "unknown"
 _MACHINE = ("python", "platform", "cpu", "device", "gpu", "driver", "threads")
 
 
@@ -149,23 +151,22 @@ def has_same_bits(recorded: Record, again: Record) -> bool:
     """Whether accuracy, history (but for times) and the bits of the test images are equal."""
     return (
         recorded.metrics[ACCURACY] == again.metrics[ACCURACY]
-        and _curves(recorded) == _curves(again)
+        and has_same_curves(recorded, again)
         and recorded.correct == again.correct
     )
-
-
-def _curves(record: Record) -> dict[str, list[float | None]]:
-    return {name: column for name, column in record.history.items() if not f"_{name}".endswith("_seconds")}
 
 
 def differing_machine(recorded: Record, again: Record) -> tuple[str, ...]:
     """What of versions and machine is not as recorded: `torch 2.15.0 (recorded 2.14.0)`.
 
-    A package that only one of the runs had loaded has made no number of the other; forked kernels have all of them.
+    A package that only one of the runs had loaded has made no number of the other; forked kernels have all of them. A
+    processor that one of them does not name may be another: compiled code then computes otherwise.
     """
     old, new = (
         {**record.provenance["versions"], **{name: record.provenance[name] for name in _MACHINE}}
         for record in (recorded, again)
     )
     names = (name for name in old if name in new and old[name] != new[name])
-    return tuple(f"{name} {new[name]} (recorded {old[name]})" for name in names)
+    before, now = (record.provenance.get("processor") for record in (recorded, again))
+    other = () if before and before == now else (f"processor {now or _UNKNOWN} (recorded {before or _UNKNOWN})",)
+    return (*(f"{name} {new[name]} (recorded {old[name]})" for name in names), *other)

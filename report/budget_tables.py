@@ -17,7 +17,7 @@ def budget(declared: Declaration, facts: Facts) -> Table:
             str(cell.parameters["epochs"]),
             percent_of_images(cell),
             images_seen(cell) or DASH,
-            str(cell.n) if cell.n == cell.planned else f"{cell.n} of {cell.planned}",
+            cell.n_of_planned,
             quantity_or_dash(cell, "train_accuracy"),
             cell.quantity(),
             cost_or_dash(cell, "images_per_second"),

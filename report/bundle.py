@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from experiments.files import write_atomically
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.provenance import run_git
@@ -68,10 +69,7 @@ def write_bundle(root: Path, path: Path | None = None) -> Bundle:
     contents = dict(sorted(contents.items()))
     described = crate_metadata(metadata, contents, records, licence_of(root))
     packed = pack({METADATA: described.encode(), **contents})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(packed)
-    os.replace(partial, path)
+    write_atomically(path, packed)
     return Bundle(path, len(contents) + 1, len(records), len(packed) / 2**20)
 
 

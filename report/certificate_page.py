@@ -6,8 +6,12 @@ from experiments.progress import format_seconds
 from report.agreement import LEVEL
 from report.certificate import Certificate, Verified, machines_of
 from report.evidence import ACCURACY
+from report.formats import escape_markdown
 from report.quantities import Kind, spell
 from report.trials import percent_text
+from report.words import first_few
+
+_NAMED = 3  # at most this many differences are named
 
 _SHORT = 10  # hexadecimal digits of a commit
 _NONE = "—"
@@ -19,15 +23,15 @@ def format_certificate(certificate: Certificate) -> str:
 
 
 def _lines(certificate: Certificate) -> Iterator[str]:
-    yield from ("# Certificate of verification", "", f"Of *{_plain(certificate.title)}*.", "")
+    yield from ("# Certificate of verification", "", f"Of *{escape_markdown(certificate.title)}*.", "")
     yield from (f"**{certificate.overall.capitalize()}.** {certificate.summary}.", "")
     yield from ("| | |", "|---|---|")
-    yield from (f"| {name} | {_plain(text)} |" for name, text in _facts(certificate))
+    yield from (f"| {name} | {escape_markdown(text)} |" for name, text in _facts(certificate))
     yield from ("", "## Runs", "", "| run | recorded | run again | expected | same bits | outcome |")
     yield "|---|---:|---:|---:|---|---|"
     yield from map(_row, certificate.runs)
     for verified in certificate.runs:
-        yield from ("", f"**{verified.pick.candidate.name}** {_plain(_explain(verified))}")
+        yield from ("", f"**{verified.pick.candidate.name}** {escape_markdown(_explain(verified))}")
     yield from ("", "## How it was judged", "", _method())
 
 
@@ -64,7 +68,8 @@ def _explain(verified: Verified) -> str:
     ]
     if verified.code == "stale":
         parts.append(
-            f"its record is stale, so that this tells of today's code and not of the record's: {_few(verified.changes)}"
+            "its record is stale, so that this tells of today's code and not of the record's: "
+            f"{first_few(verified.changes, _NAMED)}"
         )
     if verified.code == "accepted":
         parts.append(f"its record is older than today's code and was accepted: {verified.accepted.rstrip('.')}")
@@ -74,13 +79,8 @@ def _explain(verified: Verified) -> str:
         sd = spell(Kind.DIFFERENCE, told.sd).lstrip("+")
         parts.append(f"standard deviation {sd} (n = {told.runs}, degrees of freedom {told.degrees}): {told.basis}")
     if judged is not None and judged.differing:
-        parts.append(f"not as recorded, so that other bits are no surprise: {_few(judged.differing)}")
+        parts.append(f"not as recorded, so that other bits are no surprise: {first_few(judged.differing, _NAMED)}")
     return ". ".join(f"{part[:1].upper()}{part[1:]}" for part in parts) + "."
-
-
-def _few(texts: tuple[str, ...]) -> str:
-    """The first three."""
-    return ", ".join(texts[:3]) + (f" and {len(texts) - 3} more" if len(texts) > 3 else "")
 
 
 def _method() -> str:
@@ -91,11 +91,3 @@ def _method() -> str:
         f"that a true record is called disagreeing in at most {percent_text(LEVEL)} of certificates. A change that is "
         "smaller than the interval shows only in the bits."
     )
-
-
-def _plain(text: str) -> str:
-    """Text on one line that is no markup of the page."""
-    text = " ".join(text.split()).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
-    for sign in "|*_`[]":
-        text = text.replace(sign, f"\\{sign}")
-    return text

@@ -218,7 +218,7 @@ def draw_classes(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, 
             axes.text(
                 1.1 + 0.11 * column,
                 y,
-                f"{here[0][key]:,}",
+                _count_text(here[0].get(key)),
                 ha="right",
                 va="center",
                 transform=axes.get_yaxis_transform(),
@@ -247,6 +247,10 @@ def draw_classes(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, 
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     canvas.get_layout_engine().execute(canvas)  # words placed by the axes' size need a second look at the layout
+
+
+def _count_text(count: Any) -> str:
+    return f"{count:,}" if isinstance(count, int | float) else "\N{EN DASH}" if count is None else str(count)
 
 
 def draw_curves(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:

@@ -20,7 +20,8 @@ from report.notebook_checks import inspect_notebooks
 from report.page_checks import inspect_formats, inspect_log, inspect_pages
 from report.pdf import log_of_latexmk
 from report.rule_history import withdrawn
-from report.verdicts import Outcome
+from report.trials import Outcome
+from report.words import first_few
 
 if TYPE_CHECKING:
     from report.context import Context
@@ -41,8 +42,7 @@ def check(root: Path, strict: bool = False) -> list[Finding]:
     also by TeX, whose log tells of boxes and glyphs. Nothing below ROOT changes, and nothing that an earlier build kept
     is trusted.
     """
-    written = [finding for finding in inspect_manuscript(root) if finding.rule != "summary-long"]  # counted as printed
-    findings = [*inspect_ledger(root), *inspect_tracked(root), *written, *inspect_metadata(root)]
+    findings = [*inspect_ledger(root), *inspect_tracked(root), *inspect_manuscript(root), *inspect_metadata(root)]
     if not any(finding.rule == "ledger-fault" for finding in findings):
         findings += inspect_outputs(root, by_tex=strict)
     order = {rule: number for number, rule in enumerate(RULES)}  # causes before what follows from them
@@ -68,10 +68,12 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
     if faults:
         return
     for name, changes in changed_since_commit(root / "experiments/records"):
-        message = f"it is not what git's HEAD holds: {_fields(changes)}"
+        message = f"it is not what git's HEAD holds: {first_few([field for field, _, _ in changes], SHOWN)}"
         yield Finding("record-changed", f"experiments/records/{name}", message, *changes[0][1:])
     for name, changes in edited_after_run(root / "experiments/records"):
-        message = f"it was changed after its run, as git's past shows: {_fields(changes)}"
+        message = (
+            f"it was changed after its run, as git's past shows: {first_few([field for field, _, _ in changes], SHOWN)}"
+        )
         yield Finding("record-edited", f"experiments/records/{name}: {changes[0][0]}", message, *changes[0][1:])
     found = statuses(plan, ledger, root)
     yield from inspect_notebooks(root, {s.run.name: s.record for s in found if s.record is not None})
@@ -82,11 +84,6 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
         if status.record is not None and status.record.provenance["dirty"]:
             commit = str(status.record.provenance["commit"])[:7]
             yield Finding("record-dirty", place, f"it was made from files that differed from commit {commit}")
-
-
-def _fields(changes: list[tuple[str, str, str]]) -> str:
-    more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
-    return ", ".join(field for field, _, _ in changes[:SHOWN]) + more
 
 
 def inspect_tracked(root: Path) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from experiments import arithmetic
 from experiments.rules import ORIGINAL, digest_rules
 from experiments.spec import FrozenMapping
 from experiments.strict_yaml import read_yaml
+from report import options
 from report.fields import check_names, line, lines, mapping, refuse
 
 OURS = "ours"  # the certainty of a claim that no original makes
@@ -182,8 +183,12 @@ def _formula(name: str, item: Any, place: str) -> Formula:
     check_names(mapping(item, place), fields, fields, place)
     arithmetic.parse(item["expression"], f"{place}.expression")
     constants = mapping(item["constants"], f"{place}.constants")
+    if not constants:
+        refuse(f"{place}.constants", constants, "a mapping of at least one data set to its constants")
     for dataset, values in constants.items():
-        mapping(values, f"{place}.constants.{dataset}")
+        line(dataset, f"{place}.constants: the name")
+        for constant in mapping(values, f"{place}.constants.{dataset}"):
+            line(constant, f"{place}.constants.{dataset}: the name")
     return Formula(name, item["expression"], constants, line(item["source"], f"{place}.source"))
 
 
@@ -192,6 +197,7 @@ def _protocol(name: str, item: Any, place: str) -> Protocol:
     check_names(mapping(item, place), fields, fields, place)
     title, source = (line(item[field], f"{place}.{field}") for field in ("title", "source"))
     for setting, value in mapping(item["settings"], f"{place}.settings").items():
+        line(setting, f"{place}.settings: the name")
         if value is not None and not isinstance(value, str | int | float):
             refuse(f"{place}.settings.{setting}", value, "text, a number, true, false or null")
     return Protocol(name, title, source, item["settings"])
@@ -220,11 +226,12 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
     if "margin" in item:
         _probability(item["margin"], f"{place}.margin")
     values = dict(item, id=id, kind=kind, protocol=protocols.get(item["protocol"]))
-    for field in ("sentence", "source", "certainty", "reason", "untested"):
+    for field in ("sentence", "source", "certainty", "reason", "untested", "along", "family"):
         if field in values:
             values[field] = line(values[field], f"{place}.{field}")
     for field in ("cell", "reference", "better", "worse"):
-        values[field] = FrozenMapping(mapping(values.get(field, {}), f"{place}.{field}"))
+        options.parameters(values.get(field, {}), f"{place}.{field}")
+        values[field] = FrozenMapping(values.get(field))
     for field in ("quoted", "essential", "deviations", "parts"):
         values[field] = lines(values.get(field, []), f"{place}.{field}")
     if kind is ClaimKind.EQUIVALENCE and values["cell"] == values["reference"]:

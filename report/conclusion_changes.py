@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from report.changes import NOTHING, Change, Severity, Subject, names_of_both
-from report.meaning import Meaning, is_main
-from report.quantities import Kind, Quantity, parts
+from report.meaning import Meaning
+from report.quantities import Kind, Quantity
 from report.verdicts import Verdict
 
 
@@ -46,7 +46,7 @@ def _effects(before: Meaning, after: Meaning) -> Iterator[Change]:
     for id in names_of_both(before.verdicts, after.verdicts):
         was, now = before.verdicts.get(id), after.verdicts.get(id)
         numbers = tuple(v.ours if v and v.ours and v.ours.kind is not Kind.ACCURACY else None for v in (was, now))
-        main = any(verdict is not None and is_main(verdict) for verdict in (was, now))
+        main = any(verdict is not None and verdict.is_main for verdict in (was, now))
         yield from _number(id, *numbers, Severity.CONCLUSION if main else Severity.EVIDENCE)
 
 
@@ -64,7 +64,7 @@ def _cells(before: Meaning, after: Meaning) -> Iterator[Change]:
 def _number(name: str, was: Quantity | None, now: Quantity | None, severity: Severity) -> Iterator[Change]:
     """The change of a printed number; none where neither side has one."""
     if _printed(was) != _printed(now):
-        texts = (parts(q).text if q is not None and q.is_measured else NOTHING for q in (was, now))
+        texts = (q.parts.text if q is not None and q.is_measured else NOTHING for q in (was, now))
         why = now.why if now is not None and not now.is_measured else ""
         yield Change(Subject.NUMBER, name, severity, *texts, why, numbers=(was, now))
 
@@ -73,4 +73,4 @@ def _printed(quantity: Quantity | None) -> tuple[str, str, int | None] | None:
     """A number as a reader sees it, less how many runs are planned."""
     if quantity is None or not quantity.is_measured:
         return None
-    return parts(quantity).value, parts(quantity).spread, quantity.n
+    return quantity.parts.value, quantity.parts.spread, quantity.n

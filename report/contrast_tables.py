@@ -53,7 +53,7 @@ def models(declared: Declaration, facts: Facts) -> Table:
                 str(cell.parameters["epochs"]),
                 cell.quantity("parameters") if cell.records else DASH,
                 _work_of(cell) or DASH,
-                str(cell.n) if cell.n == cell.planned else f"{cell.n} of {cell.planned}",
+                cell.n_of_planned,
                 cell.quantity(),
                 cost_or_dash(cell, "images_per_second"),
                 cost_or_dash(cell, "peak_memory_mib"),

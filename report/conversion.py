@@ -24,7 +24,7 @@ from report.prose import Filled
 
 PANDOC_SECONDS = 120  # brackets within brackets can keep it busy for ever
 PANDOC_MEMORY = "1g"  # of its heap; a report takes a tenth of it
-KEPT = 8  # as many conversions are kept, the newest
+KEPT = 8  # at most this many conversions are kept, the newest
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from report.changes import Change, Severity
 from report.diff import Difference
+from report.formats import escape_markdown
 from report.quantities import Quantity
 
 SCHEMA_NAME = "reproduction/diff/1"
@@ -16,7 +17,7 @@ _HEADINGS = {
     Severity.NOTE: "Prices and text",
 }
 _SHORT = 10  # hexadecimal digits of a commit, as on a page
-_LISTED = 40  # as many rows of one severity stand in a page; the JSON has them all
+_LISTED = 40  # at most this many rows of one severity stand in a page; the JSON has them all
 
 
 def format_difference(difference: Difference, form: str) -> str:
@@ -77,11 +78,7 @@ def _as_row(change: Change) -> str:
 
 def _escape(text: str) -> str:
     """Text as a cell of a table has it: what a revision's files say cannot become markup of the page."""
-    for old, new in (("\\", "\\\\"), ("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\n", " ")):
-        text = text.replace(old, new)
-    for sign in "|*_`[]~@#":
-        text = text.replace(sign, f"\\{sign}")
-    return text
+    return escape_markdown(text).replace("@", "\\@")  # which would call somebody
 
 
 def _as_json(difference: Difference) -> str:

@@ -216,8 +216,8 @@ def _judge_failure(claim: Claim, comparison: Comparison, told: str, margin: floa
 def _is_slight(claim: Claim, comparison: Comparison, margin: float | None) -> bool:
     """Whether the effect, be it there or not, is shown to lie within the margin.
 
-    Such an effect is not REPRODUCED even where its sign is shown: more runs, which show ever smaller effects, would else
-    turn an effect that is absent into one that is there.
+    Such an effect is not REPRODUCED even where its sign is shown: more runs, which show ever smaller effects, would
+    otherwise turn an effect that is absent into one that is there.
     """
     return bool(margin) and comparison.interval(1 - 2 * claim.alpha).is_inside(
         Interval(-(margin or 0.0), margin or 0.0)

@@ -69,6 +69,16 @@ def setting_of(record: Record, name: str, default: Any = None) -> Any:
     return record.settings.get(name, record.parameters.get(name, default))
 
 
+def has_same_curves(a: Record, b: Record) -> bool:
+    """Whether the histories are equal but for times, which no two runs share, and which a copy may have changed."""
+    return _curves(a) == _curves(b)
+
+
+def _curves(record: Record) -> dict[str, list[float | None]]:
+    # As lists: a column of floats alone is packed, and would differ from one in which 0.0 is written as 0.
+    return {name: list(column) for name, column in record.history.items() if not f"_{name}".endswith("_seconds")}
+
+
 def parameters_text(parameters: Mapping[str, Any]) -> str:
     """`patch_size=4, kernel_size=9`."""
     return ", ".join(f"{name}={value}" for name, value in parameters.items())
@@ -113,6 +123,16 @@ class CellEvidence:
     def planned(self) -> int:
         """How many runs are planned."""
         return len(self.statuses)
+
+    @property
+    def n_of_planned(self) -> str:
+        """`3` where every planned run is measured, else `2 of 3`."""
+        return str(self.n) if self.n == self.planned else f"{self.n} of {self.planned}"
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether its runs are those of a rehearsal."""
+        return any(status.run.smoke for status in self.statuses)
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
@@ -236,7 +256,7 @@ class CellEvidence:
 
 
 def _is_copy(a: Record, b: Record) -> bool:
-    return a.run != b.run and a.history == b.history
+    return a.run != b.run and has_same_curves(a, b)
 
 
 def spread(interval: Interval, sd: float | None, kind: str = "95 % t interval of the mean") -> Spread:
@@ -258,7 +278,6 @@ class Evidence:
         self.statuses = {status.run.name: status for status in statuses}
         self.groups = {group.name: group for group in groups}
         self._cells = {name: self._gather(group) for name, group in self.groups.items()}
-        self._all = self._unite()
         self._index: dict[tuple[str, ...], dict[tuple[Any, ...], list[CellEvidence]]] = {}
         self._runs: dict[str | None, tuple[RunStatus, ...]] = {}  # asked for again and again; so are the records
         self._recorded: dict[str | None, tuple[Record, ...]] = {}
@@ -269,7 +288,8 @@ class Evidence:
             by_cell.setdefault(run.cell, []).append(self.statuses[run.name])
         return tuple(_make_cell(group.name, name, statuses) for name, statuses in by_cell.items())
 
-    def _unite(self) -> tuple[CellEvidence, ...]:
+    @cached_property
+    def _all(self) -> tuple[CellEvidence, ...]:
         """Every cell once; where groups plan it with different seeds, with the runs of all of them."""
         by_cell: dict[str, list[CellEvidence]] = {}
         for cell in (cell for cells in self._cells.values() for cell in cells):
@@ -293,10 +313,11 @@ class Evidence:
         return any(status.run.smoke for status in self.statuses.values())
 
     def without(self, group: str, runs: Container[str]) -> "Evidence":
-        """The same evidence, but for RUNS of GROUP, as if these had never been made."""
+        """The same evidence, but for RUNS of GROUP, as if it had never made them; other groups that plan them keep them."""
         other = copy(self)
         other._cells = {**self._cells, group: tuple(cell.without(runs) for cell in self.cells(group))}
-        other._runs, other._recorded = {}, {}
+        other._index, other._runs, other._recorded = {}, {}, {}
+        vars(other).pop("_all", None)
         return other
 
     def cells(self, group: str | None = None) -> tuple[CellEvidence, ...]:

@@ -3,17 +3,22 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from experiments.spec import State
 from report.evidence import CellEvidence, in_words, price_text
 from report.figure import Figure
 
 INTERVALS = "Dots are single runs, diamonds their means with a 95 % t interval"
 
 
-def absent(name: str, item: Mapping[str, Any], cells: Iterable[CellEvidence]) -> Figure:
-    """The figure that says what is missing, instead of empty axes."""
+def absent(name: str, item: Mapping[str, Any], cells: Iterable[CellEvidence], drawn: str = "") -> Figure:
+    """The figure that says what is missing, instead of empty axes; DRAWN is what recorded runs may not have measured."""
     runs = {status.run.name: status for cell in cells for status in cell.statuses}
-    price = price_text(runs.values())
-    message = f"Nothing to draw yet: none of the {len(runs)} runs that this figure shows is recorded ({price})."
+    measured = sum(status.state is State.MEASURED for status in runs.values())
+    if drawn and measured:
+        message = f"Nothing to draw: {drawn} was not measured (runs recorded: {measured} of {len(runs)})."
+    else:
+        price = price_text(runs.values())
+        message = f"Nothing to draw yet: none of the {len(runs)} runs that this figure shows is recorded ({price})."
     return Figure(name, item["kind"], item["title"], item["note"], message, message=message)
 
 

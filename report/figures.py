@@ -5,10 +5,11 @@ its own. So what is drawn can be checked without looking, and nothing here impor
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from experiments.spec import Record
 from experiments.strict_yaml import read_yaml
 from report import contrast_figures, options, series_figures
 from report.evidence import (
@@ -21,7 +22,7 @@ from report.evidence import (
     parameters_text,
     varying_parameters,
 )
-from report.fields import check_names, file_names
+from report.fields import check_names, file_names, refuse
 from report.figure import Figure, Row
 from report.figure_rows import INTERVALS, absent, cell_label, epochs_words, runs_words, sample_words
 from report.original import EARLIER, PAPER, Quoted
@@ -51,6 +52,8 @@ def read_figures(path: Path) -> dict[str, dict[str, Any]]:
     """The declarations of PATH by name. Raises ConfigurationError, naming the field, for what is unknown or missing."""
     content = read_yaml(path)
     check_names(content, {"version", "figures"}, {"version", "figures"}, path.name)
+    if content["version"] != 1:
+        refuse(f"{path.name}: version", content["version"], "1")
     declared = file_names(content["figures"], f"{path.name}: figures")
     for name, item in declared.items():
         options.check_item(item, _OPTIONS, f"{path.name}: figures.{name}")
@@ -73,31 +76,20 @@ def _blocks(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
 
 
 def _known(groups: Iterable[str], evidence: Evidence) -> list[str]:
-    return [group for group in groups if group in evidence.groups or not _is_smoke(evidence)]
-
-
-def _is_smoke(evidence: Evidence) -> bool:
-    return any(status.run.smoke for status in evidence.statuses.values())
+    return [group for group in groups if group in evidence.groups or not evidence.is_rehearsal]
 
 
 def _classes(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
-    cell = evidence.cell(item["group"], item["cell"]) if not _is_smoke(evidence) else evidence.cells(item["group"])[0]
-    records = [record for record in cell.records if record.breakdown]
-    if not records:
-        return absent(name, item, [cell])
-    rows: list[Row] = []
-    for record in records:
-        columns = record.breakdown
-        for index, label in enumerate(columns["class"]):
-            counts = {f"{split}_images": columns[f"{split}_images"][index] for split in _splits(columns)}
-            rows.append(
-                {"class": label, **counts, "seed": record.parameters["seed"], ACCURACY: columns[ACCURACY][index]}
-            )
+    cell = evidence.cell(item["group"], item["cell"]) if not evidence.is_rehearsal else evidence.cells(item["group"])[0]
+    rows = [row for record in cell.records for row in _class_rows(record)]
+    if not rows:
+        return absent(name, item, [cell], "accuracy by class")
+    runs = len({row["seed"] for row in rows})
     means = _means(rows, "class")
     ordered = sorted(means, key=means.__getitem__)
     setting = cell_label(cell, sorted(item["cell"]))
     note = (
-        f"{item['note']} Dots are single runs ({setting}, {cell.fidelity.words}; {runs_words(len(records))}), "
+        f"{item['note']} Dots are single runs ({setting}, {cell.fidelity.words}; {runs_words(runs)}), "
         "diamonds their means; classes stand in the order of the means."
     )
     alt = (
@@ -108,10 +100,22 @@ def _classes(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
     return Figure(name, "classes", item["title"], note.strip(), alt, tuple(rows), {"order": ordered})
 
 
+def _class_rows(record: Record) -> Iterator[Row]:
+    """One row a class whose accuracy RECORD has, with its images."""
+    columns = record.breakdown or {}
+    if "class" not in columns or ACCURACY not in columns:
+        return
+    for index, (label, accuracy) in enumerate(zip(columns["class"], columns[ACCURACY], strict=True)):
+        if label is not None and accuracy is not None:
+            counts = {f"{split}_images": columns[f"{split}_images"][index] for split in _splits(columns)}
+            yield {"class": str(label), **counts, "seed": record.parameters["seed"], ACCURACY: accuracy}
+
+
 def _splits(columns: Mapping[str, Any]) -> list[str]:
-    """The splits whose images are counted, in the order of their use."""
+    """The splits whose images are counted, in the order of their use; others come last."""
     found = [key.removesuffix("_images") for key in columns if key.endswith("_images")]
-    return sorted(found, key=("train", "validation", "test").index)
+    used = ("train", "validation", "test")
+    return sorted(found, key=lambda split: used.index(split) if split in used else len(used))
 
 
 def _means(rows: Iterable[Row], key: str) -> dict[str, float]:
@@ -126,11 +130,11 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     cells = {cell.name: cell for group in groups for cell in evidence.cells(group)}
     drawn = {}
     for cell in cells.values():
-        records = [record for record in cell.records if record.history.get(column)]
+        records = [record for record in cell.records if set(record.history.get(column, ())) - {None}]
         if records:
             drawn[cell.name] = (cell, records)
     if not drawn:
-        return absent(name, item, cells.values())
+        return absent(name, item, cells.values(), in_words(column))
     names = [key for key in varying_parameters([cell for cell, _ in drawn.values()]) if key != "epochs"]
     facet = _choose_facet([cell for cell, _ in drawn.values()], names)
     inside = [key for key in names if key != facet]
@@ -140,16 +144,17 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
         shared = {"panel": panel, "setting": cell_label(cell, inside) if names else cell.name}
         for record in records:
             for epoch, value in enumerate(record.history[column], 1):
-                rows.append({**shared, "epoch": epoch, "seed": record.parameters["seed"], column: value})
-    missing = len(cells) - len(drawn)
+                if value is not None:
+                    rows.append({**shared, "epoch": epoch, "seed": record.parameters["seed"], column: value})
+    missing = sum(not cell.n for cell in cells.values())
+    unmeasured = len(cells) - len(drawn) - missing
     sample = sample_words(cell for cell, _ in drawn.values())
     note = f"{item['note']} Lines are means over seeds, bands reach from the lowest to the highest seed; {sample}"
     if missing:
         note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."
-    ends = [
-        f"{cell_label(cell, names) or cell.name}: {_last(records, column)} ({runs_words(len(records))})"
-        for cell, records in drawn.values()
-    ]
+    if unmeasured:
+        note += f" {unmeasured} of {len(cells)} settings have not measured it and are not drawn."
+    ends = [f"{cell_label(cell, names) or cell.name}: {_last(records, column)}" for cell, records in drawn.values()]
     alt = "Learning curves of accuracy against epochs. Mean at the last epoch, " + "; ".join(ends) + "."
     return Figure(name, "curves", item["title"], note.strip(), alt, tuple(rows), {"column": column})
 
@@ -168,9 +173,12 @@ def _choose_facet(cells: list[CellEvidence], names: Iterable[str]) -> str | None
     return min(fullest, key=fullest.__getitem__, default=None)
 
 
-def _last(records: list[Any], column: str) -> str:
-    values = [record.history[column][-1] for record in records]
-    return spell(Kind.ACCURACY, sum(values) / len(values))
+def _last(records: Iterable[Record], column: str) -> str:
+    """The mean at the last epoch, of the runs that measured it there: `51.00 % (3 runs)`."""
+    values = [value for record in records if (value := record.history[column][-1]) is not None]
+    return (
+        f"{spell(Kind.ACCURACY, sum(values) / len(values))} ({runs_words(len(values))})" if values else "not measured"
+    )
 
 
 def _quoted_rows(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Row]:

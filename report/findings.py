@@ -82,7 +82,7 @@ RULES = {
     "pdf-unchecked": Rule(
         "warning", "PDFs can be compared with a build's", "build them with the locked version of typst, or read them"
     ),
-    "build-fails": Rule("error", "the report can be built", "mend what the message names"),
+    "build-fails": Rule("error", "the report can be built", "fix what the message names"),
     "placeholder": Rule(
         "error", "no placeholder or instruction is left in the prose", "write the sentence, or delete it"
     ),
@@ -109,7 +109,7 @@ RULES = {
         "error", "every claim is printed with its verdict", "print << verdict(…) >> or delete the claim"
     ),
     "formats-differ": Rule(
-        "error", "every format prints the same numbers", "mend the template of the format that lacks the number"
+        "error", "every format prints the same numbers", "fix the template of the format that lacks the number"
     ),
     "broken-link": Rule(
         "error", "every link within the report leads somewhere", "correct the link, or place what it leads to"

@@ -18,7 +18,8 @@ import jinja2
 
 from experiments.spec import ConfigurationError, ReproductionError
 from report.quantities import Quantity
-from report.verdicts import Outcome, Verdict
+from report.trials import Outcome
+from report.verdicts import Verdict
 
 _MACHINERY = Path(__file__).resolve().parent.parent
 

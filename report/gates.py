@@ -35,9 +35,9 @@ def deviations_from(claim: Claim, records: tuple[Record, ...]) -> tuple[Deviatio
         return ()
     found = []
     for name, wanted in claim.protocol.settings.items():
-        values = {setting_of(record, name, NOT_RECORDED) for record in records}
-        if values != {wanted}:
-            found.append(Deviation(name, setting_text(wanted), ", ".join(sorted(map(setting_text, values)))))
+        values = [setting_of(record, name, NOT_RECORDED) for record in records]  # one may be a list, so no set
+        if any(value != wanted for value in values):
+            found.append(Deviation(name, setting_text(wanted), ", ".join(sorted(set(map(setting_text, values))))))
     return tuple(found)
 
 
@@ -61,7 +61,7 @@ def gate(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> Judge
         return Outcome.NOT_COMPARABLE, (f"the cells that the rule compares differ in {found}",)
     if any(_is_fatal(claim, item) for item in deviations):
         return Outcome.NOT_COMPARABLE, (f"our runs differ from the original's in {_list(deviations)}",)
-    if claim.kind is not ClaimKind.COUNT and any(s.run.smoke for cell in trial.cells for s in cell.statuses):
+    if claim.kind is not ClaimKind.COUNT and any(cell.is_rehearsal for cell in trial.cells):
         return Outcome.NOT_COMPARABLE, ("a rehearsal decides nothing",)
     if trial.judge is None or trial.shortage:
         return Outcome.INCONCLUSIVE, (trial.shortage, *reservations(claim, trial, deviations))

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from heapq import nlargest
 
 from report.formats import Finalize, Format, Fragment
-from report.quantities import Quantity, parts
+from report.quantities import Quantity
 from report.tables import Cell, Column, Table
-from report.verdicts import Outcome
+from report.trials import Outcome
 
 HEADER_WIDTH = 13  # characters of a header's line, where the cells leave it free
 WRAPPING = 32  # a column with a longer cell wraps
@@ -138,7 +138,7 @@ def _counts_runs(table: Table) -> bool:
 def plain(cell: Cell, *, unit: bool = False, n: bool = False) -> str:
     """CELL as a reader sees it in a table, without markup; a quantity with its UNIT and N where they are printed."""
     if isinstance(cell, Quantity):
-        words = parts(cell)
+        words = cell.parts
         shown = (words.value, words.spread, words.unit if unit else "", f"({words.n})" if n and words.n else "")
         return " ".join(word for word in shown if word)
     return f"x {cell}" if isinstance(cell, Outcome) else cell  # with its symbol
@@ -282,7 +282,7 @@ def _longest_spread(table: Table, index: int) -> str:
     if table.columns[index].align != "right" or not (table.columns[index].unit and _counts_runs(table)):
         return ""  # where units and n follow the spread, points do not align anyway
     cells = [row[index] for row in table.rows]
-    spreads = [parts(cell).spread for cell in cells if isinstance(cell, Quantity)]
+    spreads = [cell.parts.spread for cell in cells if isinstance(cell, Quantity)]
     return max(spreads, key=len, default="")
 
 
@@ -290,7 +290,7 @@ def _set_cell(
     cell: Cell, column: Column, pad: str, counts_runs: bool, format: Format, finalize: Finalize, *, link: bool
 ) -> Fragment:
     if isinstance(cell, Quantity):
-        bare = cell.is_measured and not parts(cell).spread
+        bare = cell.is_measured and not cell.parts.spread
         return finalize.quantity(cell, unit=not column.unit, n=not counts_runs, pad=pad if bare else "", link=link)
     if isinstance(cell, Outcome):
         return finalize.outcome(cell)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from experiments.spec import State
 from report.evidence import CellEvidence
-from report.meaning import is_main
 from report.verdicts import Verdict
 
 MAIN, DECIDED, TESTED, MEAN = 4.0, 2.0, 1.0, 1.0
@@ -38,7 +37,7 @@ def weigh_runs(cells: Iterable[CellEvidence], verdicts: Mapping[str, Verdict]) -
                 found[run] = Leverage(MEAN / there, ("its record is stale, and stands behind no number",))
                 continue
             touched = [verdict for id, verdict in verdicts.items() if run in resting[id]]
-            terms = [_weigh(verdict, run, status.run.seed, n) for verdict in touched]
+            terms = [_weigh(verdict, run, n) for verdict in touched]
             points = MEAN / n + sum(points for points, _ in terms)
             found[run] = Leverage(points, (f"1 of {n} runs of its cell", *(reason for _, reason in terms)))
     return found
@@ -51,9 +50,9 @@ def _runs_behind(verdict: Verdict) -> Iterator[str]:
             yield from quantity.origin
 
 
-def _weigh(verdict: Verdict, run: str, seed: int, n: int) -> tuple[float, str]:
+def _weigh(verdict: Verdict, run: str, n: int) -> tuple[float, str]:
     """(points, why) that RUN, one of N of its cell, gets for a verdict."""
-    weight = (MAIN if is_main(verdict) else DECIDED) if verdict.is_decided else TESTED
-    hangs = any(name in (run, f"seed {seed}") for name, _ in verdict.robustness.changes)
-    words = f"{'main claim' if is_main(verdict) else 'claim'} {verdict.claim.id}, {verdict.printed}"
-    return (weight, f"{words}, hangs on it") if hangs else (weight / n, words)
+    weight = (MAIN if verdict.is_main else DECIDED) if verdict.is_decided else TESTED
+    depends = any(run in change.runs for change in verdict.robustness.changes)
+    words = f"{'main claim' if verdict.is_main else 'claim'} {verdict.claim.id}, {verdict.printed}"
+    return (weight, f"{words}, depends on it") if depends else (weight / n, words)

@@ -25,7 +25,6 @@ HEADINGS = (
     "What was difficult",
     "Communication with original authors",
 )
-SUMMARY_WORDS = 400
 
 _PLACEHOLDER = re.compile(
     r"\bTODO\b|\bFIXME\b|\bXXX\b|\bTBD\b|\bdfd\b|<add\b|lorem ipsum"
@@ -191,16 +190,6 @@ def _inspect_summary(sections: list[Section]) -> Iterator[Finding]:
     for heading in HEADINGS:
         if not re.search(rf"^(?:\*\*|#+ ){re.escape(heading)}", summary.text, re.MULTILINE | re.IGNORECASE):
             yield Finding("summary-heading", f"{summary.place}:1", f"the heading {heading!r} is missing")
-    branches = re.sub(r"<% *else *%>.*?<% *endif", "<% endif", summary.text, flags=re.DOTALL)  # one branch is printed
-    words = len(re.findall(r"\w[\w'’-]*", re.sub(r"<[%#].*?[%#]>", " ", branches, flags=re.DOTALL)))
-    if words > SUMMARY_WORDS:
-        yield Finding(
-            "summary-long",
-            f"{summary.place}:1",
-            "the summary is too long",
-            f"at most {SUMMARY_WORDS} words",
-            f"{words} words",
-        )
 
 
 def _inspect_metadata(root: Path) -> Iterator[Finding]:

@@ -33,14 +33,9 @@ class Meaning:
     @property
     def main_cells(self) -> frozenset[str]:
         """The cells whose runs the verdict on a main claim of the original rests on."""
-        main = [verdict for verdict in self.verdicts.values() if is_main(verdict)]
+        main = [verdict for verdict in self.verdicts.values() if verdict.is_main]
         runs = {run for verdict in main if verdict.ours is not None for run in verdict.ours.origin}
         return frozenset(name for name, cell in self.cells.items() if any(r.run in runs for r in cell.records))
-
-
-def is_main(verdict: Verdict) -> bool:
-    """Whether the report's title and summary hang on the verdict."""
-    return verdict.claim.main and not verdict.claim.is_beyond
 
 
 def read_meaning(root: Path) -> Meaning:

@@ -19,7 +19,7 @@ from report.provenance import Origin, Origins
 from report.quantities import ORIGINS, Quantity
 
 TO_ROOT = "../../"  # from report/out, where the page lies, to the records
-CURVE_POINTS = 50  # as many points of a learning curve are drawn
+CURVE_POINTS = 50  # at most this many points of a learning curve are drawn
 DIGITS = 8  # of a digest: enough to tell records apart
 MANY_RUNS, FEW_POINTS = 1000, 12  # of more runs, fewer points: the page has to stay light
 

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 from report.drawing import INK, PAPER, QUIET, RULE
 from report.formats import FORMATS
 
-FEW_MARKS = 3  # as many alike are worth a path
+FEW_MARKS = 3  # at least this many alike marks are worth a path
 _COLOURS = {
     INK: "currentColor",
     "#000000": "currentColor",

@@ -84,7 +84,8 @@ def _standin(character: str) -> str:
     return rf"\missing{{{ord(character):04X}}}"
 
 
-# Run in a process of its own: what the typesetter holds for a long table would else stay with the build until it ends.
+# Run in a process of its own: what the typesetter holds for a long table would otherwise stay with the build until it
+# ends.
 _TYPESET = """
 import sys, typst
 source, root, timestamp, ignored = sys.argv[1:]

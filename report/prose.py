@@ -18,7 +18,8 @@ from report.formats import ANGLE, TEMPLATE_FAULTS, Fragment, compiled, escape_pr
 from report.holes import Holes, Pieces, make_seal
 from report.prose_language import ProseEnvironment
 from report.quantities import Quantity
-from report.verdicts import Outcome, Verdict
+from report.trials import Outcome
+from report.verdicts import Verdict
 
 BACK_MATTER = "90"  # sections numbered from here on stand behind the references
 REFERENCES = "# References {.unnumbered}\n\n::: {#refs}\n:::"

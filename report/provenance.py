@@ -7,7 +7,7 @@ to the same anchors, and provenance.json lists all that was printed.
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,8 +16,9 @@ import orjson
 from report.context import Context
 from report.evidence import Evidence
 from report.figure import Figure
-from report.quantities import Quantity, Tier, parts
+from report.quantities import Quantity, Tier
 from report.tables import Cell, Column, Table
+from report.words import first_few
 
 VERSION = 2
 ORIGINS = "origins"  # the name of the table that the report makes itself
@@ -30,7 +31,7 @@ report lists each of them with its raw value, its runs and their digests.
 << table("{ORIGINS}") >>
 """
 _REBUILD = "python build.py"
-_LISTED = 3  # as many cells of one origin are named
+_LISTED = 3  # at most this many cells of one origin are named
 # What a number without runs and sources is made from, by the first word of its id.
 _BASES = {
     "claim": "report/paper/claims.yaml, counted",
@@ -62,7 +63,7 @@ class Origin:
         if not self.cells:
             return "; ".join(self.sources)
         runs = f"{len(self.runs):,} run{'s' if len(self.runs) != 1 else ''}" if self.runs else "no run yet"
-        return f"{_named(self.cells)}, {runs}"
+        return f"{first_few(self.cells, _LISTED)}, {runs}"
 
     @property
     def is_waiting(self) -> bool:
@@ -176,7 +177,7 @@ def origins_table(origins: Iterable[Origin], placed: Iterable[str]) -> tuple[Tab
     anchors = [(origin.anchor,) for origin in listed]
     if waiting:
         cells = sorted({cell for origin in waiting for cell in origin.cells})
-        rows.append(("pending", f"{_named(cells)}, no run yet"))
+        rows.append(("pending", f"{first_few(cells, _LISTED)}, no run yet"))
         anchors.append(tuple(sorted(origin.anchor for origin in waiting)))
     note = (
         "Numbers of a single cell have their origin in the list of runs. Quoted ones are as printed there; "
@@ -185,12 +186,6 @@ def origins_table(origins: Iterable[Origin], placed: Iterable[str]) -> tuple[Tab
     )
     title = "Where the numbers that stand for no single cell come from."
     return Table(ORIGINS, title, note, columns, tuple(rows)), tuple(anchors)
-
-
-def _named(cells: Sequence[str]) -> str:
-    """The first of CELLS, and how many more there are."""
-    more = f" and {len(cells) - _LISTED:,} more" if len(cells) > _LISTED else ""
-    return ", ".join(cells[:_LISTED]) + more
 
 
 def provenance(
@@ -255,9 +250,9 @@ def _figure(figure: Figure) -> Mapping[str, Any]:
 
 def _entry(quantity: Quantity, origin: Origin) -> Mapping[str, Any]:
     return {
-        "text": parts(quantity).text,
+        "text": quantity.parts.text,
         "value": quantity.value,
-        "unit": parts(quantity).unit,
+        "unit": quantity.parts.unit,
         "spread": asdict(quantity.spread) if quantity.spread else None,
         "state": quantity.state.value,
         "why": quantity.why,

@@ -1,6 +1,6 @@
 """A printed number: value, spread, n, state, fidelity and origin — and the one place where it becomes text.
 
-Nothing else reaches a page as a number. `Quantity` says what is known, `parts` puts it into words once for every
+Nothing else reaches a page as a number. `Quantity` says what is known, its `parts` put it into words once for every
 format, `Registry` remembers what was printed so that each number on a page can be traced to its records.
 """
 
@@ -15,7 +15,7 @@ from experiments.spec import ReproductionError, State
 
 MINUS = "\N{MINUS SIGN}"
 MIXED = "mixed"
-ORIGINS = 24  # as many origins are listed on a page; of more, the first and the last
+ORIGINS = 24  # at most this many origins are listed on a page; of more, the first and the last
 
 
 class Kind(StrEnum):
@@ -127,7 +127,7 @@ class Quantity:
 
     @cached_property
     def parts(self) -> "Parts":
-        """The quantity in words; see the function `parts`."""
+        """The quantity in words: the one place where a number becomes text. A page asks several times for each."""
         return _to_words(self)
 
     @cached_property
@@ -255,11 +255,6 @@ def _listed(origin: tuple[str, ...]) -> str:
     return f"{origin[0]} to {origin[-1]}, {len(origin):,} in all; provenance.json lists them"
 
 
-def parts(quantity: Quantity) -> Parts:
-    """QUANTITY as words: the one place where a number becomes text. A page asks several times for each."""
-    return quantity.parts
-
-
 def _to_words(quantity: Quantity) -> Parts:
     spread, n = _spread_text(quantity), _n_text(quantity)
     if quantity.value is None:
@@ -296,8 +291,8 @@ class Registry:
         known = self._printed.setdefault(quantity.id, quantity)
         if known != quantity:
             raise ReproductionError(
-                f"two different quantities are called {quantity.id!r}: {parts(known).text!r} and "
-                f"{parts(quantity).text!r}; give each its own id"
+                f"two different quantities are called {quantity.id!r}: {known.parts.text!r} and "
+                f"{quantity.parts.text!r}; give each its own id"
             )
         return quantity
 

@@ -21,6 +21,7 @@ from report.figures import build_figures
 from report.manuscript import refuse_faults
 from report.pdf import ENGINES
 from report.swapping import swapped_in
+from report.words import first_few
 
 OUTPUTS = ("markdown", "latex", "html", "pdf")
 # The names of the files that a build writes.
@@ -112,8 +113,8 @@ def _refuse_foreign_folder(out: Path) -> None:
     is_report = "provenance.json" in there
     others = sorted(name for name in there if not (is_report and _WRITTEN.fullmatch(name)))
     if others:
-        shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
         raise ConfigurationError(
-            f"the folder {os.path.relpath(out)!r} holds other files, which a build would replace: {shown}; "
+            f"the folder {os.path.relpath(out)!r} holds other files, which a build would replace: "
+            f"{first_few(others, 5)}; "
             "move them, or name a new or an empty folder by --out"
         )

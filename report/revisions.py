@@ -13,7 +13,7 @@ from experiments.provenance import run_git
 from experiments.spec import ConfigurationError, MissingTool
 
 NEEDED = ("experiments/plan.yaml", "report/paper/claims.yaml", "report/paper/original.csv")
-_LEFT_OUT = ("report/out", "experiments/executed", "tests")  # what no meaning hangs on, and half of the bytes
+_LEFT_OUT = ("report/out", "experiments/executed", "tests")  # what no meaning depends on, and half of the bytes
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Does a verdict hang on one run, or on the margin? The rule is applied again, each time with something else."""
+"""Does a verdict depend on one run, or on the margin? The rule is applied again, each time with something else."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from report.claims import Claim, ClaimKind
 from report.comparisons import are_pairs
 from report.trials import Outcome, Sources, Trial
+from report.words import first_few
 
 MOST_RUNS = 60  # of more runs a single one weighs little, and trying each takes longer than the rest of a report
 _SHOWN = 3
@@ -16,11 +17,20 @@ Adjustment = Callable[[float | None], float | None]  # p -> p after Holm, the ot
 
 
 @dataclass(frozen=True)
+class Change:
+    """The other outcome without these runs: without one, or without the pair of a seed."""
+
+    runs: frozenset[str]
+    seed: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
 class Robustness:
     """`tried` runs (or pairs) were left out one at a time; `changes` lists those without which the outcome is other."""
 
     tried: int = 0
-    changes: tuple[tuple[str, Outcome], ...] = ()
+    changes: tuple[Change, ...] = ()
     pairs: bool = False
 
     def told(self, say: Callable[[Outcome], str]) -> str:
@@ -30,13 +40,16 @@ class Robustness:
             return ""
         if not self.changes:
             return f"the same whichever of the {self.tried} {things} is left out"
-        shown = ", ".join(f"{say(outcome)} without {name}" for name, outcome in self.changes[:_SHOWN])
-        more = f" and {len(self.changes) - _SHOWN} more" if len(self.changes) > _SHOWN else ""
-        return f"it hangs on {len(self.changes)} of {self.tried} {things}: {shown}{more}"
+        shown = first_few([f"{say(change.outcome)} without {self._name(change)}" for change in self.changes], _SHOWN)
+        return f"it depends on {len(self.changes)} of {self.tried} {things}: {shown}"
+
+    def _name(self, change: Change) -> str:
+        """What is left out, for a reader: `seed 3`, a run's name."""
+        return f"seed {change.seed}" if self.pairs else ", ".join(change.runs)
 
 
 def other_margins(claim: Claim, trial: Trial, p: float | None) -> tuple[tuple[str, Outcome], ...]:
-    """What the outcome had been under half and twice the margin; empty for a claim without one."""
+    """What the outcome would have been under half and twice the margin; empty for a claim without one."""
     if claim.margin is None or trial.judge is None:
         return ()
     return tuple((words, trial.judge(p, factor * claim.margin)[0]) for factor, words in _SENSITIVITY)
@@ -54,7 +67,7 @@ def leave_out(
     if not 0 < len(parts) <= MOST_RUNS:
         return Robustness()
     relaxed, changes, tried = replace(claim, min_seeds=2), [], 0
-    for name, runs in parts.items():
+    for seed, runs in parts:
         fewer = replace(sources, evidence=sources.evidence.without(str(claim.group), runs))
         again = rule(relaxed, fewer)
         if again.judge is None or again.shortage:
@@ -62,17 +75,18 @@ def leave_out(
         tried += 1
         found, _ = again.judge(adjust(again.p), claim.margin)
         if found is not outcome:
-            changes.append((name, found))
+            changes.append(Change(runs, seed, found))
     return Robustness(tried, tuple(changes), pairs)
 
 
-def _parts(claim: Claim, trial: Trial) -> tuple[dict[str, frozenset[str]], bool]:
-    """What is left out at a time, by name, and whether that is pairs."""
+def _parts(claim: Claim, trial: Trial) -> tuple[list[tuple[int, frozenset[str]]], bool]:
+    """(seed, runs) of what is left out at a time, and whether that is pairs."""
     if claim.kind is ClaimKind.COUNT:
-        return {}, False
+        return [], False
+    runs = [(int(record.parameters["seed"]), record.run) for record in trial.records]
     if claim.kind is ClaimKind.EQUIVALENCE and are_pairs(*trial.cells):
-        by_seed: dict[str, list[str]] = {}
-        for record in trial.records:
-            by_seed.setdefault(f"seed {record.parameters['seed']}", []).append(record.run)
-        return {name: frozenset(runs) for name, runs in by_seed.items()}, True
-    return {record.run: frozenset((record.run,)) for record in trial.records}, False
+        by_seed: dict[int, list[str]] = {}
+        for seed, run in runs:
+            by_seed.setdefault(seed, []).append(run)
+        return [(seed, frozenset(pair)) for seed, pair in by_seed.items()], True
+    return [(seed, frozenset((run,))) for seed, run in dict.fromkeys(runs)], False

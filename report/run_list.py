@@ -10,9 +10,10 @@ from report.facts import Facts, run_accuracy, run_number
 from report.quantities import Kind
 from report.result_tables import DASH, Declaration
 from report.tables import Cell, Column, Table
+from report.words import first_few
 
 PAPER_ROWS = 100  # about two pages; a list of more runs is looked up by a machine, not read
-_NAMED = 3  # as many commits of a cell are named
+_NAMED = 3  # at most this many commits of a cell are named
 
 
 def runs(declared: Declaration, facts: Facts) -> Table:
@@ -105,13 +106,11 @@ def _condense(declared: Declaration, facts: Facts) -> Table:
 
 
 def _cell_row(cell: CellEvidence) -> tuple[Cell, ...]:
-    number = str(cell.n) if cell.n == cell.planned else f"{cell.n} of {cell.planned}"
     devices = "; ".join(sorted({device_of(record) for record in cell.records})) or DASH
     commits = sorted({commit_of(record) for record in cell.records})
-    more = f" and {len(commits) - _NAMED} more" if len(commits) > _NAMED else ""
-    named = ", ".join(commits[:_NAMED]) + more or DASH
+    named = first_few(commits, _NAMED) or DASH
     seconds = cell.quantity("seconds") if cell.records else DASH
-    return cell.name, number, _ranges(cell.seeds) or DASH, cell.quantity(), seconds, devices, named
+    return cell.name, cell.n_of_planned, _ranges(cell.seeds) or DASH, cell.quantity(), seconds, devices, named
 
 
 def _seeds(numbers: list[int]) -> str:

@@ -119,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(self.path.partition("?")[0].partition("#")[0])  # urlsplit raises at "//["
-        if self.headers.get("Host", "").rpartition(":")[0] not in (HOST, "localhost"):  # a foreign name that leads here
+        if self.headers.get("Host", "").partition(":")[0] not in (HOST, "localhost"):  # a foreign name that leads here
             self.send_error(HTTPStatus.FORBIDDEN, "open it by the address that the command prints")
         elif path == "/":
             self.send_response(HTTPStatus.FOUND)

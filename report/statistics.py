@@ -32,7 +32,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Summary:
-    """n values: their mean; standard deviation and standard error (both n >= 2 only) and degrees of freedom."""
+    """n values: their mean; standard deviation and standard error, both None for a single value."""
 
     n: int
     mean: float

@@ -13,7 +13,7 @@ import pandas as pd
 from experiments.spec import ReproductionError
 from report.quantities import Quantity
 from report.spreadsheet import as_text
-from report.verdicts import Outcome
+from report.trials import Outcome
 
 Cell = str | Quantity | Outcome
 Align = Literal["left", "right", "center"]

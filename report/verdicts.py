@@ -3,7 +3,7 @@
 Gate of evidence: without a measured run a claim is NOT TESTED, and with fewer runs than its rule asks for it is
 INCONCLUSIVE. Gate of protocol: where the records' settings are not the original's, a claim on a value is
 NOT COMPARABLE, but for another precision of the arithmetic, which is told; a claim on a direction goes on, says so,
-and stops only at a setting it calls essential. Each verdict says what its runs could have shown, whether it hangs on
+and stops only at a setting it calls essential. Each verdict says what its runs could have shown, whether it depends on
 one of them, and where it is inconclusive what would settle it.
 """
 
@@ -18,13 +18,11 @@ from report.equivalence_rules import equivalence
 from report.evidence import Evidence
 from report.gates import (
     COMPARING,
-    NOT_RECORDED,
     TOLD,
     Deviation,
     deviations_from,
     gate,
     reservations,
-    setting_text,
 )
 from report.original import Quoted
 from report.power import POWER, Design
@@ -33,8 +31,6 @@ from report.robustness import Robustness, leave_out, other_margins
 from report.rule_history import RuleHistory, rule_history
 from report.settling import Settling, settle
 from report.trials import Judgement, Outcome, Sources, Trial, percent_text
-
-__all__ = ["NOT_RECORDED", "Deviation", "Outcome", "Verdict", "judge", "setting_text", "title_prefix"]
 
 DECIDED = (Outcome.REPRODUCED, Outcome.PARTIAL, Outcome.NOT_REPRODUCED)
 _RULES: Mapping[ClaimKind, Callable[[Claim, Sources], Trial]] = {
@@ -60,7 +56,7 @@ class Verdict:
     For a direction, a trend or an equivalence `ours` is a difference (and `reported`, where one is quoted); for values
     `difference` is ours minus reported. `probability` is the one-sided p after Holm, `prediction` our mean with the
     interval for one more run, `detectable` the smallest effect or margin that the runs would have shown with a chance
-    of 80 %. `sensitivity` says what the outcome had been under other margins, `robustness` without single runs,
+    of 80 %. `sensitivity` says what the outcome would have been under other margins, `robustness` without single runs,
     `support` what else the runs say, `settling` what would settle it, `history` whether its rule is older than they.
     """
 
@@ -94,6 +90,11 @@ class Verdict:
     def printed(self) -> Outcome | str:
         """What a table prints: the outcome, or `shown` in its place where the claim goes beyond the paper."""
         return self.shown if self.claim.is_beyond else self.outcome
+
+    @property
+    def is_main(self) -> bool:
+        """Whether the report's title and summary depend on it."""
+        return self.claim.main and not self.claim.is_beyond
 
     @property
     def is_tested(self) -> bool:
@@ -137,7 +138,7 @@ class Verdict:
 
     @property
     def stability(self) -> str:
-        """Whether it hangs on single runs, in words: `the same whichever of the 9 runs is left out`."""
+        """Whether it depends on single runs, in words: `the same whichever of the 9 runs is left out`."""
         return self.robustness.told(self._say)
 
     @property
@@ -203,7 +204,7 @@ def title_prefix(verdicts: Mapping[str, Verdict]) -> str:
 
     Empty while no main claim is decided under the original's protocol: five epochs refute nothing of two hundred.
     """
-    main = [verdict for verdict in verdicts.values() if verdict.claim.main and not verdict.claim.is_beyond]
+    main = [verdict for verdict in verdicts.values() if verdict.is_main]
     decided = [verdict.outcome for verdict in main if verdict.is_decided and not verdict.is_reduced]
     if not decided:
         return ""

@@ -9,10 +9,11 @@ from report.claims import Claim
 from report.comparisons import difference, gap
 from report.evidence import NOT_MEASURED, UnknownName, price_text, setting_of
 from report.facts import Facts, total
+from report.gates import NOT_RECORDED, setting_text
 from report.original import EARLIER
 from report.quantities import Kind, Quantity, Tier, count
 from report.trials import Outcome
-from report.verdicts import NOT_RECORDED, Verdict, setting_text, title_prefix
+from report.verdicts import Verdict, title_prefix
 
 
 class Vocabulary:
@@ -165,14 +166,14 @@ class Vocabulary:
         if not records:
             self._check_recipe(recipe)
             return Quantity(id, Kind.NUMBER, None, State.PENDING, why=f"no run of recipe {recipe} is recorded")
-        values = {setting_of(record, name, NOT_RECORDED) for record in records}
+        values = [setting_of(record, name, NOT_RECORDED) for record in records]  # one may be a list, so no set
         if NOT_RECORDED in values:
             valid = ", ".join(sorted(records[0].settings))
             raise UnknownName(f"setting({recipe!r}, {name!r}): no such setting is recorded; the records have {valid}")
-        if len(values) > 1:
-            found = ", ".join(sorted(map(setting_text, values)))
+        value = values[0]
+        if any(other != value for other in values):
+            found = ", ".join(sorted(set(map(setting_text, values))))
             raise UnknownName(f"setting({recipe!r}, {name!r}): it differs between the records: {found}")
-        value = values.pop()
         if isinstance(value, bool) or not isinstance(value, int | float):
             return setting_text(value)
         origin = tuple(record.run for record in records)
@@ -224,7 +225,7 @@ class Vocabulary:
         return "; ".join(devices) if devices else "no device yet"
 
     def environment(self, name: str) -> str:
-        """The version of a package, or another fact of provenance, in the recorded runs.
+        """The version of a package, or another fact of provenance, in the recorded runs that have it; else `none`.
 
         Raises UnknownName for a name that no record has.
         """
@@ -232,10 +233,10 @@ class Vocabulary:
         if not records:
             return "pending"
         facts = [_environment_of(record) for record in records]
-        if name not in facts[0]:
-            valid = ", ".join(sorted(facts[0]))
-            raise UnknownName(f"environment({name!r}): the records have no such fact; they have {valid}")
-        return ", ".join(sorted({str(fact.get(name)) for fact in facts}))
+        known = sorted({known for fact in facts for known in fact})
+        if name not in known:
+            raise UnknownName(f"environment({name!r}): the records have no such fact; they have {', '.join(known)}")
+        return ", ".join(sorted({str(value) for fact in facts if (value := fact.get(name)) is not None})) or "none"
 
 
 def _environment_of(record: Record) -> dict[str, Any]:

@@ -29,6 +29,7 @@ PROVENANCE = {
     "versions": {"torch": "2.15.0"},
     "platform": "Linux",
     "cpu": "a CPU",
+    "processor": "model 1",
     "device": "a CPU",
     "device_class": "cpu",
     "gpu": None,

@@ -11,7 +11,7 @@ from experiments.spec import State
 from report.figures import Figure
 from report.quantities import Fidelity, Kind, Quantity, Registry, Spread, Tier
 from report.tables import Column, Table
-from report.verdicts import Outcome
+from report.trials import Outcome
 
 HOSTILE = "& % _ # $ { } ~ ^ \\ < > \"q\" 'a' `c` [x] *b* @m //c -- 1. | ¬ ± × μ → 中 <script>alert(1)</script>"
 METADATA = {

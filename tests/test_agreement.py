@@ -162,6 +162,27 @@ def test_what_differs_in_versions_and_machine_is_listed() -> None:
     assert differing_machine(record(0.64), record(0.7)) == ()
 
 
+@pytest.mark.parametrize(
+    ("recorded", "again", "told"),
+    [
+        ("model 1", "model 2", "processor model 2 (recorded model 1)"),
+        (None, "model 1", "processor model 1 (recorded unknown)"),
+        (None, None, "processor unknown (recorded unknown)"),
+    ],
+)
+def test_the_same_bits_are_not_due_unless_both_name_the_same_processor(
+    recorded: str | None, again: str | None, told: str
+) -> None:
+    first, second = record(0.64), record(0.641)
+    first = replace(first, provenance={**PROVENANCE, "processor": recorded})
+    second = replace(second, provenance={**PROVENANCE, "processor": again})
+    if recorded is None:  # a record that is older than the field
+        del first.provenance["processor"]
+    judged = judge_rerun(first, second, SPREAD, (), 1)
+    assert judged.differing == (told,)
+    assert not judged.lacks_due_bits
+
+
 def test_true_records_are_called_disagreeing_no_more_often_than_the_level_and_false_ones_are_found() -> None:
     """A thousand certificates of two runs each, seeds normal about their cell's mean; then a record that is 5 sd too good."""
     draw, sd, wrong, found, papers = random.Random(0), 0.005, 0, 0, 1000

@@ -14,14 +14,14 @@ from report import budget_tables
 from report.context import read_tables
 from report.evidence import Evidence
 from report.figures import build_figures, read_figures
-from report.quantities import Quantity, parts
+from report.quantities import Quantity
 from report.result_tables import Declaration
 from report.tables import Table
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
 
 
 def text(table: Table) -> list[list[str]]:
-    return [[parts(cell).text if isinstance(cell, Quantity) else str(cell) for cell in row] for row in table.rows]
+    return [[cell.parts.text if isinstance(cell, Quantity) else str(cell) for cell in row] for row in table.rows]
 
 
 def declared(kind: str, **options: Any) -> Declaration:

@@ -71,6 +71,20 @@ def graph_of(contents: dict[str, bytes]) -> dict[str, dict]:
     return {entity["@id"]: entity for entity in json.loads(contents[METADATA])["@graph"]}
 
 
+def test_a_bundle_that_cannot_be_written_leaves_no_part_of_it(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    (repository / "CITATION.cff").write_text(citation_file(repository), encoding="utf-8")
+    before = sorted(repository.iterdir())
+    with pytest.raises(OSError, match="no space left"):
+        write_bundle(repository)
+    assert sorted(repository.iterdir()) == before
+
+
 def test_it_holds_records_notebooks_plan_and_paper_and_describes_every_file(repository: Path) -> None:
     bundle = write_bundle(repository)
     contents = unpacked(bundle.path)

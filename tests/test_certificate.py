@@ -136,7 +136,7 @@ def test_the_page_says_what_was_run_by_what_and_how_it_was_judged() -> None:
     ]
     assert page.splitlines()[23] == (
         "**e5-p8-k3-s0** Agrees: within the interval for a second run. Picked for: 1 of 3 runs of its cell; claim "
-        "a\\_b, REPRODUCED. Its record is older than today's code and was accepted: The same \\*product\\*. Standard "
+        "a\\_b, REPRODUCED. Its record is older than today’s code and was accepted: The same \\*product\\*. Standard "
         "deviation 0.50 pp (n = 12, degrees of freedom 8): within 4 cells of the same settings. Not as recorded, so that "
         "other bits are no surprise: a(), b()."
     )
@@ -146,6 +146,6 @@ def test_the_page_says_what_was_run_by_what_and_how_it_was_judged() -> None:
 def test_the_page_says_that_a_stale_record_is_not_what_was_run() -> None:
     page = format_certificate(certify(verify(0.641, changes=("a()", "b()", "c()", "d()"))))
     assert (
-        "Its record is stale, so that this tells of today's code and not of the record's: a(), b(), c() and 1 more."
+        "Its record is stale, so that this tells of today’s code and not of the record’s: a(), b(), c() and 1 more."
         in page
     )

@@ -8,7 +8,7 @@ from experiments.plan import load_plan
 from experiments.spec import ConfigurationError
 from report.claims import ClaimKind, read_claims
 from report.original import CSV_COLUMNS, read_original
-from report.quantities import Tier, parts
+from report.quantities import Tier
 
 CLAIMS = """
 version: 1
@@ -99,6 +99,44 @@ def test_a_claim_is_read_with_its_protocol_and_the_common_rules(tmp_path: Path) 
         ("min_seeds: 3", "min_seeds: 1", "claims.yaml: min_seeds: found 1; expected a whole number from 2 on"),
         ("version: 1", "version: 2", "claims.yaml: version: found 2; expected 1"),
         ("main: true", "main: maybe", "claims.yaml: claims.kernel.main: found 'maybe'; expected true or false"),
+        (
+            "family: effects",
+            "family: [effects]",
+            "claims.yaml: claims.kernel.family: found ['effects']; expected text that is not empty",
+        ),
+        (
+            "along: kernel_size",
+            "along: [kernel_size]",
+            "claims.yaml: claims.kernel.along: found ['kernel_size']; expected text that is not empty",
+        ),
+        (
+            "order: increasing",
+            "order: increasing\n    cell: {patch_size: [2]}",
+            "claims.yaml: claims.kernel.cell.patch_size: found [2]; expected a number, text, true or false",
+        ),
+        (
+            "constants: {cifar10: {channels: 3}}",
+            "constants: {}",
+            (
+                "claims.yaml: formulas.parameters.constants: found {}; expected a mapping of at least one data set to "
+                "its constants"
+            ),
+        ),
+        (
+            "constants: {cifar10: {channels: 3}}",
+            "constants: {10: {channels: 3}}",
+            "claims.yaml: formulas.parameters.constants: the name: found 10; expected text that is not empty",
+        ),
+        (
+            "constants: {cifar10: {channels: 3}}",
+            "constants: {cifar10: {3: 3}}",
+            "claims.yaml: formulas.parameters.constants.cifar10: the name: found 3; expected text that is not empty",
+        ),
+        (
+            "settings: {epochs: 200}",
+            "settings: {200: 5}",
+            "claims.yaml: protocols.paper.settings: the name: found 200; expected text that is not empty",
+        ),
     ],
 )
 def test_an_unclear_claim_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -133,7 +171,7 @@ def test_a_quoted_row_prints_as_its_source_has_it(tmp_path: Path) -> None:
     (tmp_path / "original.csv").write_text(f"# a comment\n{HEADER}\n{ROW}\n")
     row = read_original(tmp_path / "original.csv")["a"]
     assert (row.cell, row.epochs, row.train_images) == ({"width": 256, "depth": 8}, 200, 50_000)
-    assert (parts(row.accuracy).text, parts(row.parameters).text) == ("93.61 %", "559 k")
+    assert (row.accuracy.parts.text, row.parameters.parts.text) == ("93.61 %", "559 k")
     assert (row.accuracy.tier, row.accuracy.origin) == (Tier.QUOTED, ("Table 1",))
     assert row.accuracy.fidelity is not None
     assert row.accuracy.fidelity.words == "cifar10, 200 epochs, recipe paper, 50,000 training images"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from report.claims import ClaimKind
-from report.verdicts import Outcome
+from report.trials import Outcome
 from tests.judging import THRESHOLD, claim, sweep, verdicts_on
 
 ABOVE, BELOW, OPEN = (0.72, 0.722, 0.721), (0.70, 0.702, 0.701), (0.70, 0.71, 0.722)

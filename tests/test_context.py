@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 from experiments.spec import ConfigurationError, State
 from report.context import build_context, read_tables
 from report.evidence import UnknownName
-from report.quantities import Quantity, parts
+from report.quantities import Quantity
 from report.vocabulary import Vocabulary
-from tests.made_up import make_facts
+from tests.made_up import make_cell, make_evidence, make_facts
 
 Words = dict[str, Callable[..., Any]]
 
@@ -43,7 +44,7 @@ def test_the_context_of_an_empty_ledger_is_complete(checkout: Path) -> None:
     assert context.tables.keys() == read_tables(checkout).keys()
     assert context.verdicts.keys() == context.claims.keys()
     assert not context.metadata["title"].startswith("[")
-    assert parts(context.original["authors-25"]).text == "92.60 %"
+    assert context.original["authors-25"].parts.text == "92.60 %"
     assert len(context.registry) == 0
 
 
@@ -69,6 +70,11 @@ def test_a_title_with_a_prefix_is_refused(checkout: Path) -> None:
             "group: earlier-5\n",
             "group: earlier-6\n",
             "tables.yaml: tables.earlier-5: there is no group 'earlier-6'; the plan has earlier-5, ",
+        ),
+        (
+            "protocols: [paper",
+            "protocols: [papr",
+            "tables.yaml: tables.hyperparameters: protocols: claims.yaml has no protocol 'papr'; it has paper, ",
         ),
         ("columns: [width", "columns: [breadth", "tables.yaml: tables.parameters: columns: no parameter 'breadth'; "),
     ],
@@ -113,7 +119,7 @@ def test_an_unclear_declaration_of_a_table_is_refused(checkout: Path, old: str, 
     ],
 )
 def test_a_word_of_prose_gives_its_quantity(words: Words, call: Callable[[Words], Quantity], text: str) -> None:
-    assert parts(call(words)).text == text
+    assert call(words).parts.text == text
 
 
 @pytest.mark.parametrize(
@@ -130,7 +136,7 @@ def test_a_word_of_prose_gives_its_quantity(words: Words, call: Callable[[Words]
     ],
 )
 def test_a_word_of_prose_works_without_any_record(empty: Words, call: Callable[[Words], Quantity], text: str) -> None:
-    assert parts(call(empty)).text == text
+    assert call(empty).parts.text == text
 
 
 def test_words_of_prose_that_give_text(words: Words, empty: Words) -> None:
@@ -142,6 +148,21 @@ def test_words_of_prose_that_give_text(words: Words, empty: Words) -> None:
     assert words["claim"]("kernel-size").sentence.startswith("A larger kernel raises")
     assert words["verdict"]("kernel-size").outcome == "REPRODUCED"
     assert words["question"]("earlier-5").endswith("?") and words["title"]("earlier-5")
+
+
+def test_the_environment_is_that_of_all_runs_of_which_each_may_lack_a_fact(root: Path) -> None:
+    first, second = make_cell([0.5, 0.6])
+    more = {"versions": {"torch": "2.15.0", "timm": "1.0.15"}, "gpu": "a GPU"}
+    second = replace(second, record=replace(second.record, provenance={**second.record.provenance, **more}))
+    facts = replace(make_facts(root, runs=0), evidence=make_evidence(first, second))
+    environment = Vocabulary(facts).words["environment"]
+    assert [environment(name) for name in ("torch", "timm", "gpu", "driver")] == ["2.15.0", "1.0.15", "a GPU", "none"]
+
+
+def test_a_setting_that_is_a_list_is_told_as_text(root: Path) -> None:
+    evidence = make_evidence(*make_cell([0.5, 0.6], settings={"betas": [0.9, 0.999]}))
+    words = Vocabulary(replace(make_facts(root, runs=0), evidence=evidence)).words
+    assert words["setting"]("keras", "betas") == "[0.9, 0.999]"
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ changed: 0 of the conclusions, 1 of the evidence, plan and rules, 1 notes.
 
 | what | which | before | after | why |
 |---|---|---|---|---|
-| rule | a\\|b |  | &lt;img src=x&gt; | !\\[x\\](y) \\@all \\#1 next |
+| rule | a\\|b |  | \\<img src=x\\> | !\\[x\\](y) \\@all \\#1 next |
 
 <details><summary>Prices and text</summary>
 

@@ -6,8 +6,7 @@ import pytest
 
 from experiments.spec import ConfigurationError
 from report.claims import ClaimKind
-from report.quantities import parts
-from report.verdicts import Outcome
+from report.trials import Outcome
 from tests.judging import EQUIVALENCE, claim, judged, sweep, ways
 from tests.made_up import make_cell, make_evidence
 
@@ -20,7 +19,7 @@ def test_ways_that_agree_seed_by_seed_are_equivalent_though_seeds_differ_by_more
     assert verdict.outcome is Outcome.REPRODUCED
     assert verdict.reasons == ("the difference lies within ± 0.50 pp (p < 0.001, paired by seed)",)
     assert verdict.ours is not None and verdict.ours.spread is not None
-    assert parts(verdict.ours).value == "+0.03"
+    assert verdict.ours.parts.value == "+0.03"
     assert verdict.ours.spread.kind == "95 % interval of the difference (paired by seed)"
 
 

@@ -5,7 +5,7 @@ import pytest
 from experiments.spec import State
 from report.comparisons import difference, gap, quoted_difference
 from report.evidence import UnknownName, kind_of
-from report.quantities import Fidelity, Kind, Quantity, Spread, Tier, parts
+from report.quantities import Fidelity, Kind, Quantity, Spread, Tier
 from report.statistics import summarise
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
 
@@ -30,14 +30,14 @@ def test_a_cell_is_the_mean_of_its_measured_runs() -> None:
         aggregate="mean of the last epoch's test accuracy",
         tier=Tier.RUN_HERE,
     )
-    assert parts(quantity).text == "71.00 ± 2.48 % (n = 3)"
+    assert quantity.parts.text == "71.00 ± 2.48 % (n = 3)"
     assert cell.seeds == (0, 1, 2)
 
 
 def test_one_run_of_three_has_no_spread_and_says_what_is_to_come() -> None:
     first, *others = (make_run(seed) for seed in range(3))
     (cell,) = make_evidence(measured(first, 0.7), *map(waiting, others)).cells()
-    assert parts(cell.quantity()).text == "70.00 % (n = 1 of 3)"
+    assert cell.quantity().parts.text == "70.00 % (n = 1 of 3)"
     assert cell.quantity().why == "2 runs to come, about 1 h (a guess)"
 
 
@@ -72,13 +72,13 @@ def test_runs_of_a_cell_that_differ_in_precision_are_not_averaged() -> None:
 
 def test_a_parameter_count_has_neither_n_nor_spread() -> None:
     (cell,) = make_evidence(*make_cell([0.70, 0.71])).cells()
-    assert parts(cell.quantity("parameters")).text == "600,458"
+    assert cell.quantity("parameters").parts.text == "600,458"
 
 
 def test_a_cost_that_was_not_measured_is_gated() -> None:
     (cell,) = make_evidence(*make_cell([0.70])).cells()
     assert cell.quantity("energy_joules").state is State.GATED
-    assert parts(cell.quantity("seconds")).text == "600 s (n = 1)"
+    assert cell.quantity("seconds").parts.text == "600 s (n = 1)"
 
 
 def test_a_misspelt_metric_is_refused_with_the_known_ones() -> None:
@@ -137,18 +137,28 @@ def test_a_cell_of_two_groups_counts_once_in_the_whole() -> None:
     assert evidence.recorded("other") == evidence.recorded("sweep")
 
 
+def test_evidence_without_a_run_of_a_group_lacks_it_wherever_no_other_group_plans_it() -> None:
+    first, second = make_cell([0.70, 0.71])
+    evidence = make_evidence(first, second, *make_cell([0.80], kernel_size=5), other=[second])
+    assert (len(evidence.recorded()), len(evidence.matching({"kernel_size": 5})[0].records)) == (3, 1)
+    fewer = evidence.without("sweep", {status.run.name for status in evidence.runs("sweep")})
+    assert {record.run for record in fewer.recorded()} == {second.run.name}
+    assert fewer.matching({"kernel_size": 5})[0].records == fewer.recorded("sweep") == ()
+    assert len(evidence.recorded()) == 3
+
+
 def test_a_difference_has_welchs_interval_and_both_origins() -> None:
     evidence = make_evidence(*make_cell([0.70, 0.71, 0.72]), *make_cell([0.80, 0.81], kernel_size=5))
     low, high = evidence.cells()
     quantity = difference(high, low)
-    assert parts(quantity).text == "+9.50 ± 2.49 pp (n = 2)"
+    assert quantity.parts.text == "+9.50 ± 2.49 pp (n = 2)"
     assert quantity.aggregate == "difference of the means, e5-p8-k5 minus e5-p8-k3, 2 against 3 runs"
     assert len(quantity.origin) == 5
 
 
 def test_a_difference_of_single_runs_has_no_interval() -> None:
     low, high = make_evidence(*make_cell([0.70]), *make_cell([0.80], kernel_size=5)).cells()
-    assert parts(difference(low, high)).text == "\N{MINUS SIGN}10.00 pp (n = 1)"
+    assert difference(low, high).parts.text == "\N{MINUS SIGN}10.00 pp (n = 1)"
 
 
 def test_a_cell_that_groups_plan_with_different_seeds_has_the_runs_of_all_in_the_whole() -> None:
@@ -175,7 +185,7 @@ def test_cells_of_different_epochs_have_no_difference() -> None:
 def test_a_gap_to_a_quoted_value_has_the_interval_of_our_mean() -> None:
     (cell,) = make_evidence(*make_cell([0.70, 0.71, 0.72])).cells()
     quantity = gap(cell, QUOTED)
-    assert parts(quantity).text == "+1.00 ± 2.48 pp (n = 3)"
+    assert quantity.parts.text == "+1.00 ± 2.48 pp (n = 3)"
     assert quantity.origin[-1] == "Table 1"
     assert quantity.id == "sweep/e5-p8-k3-minus-original/x/accuracy/test_accuracy"
 
@@ -189,5 +199,5 @@ def test_a_value_after_other_epochs_has_no_gap() -> None:
 def test_the_difference_of_two_quoted_values_is_ours_to_compute() -> None:
     other = Quantity("original/y/accuracy", Kind.ACCURACY, 0.65, origin=("Table 2",), quoted="65")
     quantity = quoted_difference(QUOTED, other)
-    assert (parts(quantity).text, quantity.tier) == ("+5.00 pp", Tier.COMPUTED)
+    assert (quantity.parts.text, quantity.tier) == ("+5.00 pp", Tier.COMPUTED)
     assert quantity.origin == ("Table 1", "Table 2")

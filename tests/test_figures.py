@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from experiments.spec import ConfigurationError
+from experiments.status import RunStatus
 from report import charts
 from report.canvas import Canvas
 from report.charts import draw_effect
@@ -136,6 +137,55 @@ def test_classes_stand_in_the_order_of_their_means_with_their_images(tmp_path: P
     assert "2 runs" in made.note
 
 
+def with_columns(status: RunStatus, **columns: Any) -> RunStatus:
+    return replace(status, record=replace(status.record, breakdown=columns))
+
+
+def test_a_class_without_accuracy_or_images_is_left_out_or_marked(tmp_path: Path) -> None:
+    first, second = make_cell([0.5, 0.6], kernel_size=3)
+    first = with_columns(
+        first, **{"class": [3, 5, None], "test_images": [10, None, 10], "test_accuracy": [0.5, 0.9, 0]}
+    )
+    second = with_columns(second, **{"class": [3, 5, 7], "test_accuracy": [0.7, None, None]})
+    path = declare(tmp_path, "classes", group="sweep", cell={"kernel_size": 3})
+    made = build_figures(path, make_evidence(first, second), {})["demo"]
+    assert made.rows == (
+        {"class": "3", "test_images": 10, "seed": 0, "test_accuracy": 0.5},
+        {"class": "5", "test_images": None, "seed": 0, "test_accuracy": 0.9},
+        {"class": "3", "seed": 1, "test_accuracy": 0.7},
+    )
+    assert made.options["order"] == ["3", "5"] and "from 3 with 60.00 % to 5 with 90.00 %" in made.alt
+    draw(made, tmp_path)
+    pairs = [with_columns(status, **{"class": ["cat"], "test_accuracy": [None]}) for status in (first, second)]
+    assert build_figures(path, make_evidence(*pairs), {})["demo"].message == (
+        "Nothing to draw: accuracy by class was not measured (runs recorded: 2 of 2)."
+    )
+
+
+def test_epochs_without_a_value_are_left_out_of_the_curves(tmp_path: Path) -> None:
+    def with_curve(status: RunStatus, *curve: float | None) -> RunStatus:
+        return replace(status, record=replace(status.record, history={"validation_accuracy": list(curve)}))
+
+    cell, other = make_cell([0.5, 0.6], kernel_size=3), make_cell([0.5], kernel_size=5)
+    evidence = make_evidence(
+        with_curve(cell[0], None, 0.4, 0.5), with_curve(cell[1], None, 0.6, None), with_curve(other[0], None, None)
+    )
+    path = declare(tmp_path, "curves", groups=["sweep"], column="validation_accuracy")
+    made = build_figures(path, evidence, {})["demo"]
+    assert [(row["epoch"], row["seed"], row["validation_accuracy"]) for row in made.rows] == [
+        (2, 0, 0.4),
+        (3, 0, 0.5),
+        (2, 1, 0.6),
+    ]
+    assert made.note.endswith("1 of 2 settings have not measured it and are not drawn.")
+    assert made.alt.endswith("50.00 % (1 run).")
+    draw(made, tmp_path)
+    nothing = make_evidence(*(with_curve(status, None) for status in cell))
+    assert build_figures(path, nothing, {})["demo"].message == (
+        "Nothing to draw: validation accuracy was not measured (runs recorded: 2 of 2)."
+    )
+
+
 def test_many_curves_are_told_apart_by_a_panel_for_each_value_of_one_parameter(tmp_path: Path) -> None:
     cells = [make_cell([0.5, 0.6], patch_size=p, kernel_size=k) for k in (3, 5, 7, 9) for p in (1, 2, 4)]
     path = declare(tmp_path, "curves", groups=["sweep"], column="test_accuracy")
@@ -177,6 +227,14 @@ def test_a_wrong_declaration_is_refused(tmp_path: Path, change: dict[str, Any], 
     with pytest.raises(ConfigurationError) as caught:
         read_figures(declare(tmp_path, **change))
     assert str(caught.value) == message
+
+
+def test_figures_of_another_version_are_refused(tmp_path: Path) -> None:
+    path = declare(tmp_path, "rows", groups=["sweep"])
+    path.write_text(path.read_text().replace("version: 1", "version: 7"))
+    with pytest.raises(ConfigurationError) as caught:
+        read_figures(path)
+    assert str(caught.value) == "figures.yaml: version: found 7; expected 1"
 
 
 def test_a_sweep_is_of_the_cells_where_all_that_is_named_holds_and_one_without_a_run_is_left_out(

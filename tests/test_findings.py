@@ -26,7 +26,7 @@ from report.findings import RULES, Finding, list_rules
 from report.manuscript import HEADINGS, inspect_manuscript
 from report.page_checks import inspect_formats, inspect_log, inspect_pages
 from report.quantities import Registry
-from report.verdicts import Outcome
+from report.trials import Outcome
 from tests.judging import bits
 from tests.made_up import make_cell, make_evidence, make_run, waiting
 from tests.small_git import git

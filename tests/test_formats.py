@@ -8,7 +8,7 @@ import pytest
 from experiments.spec import ConfigurationError
 from report.conversion import pandoc_binary
 from report.formats import FORMATS, Format, Fragment, environment, escape_prose, escape_url
-from report.verdicts import Outcome
+from report.trials import Outcome
 from tests.small_paper import HOSTILE, accuracy, pending
 
 SET = {

@@ -7,6 +7,7 @@ import pytest
 
 from experiments.spec import ReproductionError, Run, State
 from experiments.status import RunStatus
+from report.claims import Protocol
 from report.trials import Outcome
 from tests.judging import DIRECTION, THRESHOLD, bits, judged, sweep
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
@@ -38,17 +39,25 @@ def with_images(status: RunStatus, seed: int) -> RunStatus:
     return replace(status, record=replace(status.record, correct=bits(right)))
 
 
+def with_history(status: RunStatus, history: dict[str, Any]) -> RunStatus:
+    assert status.record is not None
+    return replace(status, record=replace(status.record, history=history))
+
+
 def test_a_copied_record_is_no_second_run() -> None:
     cell = [with_images(status, seed) for seed, status in enumerate(make_cell((0.720, 0.721, 0.722)))]
-    copy = replace(
-        cell[2], record=replace(cell[2].record, correct=cell[1].record.correct, history=cell[1].record.history)
-    )
-    verdict = judged(make_evidence(*cell[:2], copy), THRESHOLD)
-    assert (verdict.outcome, verdict.reasons) == (
-        Outcome.INCONCLUSIVE,
-        ("the runs of seeds 1, 2 of e5-p8-k3 are the same image by image: a copied record is no second run",),
-    )
     assert judged(make_evidence(*cell), THRESHOLD).outcome is Outcome.REPRODUCED
+    curves = {**cell[1].record.history, "rate": [0.1, 0.0]}
+    first = with_history(cell[1], {**curves, "seconds": [1.0, 2.0]})
+    # a copy with another time, or with a number written otherwise, is a copy
+    for changed in ({"seconds": [1.0, 2.0]}, {"seconds": [1.0, 2.1]}, {"seconds": [1.0, 2.0], "rate": [0.1, 0]}):
+        copy = with_history(cell[2], {**curves, **changed})
+        copy = replace(copy, record=replace(copy.record, correct=cell[1].record.correct))
+        verdict = judged(make_evidence(cell[0], first, copy), THRESHOLD)
+        assert (verdict.outcome, verdict.reasons) == (
+            Outcome.INCONCLUSIVE,
+            ("the runs of seeds 1, 2 of e5-p8-k3 are the same image by image: a copied record is no second run",),
+        )
 
 
 def test_a_single_run_decides_nothing_however_clear_it_looks() -> None:
@@ -75,6 +84,14 @@ def test_runs_of_one_cell_with_different_epochs_are_not_averaged() -> None:
     verdict = judged(make_evidence(*make_cell((0.720, 0.721, 0.722)), odd), THRESHOLD)
     assert verdict.outcome is Outcome.NOT_COMPARABLE
     assert verdict.reasons == ("e5-p8-k3: its runs differ in epochs: 40, 5",)
+
+
+def test_a_setting_that_is_a_list_is_a_deviation_like_any_other() -> None:
+    protocol = Protocol("ours", "the original", "its README", {"betas": 0.9})
+    cell = make_cell((0.720, 0.721, 0.722), settings={"betas": [0.9, 0.999]})
+    verdict = judged(make_evidence(*cell), replace(THRESHOLD, protocol=protocol))
+    assert verdict.outcome is Outcome.NOT_COMPARABLE
+    assert verdict.reasons == ("our runs differ from the original's in betas [0.9, 0.999] (original 0.9)",)
 
 
 def test_a_rehearsal_decides_nothing_even_where_every_setting_fits() -> None:

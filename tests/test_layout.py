@@ -12,7 +12,7 @@ from report.formats import FORMATS, environment
 from report.layout import SetTable, lay_out, set_table
 from report.quantities import count
 from report.tables import Cell, Column, Table
-from report.verdicts import Outcome
+from report.trials import Outcome
 from tests.made_up import make_facts
 from tests.small_paper import accuracy, table
 

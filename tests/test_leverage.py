@@ -1,4 +1,4 @@
-"""How much of the report rests on a run: shares of means and verdicts, more where a verdict hangs on it."""
+"""How much of the report rests on a run: shares of means and verdicts, more where a verdict depends on it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from experiments.ledger import Ledger
 from experiments.spec import Correct
 from report.leverage import Leverage, weigh_runs
 from report.meaning import Meaning, read_meaning
-from report.robustness import Robustness
+from report.robustness import Change, Robustness
 from report.trials import Outcome
 from tests.small_claims import make_claims
 from tests.small_repository import edit, make_record
@@ -42,15 +42,17 @@ def test_a_run_has_its_share_of_its_cells_mean_and_of_each_verdict(root: Path) -
     }
 
 
-@pytest.mark.parametrize("name", ["tiny-z3-s0", "seed 0"])
-def test_a_verdict_that_is_another_without_the_run_counts_whole(root: Path, name: str) -> None:
+@pytest.mark.parametrize("left_out", [{"tiny-z3-s0"}, {"tiny-z2-s0", "tiny-z3-s0"}])
+def test_a_verdict_that_is_another_without_the_run_counts_whole(root: Path, left_out: set[str]) -> None:
     meaning = read_meaning(root)
     verdict = meaning.verdicts["larger-is-better"]
-    hanging = replace(verdict, robustness=Robustness(4, ((name, Outcome.INCONCLUSIVE),)))
-    found = weigh(replace(meaning, verdicts={"larger-is-better": hanging}))
-    told = ("1 of 2 runs of its cell", "main claim larger-is-better, REPRODUCED, hangs on it")
+    changes = (Change(frozenset(left_out), 0, Outcome.INCONCLUSIVE),)
+    depending = replace(verdict, robustness=Robustness(4, changes, pairs=len(left_out) > 1))
+    found = weigh(replace(meaning, verdicts={"larger-is-better": depending}))
+    told = ("1 of 2 runs of its cell", "main claim larger-is-better, REPRODUCED, depends on it")
     assert found["tiny-z3-s0"] == Leverage(0.5 + 4, told)
     assert found["tiny-z3-s1"].points == 0.5 + 2
+    assert found["tiny-z2-s0"].points == 0.5 + (4 if "tiny-z2-s0" in left_out else 2)
 
 
 def test_a_claim_that_is_no_main_one_counts_half_as_much(root: Path) -> None:

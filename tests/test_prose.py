@@ -10,7 +10,8 @@ from report.formats import FORMATS, environment
 from report.gates import Deviation
 from report.prose import Setters, fill_in
 from report.quantities import Quantity
-from report.verdicts import Outcome, Verdict
+from report.trials import Outcome
+from report.verdicts import Verdict
 from tests.judging import DIRECTION
 from tests.small_paper import HOSTILE, PROSE, accuracy, make_paper, pending
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from experiments.spec import ReproductionError, State
-from report.quantities import Fidelity, Kind, Parts, Quantity, Registry, Spread, Tier, count, parts, spell
+from report.quantities import Fidelity, Kind, Parts, Quantity, Registry, Spread, Tier, count, spell
 
 THREE_RUNS = Quantity(
     "earlier-5/cell/test_accuracy",
@@ -22,7 +22,7 @@ THREE_RUNS = Quantity(
 
 
 def test_an_accuracy_is_per_cent_with_two_decimals_its_interval_and_n() -> None:
-    assert parts(THREE_RUNS) == Parts(
+    assert THREE_RUNS.parts == Parts(
         value="71.23",
         unit="%",
         spread="± 0.41",
@@ -38,13 +38,13 @@ def test_an_accuracy_is_per_cent_with_two_decimals_its_interval_and_n() -> None:
         ("Settings", "cifar10, 5 epochs, recipe keras, fp32, 45,000 training images"),
         ("Origin", "run here: cell-s0, cell-s1, cell-s2"),
     )
-    assert parts(THREE_RUNS).text == "71.23 ± 0.41 % (n = 3)"
+    assert THREE_RUNS.parts.text == "71.23 ± 0.41 % (n = 3)"
 
 
 def test_a_pending_quantity_prints_its_state_and_says_the_price() -> None:
     why = "3 runs to come, about 0.52 h (a guess)"
     pending = Quantity("a/b", Kind.ACCURACY, None, State.PENDING, planned=3, why=why)
-    assert parts(pending) == Parts(
+    assert pending.parts == Parts(
         value="pending",
         unit="",
         spread="",
@@ -57,7 +57,7 @@ def test_a_pending_quantity_prints_its_state_and_says_the_price() -> None:
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.MEASURED])
 def test_no_state_but_measured_lets_a_number_through(state: State) -> None:
-    assert parts(Quantity("a/b", Kind.COUNT, None, state, why="because")).text == state.value
+    assert Quantity("a/b", Kind.COUNT, None, state, why="because").parts.text == state.value
     with pytest.raises(ReproductionError) as caught:
         Quantity("a/b", Kind.COUNT, 3.0, state, why="because")
     assert str(caught.value) == (
@@ -90,13 +90,13 @@ def test_mixed_settings_are_refused() -> None:
 
 def test_n_says_how_many_runs_are_still_to_come() -> None:
     one_of_three = Quantity("a/b", Kind.ACCURACY, 0.5, n=1, planned=3, why="2 runs to come")
-    assert parts(one_of_three).text == "50.00 % (n = 1 of 3)"
+    assert one_of_three.parts.text == "50.00 % (n = 1 of 3)"
     assert one_of_three.details[-2] == ("State", "measured: 2 runs to come")
 
 
 def test_a_quoted_value_keeps_the_decimals_of_its_source() -> None:
     quoted = Quantity("original/x", Kind.ACCURACY, 0.828, tier=Tier.QUOTED, quoted="82.8", origin=("Figure 3",))
-    assert parts(quoted).text == "82.8 %"
+    assert quoted.parts.text == "82.8 %"
     assert quoted.details == (("Origin", "quoted: Figure 3"),)
 
 
@@ -126,7 +126,7 @@ def test_a_quoted_value_keeps_the_decimals_of_its_source() -> None:
 )
 def test_every_kind_has_its_own_spelling(kind: Kind, value: float, text: str) -> None:
     assert spell(kind, value) == text
-    assert parts(Quantity("a/b", kind, value)).text == text
+    assert Quantity("a/b", kind, value).parts.text == text
 
 
 @pytest.mark.parametrize(
@@ -141,17 +141,17 @@ def test_every_kind_has_its_own_spelling(kind: Kind, value: float, text: str) ->
 )
 def test_a_mean_and_its_interval_have_the_same_decimals(kind: Kind, value: float, half: float, text: str) -> None:
     mean = Quantity("a/b", kind, value, spread=Spread(value - half, value + half), n=3)
-    assert parts(mean).text == text
+    assert mean.parts.text == text
 
 
 def test_a_lopsided_interval_is_printed_by_its_bounds() -> None:
     lopsided = Quantity("a/b", Kind.ACCURACY, 0.5, spread=Spread(0.45, 0.52), n=2)
-    assert parts(lopsided).spread == "[45.00, 52.00]"
+    assert lopsided.parts.spread == "[45.00, 52.00]"
 
 
 def test_an_interval_of_a_negative_difference_has_no_sign() -> None:
     negative = Quantity("a/b", Kind.DIFFERENCE, -0.02, spread=Spread(-0.03, -0.01), n=2)
-    assert parts(negative).text == "\N{MINUS SIGN}2.00 ± 1.00 pp (n = 2)"
+    assert negative.parts.text == "\N{MINUS SIGN}2.00 ± 1.00 pp (n = 2)"
 
 
 def test_fidelity_of_a_quoted_value_leaves_out_what_is_not_known() -> None:

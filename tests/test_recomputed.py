@@ -141,6 +141,7 @@ def agree(ours: float | None, theirs: float) -> bool:
 
 
 def test_no_run_of_a_cell_is_left_out_of_its_mean(printed: Found, records: pd.DataFrame) -> None:
+    tried = 0
     for id, entry in printed["quantities"].items():
         if (
             (found := re.fullmatch("[^/]+/([^/]+)/test_accuracy", id))
@@ -149,6 +150,8 @@ def test_no_run_of_a_cell_is_left_out_of_its_mean(printed: Found, records: pd.Da
         ):
             assert sorted(entry["runs"]) == sorted(records[records.cell == found[1]].run), id
             assert entry["n"] == len(entry["runs"]), id
+            tried += 1
+    assert tried > 10
 
 
 def test_the_records_behind_the_report_are_the_committed_ones(printed: Found, records: pd.DataFrame) -> None:
@@ -175,13 +178,16 @@ def test_every_printed_p_is_what_the_records_say(root: Path, records: pd.DataFra
     gated = {id for id in claims["claims"] if id not in verdicts or verdicts[id]["verdict"] == "NOT COMPARABLE"}
     plan = Plan(root / "experiments/plan.yaml", records)
     raw, adjusted = recomputed.find_p_values(claims, gated, plan, original)
+    tried = adjusted_tried = 0
     for row in read_table(tables / "reasons.csv"):
         is_opposite = "in the opposite order" in row["reasons"].partition("; ")[0]
         own = recomputed.p_opposite(claims["claims"][row["id"]], plan) if is_opposite else raw[row["id"]]
-        printed = [(own, *found) for found in recomputed.find_p(row["reasons"])]
-        printed += [(adjusted[row["id"]], *found) for found in recomputed.find_holm(row["reasons"])]
-        for ours, relation, number in printed:
+        before = [(own, *found) for found in recomputed.find_p(row["reasons"])]
+        after = [(adjusted[row["id"]], *found) for found in recomputed.find_holm(row["reasons"])]
+        for ours, relation, number in (*before, *after):
             assert ours is not None and recomputed.is_printed_as(ours, relation, number), (row["id"], ours)
+        tried, adjusted_tried = tried + len(before), adjusted_tried + len(after)
+    assert tried > 3 and adjusted_tried > 0
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

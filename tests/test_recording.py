@@ -1,6 +1,7 @@
 """What a notebook hands over, and what it may not."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,7 @@ def test_provenance_has_the_records_fields_and_no_name_of_anyone() -> None:
         "executor",
         "gpu",
         "platform",
+        "processor",
         "python",
         "started",
         "threads",
@@ -133,6 +135,28 @@ def test_provenance_has_the_records_fields_and_no_name_of_anyone() -> None:
     assert gathered["executor"] == "by hand"
     assert gathered["versions"]["numpy"] == numpy.__version__
     assert str(Path.home()) not in json.dumps(gathered)
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="only Linux lists the features of a processor")
+def test_a_processor_is_told_from_one_with_other_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert re.search(r"features [0-9a-f]{12}$", provenance.read_processor())
+    texts = [
+        "vendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: AMD EPYC\nflags\t\t: sse avx\n\nprocessor: 1\n",
+        "vendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: AMD EPYC\nflags\t\t: avx sse avx512f\n",
+        "CPU implementer\t: 0x41\nCPU part\t: 0xd40\nFeatures\t: fp asimd\n",
+        "processor\t: 0\n",
+    ]
+    found = []
+    for text in texts:
+        monkeypatch.setattr(Path, "read_text", lambda self, text=text, **_: text)
+        found.append(provenance.read_processor())
+    assert [text and text.rpartition(" ")[0] for text in found] == [
+        "vendor AuthenticAMD, family 25, model 1, features",
+        "vendor AuthenticAMD, family 25, model 1, features",
+        "implementer 0x41, part 0xd40, features",
+        None,
+    ]
+    assert len(set(found)) == 4
 
 
 def test_outside_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from report.figures import Figure
 from report.formats import FORMATS, environment
 from report.layout import lay_out, set_table
 from report.swapping import swapped_in
-from report.verdicts import Outcome
+from report.trials import Outcome
 from tests.small_paper import HOSTILE, accuracy, context, figure, figures, make_paper, pending, table
 
 GOLDEN = Path(__file__).parent / "golden"

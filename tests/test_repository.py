@@ -110,7 +110,7 @@ def test_the_locks_name_no_host_and_pin_every_file_by_its_hash(root: Path) -> No
 
 
 def pins(path: Path) -> dict[str, tuple[str, ...]]:
-    """name -> its versions (more than one where they hang on the Python version)."""
+    """name -> its versions (more than one where they depend on the Python version)."""
     found: dict[str, tuple[str, ...]] = {}
     for name, version in re.findall(r"^([a-z0-9][a-z0-9._-]*)==(\S+)", path.read_text(), re.MULTILINE):
         found[name] = (*found.get(name, ()), version)

@@ -1,9 +1,9 @@
-"""Verdicts that hang on one run, and those that do not."""
+"""Verdicts that depend on one run, and those that do not."""
 
 from dataclasses import replace
 
-from report.robustness import MOST_RUNS, Robustness
-from report.verdicts import Outcome
+from report.robustness import MOST_RUNS, Change, Robustness
+from report.trials import Outcome
 from tests.judging import DIRECTION, EQUIVALENCE, THRESHOLD, judged, sweep, ways
 
 LOW, HIGH = (0.600, 0.602, 0.601), (0.650, 0.652, 0.648)
@@ -15,13 +15,13 @@ def test_a_clear_difference_stays_whichever_run_is_left_out() -> None:
     assert "the same whichever of the 6 runs is left out" in verdict.notes
 
 
-def test_a_verdict_that_hangs_on_single_runs_names_them() -> None:
+def test_a_verdict_that_depends_on_single_runs_names_them() -> None:
     verdict = judged(sweep((0.7101, 0.712, 0.713, 0.7145)), THRESHOLD)
     assert verdict.outcome is Outcome.REPRODUCED
-    runs = ("e5-p8-k3-s1", "e5-p8-k3-s2", "e5-p8-k3-s3")
-    assert verdict.robustness == Robustness(4, tuple((run, Outcome.INCONCLUSIVE) for run in runs))
+    without = (Change(frozenset({f"e5-p8-k3-s{seed}"}), seed, Outcome.INCONCLUSIVE) for seed in (1, 2, 3))
+    assert verdict.robustness == Robustness(4, tuple(without))
     assert verdict.stability == (
-        "it hangs on 3 of 4 runs: INCONCLUSIVE without e5-p8-k3-s1, INCONCLUSIVE without e5-p8-k3-s2, INCONCLUSIVE "
+        "it depends on 3 of 4 runs: INCONCLUSIVE without e5-p8-k3-s1, INCONCLUSIVE without e5-p8-k3-s2, INCONCLUSIVE "
         "without e5-p8-k3-s3"
     )
 

@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 from report.checks import inspect_states
 from report.rule_history import RuleHistory, rule_history, withdrawn
-from report.verdicts import Outcome
+from report.trials import Outcome
 from tests.judging import THRESHOLD, judged, with_provenance
 from tests.made_up import make_cell, make_evidence
 

@@ -13,10 +13,10 @@ from experiments.spec import ReproductionError, State
 from experiments.status import RunStatus
 from report import run_list
 from report.context import build_table, read_tables
-from report.quantities import Kind, Quantity, parts
+from report.quantities import Kind, Quantity
 from report.result_tables import DASH
 from report.tables import Column, Table
-from report.verdicts import Outcome
+from report.trials import Outcome
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, measured, waiting
 
 PENDING = Quantity("p", Kind.ACCURACY, None, State.PENDING, why="to come")
@@ -24,7 +24,7 @@ MEASURED = Quantity("m", Kind.ACCURACY, 1 / 3, n=1)
 
 
 def text(cell: object) -> str:
-    return parts(cell).text if isinstance(cell, Quantity) else str(cell)
+    return cell.parts.text if isinstance(cell, Quantity) else str(cell)
 
 
 def lines(table: Table) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,16 @@ def test_a_field_with_what_no_run_writes_is_named(root: Path, changes: dict[str,
 def test_versions_are_texts(root: Path) -> None:
     provenance = dict(make_record(root, NAME).provenance, versions={"torch": [1]})
     assert fault(root, provenance=provenance) == "r.json: provenance.versions.torch: found [1]; expected text"
+
+
+def test_a_processor_is_text_and_records_from_before_it_was_kept_name_none(root: Path) -> None:
+    older = make_record(root, NAME)
+    assert "processor" not in Record.from_text(older.to_text(), "r.json").provenance
+    for value in ("family 25", None):
+        newer = replace(older, provenance={**older.provenance, "processor": value})
+        assert Record.from_text(newer.to_text(), "r.json").provenance["processor"] == value
+    message = "r.json: provenance.processor: found 25; expected str or null"
+    assert fault(root, provenance={**older.provenance, "processor": 25}) == message
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import pytest
 from experiments.spec import ConfigurationError, Correct, State
 from report.claims import Claim, ClaimKind, Claims, Protocol
 from report.evidence import Evidence, UnknownName
+from report.gates import Deviation
 from report.original import Quoted
-from report.quantities import parts
-from report.verdicts import Deviation, Outcome, Verdict, judge, title_prefix
+from report.trials import Outcome
+from report.verdicts import Verdict, judge, title_prefix
 from tests.judging import EQUALITY, ORIGINAL, PROTOCOL, THRESHOLD, claim, judged, quoted, sweep, verdicts_on
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, waiting
 
@@ -67,7 +68,7 @@ def test_a_direction(evidence: Evidence, outcome: Outcome, reason: str) -> None:
 
 def test_a_direction_reports_the_quoted_difference_ours_and_p() -> None:
     verdict = judged(sweep(LOW, HIGH), DIRECTION)
-    texts = [parts(quantity).text for quantity in verdict.quantities]
+    texts = [quantity.parts.text for quantity in verdict.quantities]
     assert texts == ["+2.00 pp", "+4.90 ± 0.42 pp (n = 3)", "< 0.001"]
     assert verdict.is_tested and verdict.is_decided
 
@@ -113,7 +114,7 @@ def test_a_trend_is_printed_between_the_levels_that_are_quoted_and_judged_over_a
     rows = {f"k{size}": replace(quoted(f"k{size}"), cell={"kernel_size": size}) for size in (3, 5, 9)}
     one = claim(**{**vars(TREND), "quoted": ("k5", "k3")})
     verdict = judge(Claims(0.05, 3, {"it": one}, {}, {}), sweep(LOW, HIGH, TOP), rows)["it"]
-    assert verdict.ours is not None and parts(verdict.ours).value == "+4.90"
+    assert verdict.ours is not None and verdict.ours.parts.value == "+4.90"
     assert verdict.rule.endswith(
         "; reported and ours are the difference between kernel size 5 and 3, the end-to-end difference is between 7 and 3"
     )
@@ -129,7 +130,7 @@ def test_a_falling_trend_is_judged_in_its_own_order() -> None:
     falling = claim(ClaimKind.TREND, along="kernel_size", order="decreasing", margin=0.005, family="effects")
     verdict = judged(sweep(TOP, HIGH, LOW), falling)
     assert verdict.outcome is Outcome.REPRODUCED
-    assert verdict.ours is not None and parts(verdict.ours).value == "+9.93"
+    assert verdict.ours is not None and verdict.ours.parts.value == "+9.93"
 
 
 @pytest.mark.parametrize(
@@ -405,7 +406,7 @@ def test_equal_runs_are_judged_by_the_binomial_error_and_say_so() -> None:
             "stands for their spread"
         ),
     )
-    assert verdict.ours is not None and parts(verdict.ours).text == "71.00 ± 1.13 % (n = 3)"
+    assert verdict.ours is not None and verdict.ours.parts.text == "71.00 ± 1.13 % (n = 3)"
     tight = judged(equal_runs(images=10_000), replace(WITHIN_TWO, margin=0.005))
     assert tight.outcome is Outcome.INCONCLUSIVE
 
