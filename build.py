@@ -218,14 +218,9 @@ def _bundle(options: "argparse.Namespace", root: "Path") -> int:
 
 def _parse(arguments: list[str]) -> "argparse.Namespace":
     """The options, with `verb`; no verb means `report`."""
-    import argparse
     import difflib
 
-    parser = argparse.ArgumentParser(prog="build.py", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"build.py {VERSION}")
-    verbs = parser.add_subparsers(dest="verb", metavar="command", title="commands")
-    for add in (_add_report, _add_run, _add_status_and_check, _add_verify, _add_diff, _add_other_verbs):
-        add(verbs)
+    parser = make_parser()
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
         arguments = ["report", *arguments]
     verb = arguments[0]
@@ -234,6 +229,18 @@ def _parse(arguments: list[str]) -> "argparse.Namespace":
         hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(VERBS)}"
         parser.error(f"no command {verb!r}; {hint}")
     return parser.parse_args(arguments)
+
+
+def make_parser() -> "argparse.ArgumentParser":
+    """The parser of the command line, with one of its own for each verb."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="build.py", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"build.py {VERSION}")
+    verbs = parser.add_subparsers(dest="verb", metavar="command", title="commands")
+    for add in (_add_report, _add_run, _add_status_and_check, _add_verify, _add_diff, _add_other_verbs):
+        add(verbs)
+    return parser
 
 
 def _add_report(verbs: "argparse._SubParsersAction") -> None:
