@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 import build
 from experiments import plan_file, record_fields, spec
-from report import claims, context, figures, findings, original, verdicts
+from report import claims, context, figures, findings, options, original, verdicts
 from report.front import flat
 from report.vocabulary import Vocabulary
 
@@ -119,6 +119,16 @@ def states() -> str:
 def devices() -> str:
     """What `needs` and `speed` of a plan may name."""
     return _listed(plan_file.DEVICE_CLASSES)
+
+
+def orders() -> str:
+    """What `order` of a trend may be."""
+    return " or ".join(f"`{order}`" for order in claims.ORDERS)
+
+
+def roles() -> str:
+    """What a box of a diagram may be."""
+    return _listed(options._ROLES)
 
 
 def claim_fields() -> str:
@@ -287,6 +297,8 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "claim-kinds": claim_kinds,
     "states": states,
     "devices": devices,
+    "orders": orders,
+    "roles": roles,
     "outcomes": outcomes,
     "words": words,
     "counts": counts,
