@@ -10,7 +10,21 @@ if TYPE_CHECKING:
 
 ROOT = os.path.dirname(os.path.realpath(__file__))
 VERSION = "0.1.0"
-VERBS = ("report", "run", "status", "check", "verify", "diff", "serve", "bundle", "smoke", "accept", "doctor", "clean")
+VERBS = (
+    "report",
+    "run",
+    "status",
+    "check",
+    "verify",
+    "diff",
+    "serve",
+    "bundle",
+    "smoke",
+    "accept",
+    "new",
+    "doctor",
+    "clean",
+)
 INTERRUPTED = 130
 CLOSED_PIPE = 141  # as a shell has it for a command that the closed pipe ends
 
@@ -82,6 +96,8 @@ def _dispatch(arguments: list[str], root: "Path") -> int:
         return of_the_report[options.verb](options, root)
     if options.verb == "doctor":
         return _doctor(root)
+    if options.verb == "new":
+        return _new(options)
     from experiments import commands
 
     if options.verb == "run":
@@ -107,6 +123,13 @@ def _dispatch(arguments: list[str], root: "Path") -> int:
     if options.verb == "accept":
         return commands.accept(root, options.patterns, options.why)
     return commands.clean(root, checkpoints=options.checkpoints, dry=options.dry_run)
+
+
+def _new(options: "argparse.Namespace") -> int:
+    from report.new_paper import lay_out
+
+    print(lay_out(options.folder))
+    return 0
 
 
 def _doctor(root: "Path") -> int:
@@ -336,6 +359,8 @@ def _add_other_verbs(verbs: "argparse._SubParsersAction") -> None:
     accept = verbs.add_parser("accept", help="keep a stale record, for a reason that is stored in it")
     accept.add_argument("patterns", nargs="+", metavar="RUN", help="names of runs or cells, with * and ?")
     accept.add_argument("--why", required=True, help="why the record still counts")
+    new = verbs.add_parser("new", help="a small paper that works, in a folder of its own, to begin another one with")
+    new.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder, or an empty one")
     verbs.add_parser("doctor", help="what this machine lacks, and for what")
     clean = verbs.add_parser(
         "clean", help="remove generated files, report/out too, which git may track; never a record"

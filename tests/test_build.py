@@ -63,7 +63,7 @@ def command(root: Path, capsys: pytest.CaptureFixture[str]) -> Command:
             ["xyz"],
             (
                 "build.py: error: no command 'xyz'; "
-                "the commands are report, run, status, check, verify, diff, serve, bundle, smoke, accept, doctor, clean"
+                "the commands are report, run, status, check, verify, diff, serve, bundle, smoke, accept, new, doctor, clean"
             ),
         ),
         (["run", "--budget", "soon"], "'soon' is no duration; expected something like 30m, 2h or 1h30m"),

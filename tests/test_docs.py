@@ -53,6 +53,8 @@ def test_every_command_on_a_page_is_one(page: Path) -> None:
     text = page.read_text()
     for line in re.findall(r"^python build\.py[^\n]*|`python build\.py[^`\n]*`", text, re.MULTILINE):
         command = shlex.split(line.strip("`"))[2:]
+        if command == ["--help"]:
+            continue
         assert build._parse(command).verb in build.VERBS, line
 
 
@@ -66,6 +68,11 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
 
 def snippet(page: str) -> dict:
     return yaml.safe_load(fenced(DOCS / "pages/how-to" / page, "yaml")[0][1])
+
+
+def test_the_build_file_that_is_shown_whole_is_the_one_of_the_example() -> None:
+    (content,) = (text for _, text in fenced(DOCS / "pages/another-paper.md", "python"))
+    assert content == (REPOSITORY / EXAMPLE / "build.py").read_text(encoding="utf-8")
 
 
 def test_the_snippets_are_taken_by_the_readers_of_their_files(tmp_path: Path) -> None:
