@@ -12,6 +12,7 @@ test: $(VENV)/test.installed
 	$(VENV)/bin/python -m pytest
 
 docs: $(VENV)/test.installed
+	$(VENV)/bin/python docs/generate.py
 	$(VENV)/bin/python -m mkdocs build --strict -f docs/mkdocs.yml
 
 # The light half: tables, verdicts, figures, the report. No torch.

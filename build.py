@@ -10,7 +10,21 @@ if TYPE_CHECKING:
 
 ROOT = os.path.dirname(os.path.realpath(__file__))
 VERSION = "0.1.0"
-VERBS = ("report", "run", "status", "check", "verify", "diff", "serve", "bundle", "smoke", "accept", "doctor", "clean")
+VERBS = (
+    "report",
+    "run",
+    "status",
+    "check",
+    "verify",
+    "diff",
+    "serve",
+    "bundle",
+    "smoke",
+    "accept",
+    "new",
+    "doctor",
+    "clean",
+)
 INTERRUPTED = 130
 CLOSED_PIPE = 141  # as a shell has it for a command that the closed pipe ends
 
@@ -88,6 +102,8 @@ def _dispatch(arguments: list[str], root: "Path") -> int:
         return of_the_report[options.verb](options, root)
     if options.verb == "doctor":
         return _doctor(root)
+    if options.verb == "new":
+        return _new(options)
     from experiments import commands
 
     if options.verb == "run":
@@ -113,6 +129,13 @@ def _dispatch(arguments: list[str], root: "Path") -> int:
     if options.verb == "accept":
         return commands.accept(root, options.patterns, options.why)
     return commands.clean(root, checkpoints=options.checkpoints, dry=options.dry_run)
+
+
+def _new(options: "argparse.Namespace") -> int:
+    from report.new_paper import lay_out
+
+    print(lay_out(options.folder))
+    return 0
 
 
 def _doctor(root: "Path") -> int:
@@ -224,14 +247,9 @@ def _bundle(options: "argparse.Namespace", root: "Path") -> int:
 
 def _parse(arguments: list[str]) -> "argparse.Namespace":
     """The options, with `verb`; no verb means `report`."""
-    import argparse
     import difflib
 
-    parser = argparse.ArgumentParser(prog="build.py", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"build.py {VERSION}")
-    verbs = parser.add_subparsers(dest="verb", metavar="command", title="commands")
-    for add in (_add_report, _add_run, _add_status_and_check, _add_verify, _add_diff, _add_other_verbs):
-        add(verbs)
+    parser = make_parser()
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
         arguments = ["report", *arguments]
     verb = arguments[0]
@@ -240,6 +258,18 @@ def _parse(arguments: list[str]) -> "argparse.Namespace":
         hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(VERBS)}"
         parser.error(f"no command {verb!r}; {hint}")
     return parser.parse_args(arguments)
+
+
+def make_parser() -> "argparse.ArgumentParser":
+    """The parser of the command line, with one of its own for each verb."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="build.py", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"build.py {VERSION}")
+    verbs = parser.add_subparsers(dest="verb", metavar="command", title="commands")
+    for add in (_add_report, _add_run, _add_status_and_check, _add_verify, _add_diff, _add_other_verbs):
+        add(verbs)
+    return parser
 
 
 def _add_report(verbs: "argparse._SubParsersAction") -> None:
@@ -335,6 +365,8 @@ def _add_other_verbs(verbs: "argparse._SubParsersAction") -> None:
     accept = verbs.add_parser("accept", help="keep a stale record, for a reason that is stored in it")
     accept.add_argument("patterns", nargs="+", metavar="RUN", help="names of runs or cells, with * and ?")
     accept.add_argument("--why", required=True, help="why the record still counts")
+    new = verbs.add_parser("new", help="a small paper that works, in a folder of its own, to begin another one with")
+    new.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder, or an empty one")
     verbs.add_parser("doctor", help="what this machine lacks, and for what")
     clean = verbs.add_parser(
         "clean", help="remove generated files, report/out too, which git may track; never a record"

@@ -1,32 +1,69 @@
-"""What the documentation takes from the code, as Markdown, so that nothing is written twice: see `PARTS`."""
+"""What the documentation takes from the code, as Markdown, so that nothing is written twice: see `PARTS`.
 
+`python docs/generate.py` puts each part between its marks in the pages, where git tracks it: so they can be read
+without building anything. It needs the light install only. A test holds that the pages are as the code has them.
+"""
+
+import argparse
+import ast
 import inspect
 import json
-import os
-import subprocess
+import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
 import build
 from experiments import plan_file, record_fields, spec
-from report import claims, context, figures, findings, trials, verdicts
+from report import claims, context, figures, findings, options, original, trials, verdicts
 from report.front import flat
 from report.vocabulary import Vocabulary
 
-ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "docs" / "pages"
 EXAMPLE = ROOT / "examples" / "dropout"
 PACKAGES = ("experiments", "report", "convmixer")
 _SHOWN = 2  # values of a long list
+# A part with its arguments, and its text up to the end mark; a mark that was just written has neither yet.
+_MARK = re.compile(r"<!-- generated: ([^>]+?) -->(?:(?:(?!<!-- generated: ).)*?<!-- end -->)?", re.DOTALL)
+
+
+def fill(page: str) -> str:
+    """PAGE with each part as the code has it now. Raises KeyError for a part that does not exist."""
+
+    def put(found: re.Match[str]) -> str:
+        name, *arguments = found[1].split()
+        text = PARTS[name](*arguments).strip("\n")
+        gap = "\n\n" if "\n" in text else ""  # a table or a listing stands apart, a list of words in its sentence
+        return f"<!-- generated: {found[1]} -->{gap}{text}{gap}<!-- end -->"
+
+    return _MARK.sub(put, page)
 
 
 def commands() -> str:
-    """What `--help` prints, of the command line and of each command."""
-    texts = [("build.py", _help()), *((f"build.py {verb}", _help(verb)) for verb in build.VERBS)]
-    return "\n".join(f"## `{title}`\n\n```text\n{text}```\n" for title, text in texts)
+    """Each command with its arguments, as `--help` has them; laid out here, for Python's own layout changes."""
+    (listed,) = (action for action in build.make_parser()._actions if isinstance(action, argparse._SubParsersAction))
+    parts = []
+    for choice in listed._choices_actions:
+        command = listed.choices[choice.dest]
+        rows = [_describe(action) for action in command._actions if "--help" not in action.option_strings]
+        table = f"\n{_table(('argument', 'means'), rows)}" if rows else ""
+        epilog = f"\n{command.epilog}\n" if command.epilog else ""
+        parts.append(f"## `build.py {choice.dest}`\n\n{choice.help}\n{table}{epilog}")
+    return "\n".join(parts)
+
+
+def _describe(action: argparse.Action) -> tuple[str, str]:
+    """An argument as it is written, and its help."""
+    value = action.metavar or ("|".join(action.choices) if action.choices else action.dest.upper())
+    names = [f"{name} {value}" if action.nargs != 0 else name for name in action.option_strings] or [str(value)]
+    return ", ".join(f"`{name}`" for name in names), action.help or ""
 
 
 def exit_codes() -> str:
@@ -74,6 +111,26 @@ def plan_fields() -> str:
     return _table(("section", "fields"), rows)
 
 
+def states() -> str:
+    """What a run or a cell can be."""
+    return _listed(state.value for state in spec.State)
+
+
+def devices() -> str:
+    """What `needs` and `speed` of a plan may name."""
+    return _listed(plan_file.DEVICE_CLASSES)
+
+
+def orders() -> str:
+    """What `order` of a trend may be."""
+    return " or ".join(f"`{order}`" for order in claims.ORDERS)
+
+
+def roles() -> str:
+    """What a box of a diagram may be."""
+    return _listed(options._ROLES)
+
+
 def claim_fields() -> str:
     """The fields that every claim has, and those that it may have."""
     return f"Each has {_listed(sorted(claims._ALWAYS))}. It may have {_listed(sorted(claims._SOMETIMES))}."
@@ -84,12 +141,13 @@ def claim_kinds() -> str:
     rows = (
         (
             f"`{kind}`",
-            _summary(verdicts._RULES[kind]) if kind in verdicts._RULES else "",
+            _summary(verdicts._RULES.get(kind, verdicts.judge_compound)),
             _listed(sorted(claims._NEEDED[kind])),
+            _listed(sorted(claims._POSSIBLE.get(kind, ()))),
         )
         for kind in claims.ClaimKind
     )
-    return _table(("kind", "says", "needs, beside the common fields"), rows)
+    return _table(("kind", "says", "needs, beside the common fields", "may have"), rows)
 
 
 def outcomes() -> str:
@@ -103,6 +161,37 @@ def words() -> str:
         (name, getattr(Vocabulary, name)) for name in vars(Vocabulary) if not name.startswith("_") and name != "words"
     ]
     return _table(("word", "gives"), ((f"`{name}{_signature(word)}`", _summary(word)) for name, word in found))
+
+
+def attributes(name: str) -> str:
+    """What prose may ask of a thing that a word gives: its fields, and its properties with what they say."""
+    thing = _find(name)
+    asked = {key: one for key, one in vars(thing).items() if isinstance(one, (property, cached_property))}
+    said = {key: _summary(one) for key, one in asked.items() if not key.startswith("_")}
+    rows = [("its fields", _listed(thing.__annotations__)), *((f"`{key}`", text) for key, text in said.items())]
+    return f"{inspect.getdoc(thing)}\n\n{_table(('attribute', 'is'), rows)}"
+
+
+def counts() -> str:
+    """What `count` may be asked for, by the example."""
+    counted = Vocabulary(context.build_context(EXAMPLE).facts)
+    return _listed([*counted._run_counts(None), *counted._claim_counts()])
+
+
+def measures() -> str:
+    """What `measure` may be asked for: what a notebook hands over, and the costs that every record has."""
+    content = json.loads(min((EXAMPLE / "experiments" / "records").glob("*.json")).read_text(encoding="utf-8"))
+    return f"{_listed(content['metrics'])}, and of the cost {_listed(content['cost'])}"
+
+
+def quoted_columns() -> str:
+    """The columns of original.csv in their order."""
+    return _listed(original.CSV_COLUMNS)
+
+
+def prefixes() -> str:
+    """What may stand before a quoted number."""
+    return " or ".join(f"`{prefix}`" for prefix in original.PREFIXES if prefix)
 
 
 def table_kinds() -> str:
@@ -152,12 +241,41 @@ def badges_of(address: str) -> str:
 
 
 def module_list() -> str:
-    """Links to the pages of all modules, by package."""
-    parts = []
+    """The page that links to those of all modules, by package."""
+    about = (
+        "From the docstrings. Imports go one way: `build.py`, `report`, `experiments`, the method, here `convmixer`."
+    )
+    parts = [f"# Modules\n\n{about}\n"]
     for package in PACKAGES:
         links = (f"[`{name}`](modules/{name}.md)" for name in modules(package))
         parts.append(f"## {package}\n\n{' · '.join(links)}\n")
     return "\n".join(parts)
+
+
+def outline(name: str) -> str:
+    """A function or class of the code by its full name: its signature, fields and docstrings, as they stand there."""
+    module, _, member = name.rpartition(".")
+    text = (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+    (found,) = (node for node in ast.parse(text).body if getattr(node, "name", None) == member)
+    return "```python\n" + "\n".join(_outline(found, text.splitlines())) + "\n```\n"
+
+
+def _outline(node: ast.AST, lines: list[str]) -> Iterator[str]:
+    if isinstance(node, ast.AnnAssign):
+        yield from lines[node.lineno - 1 : node.end_lineno]
+    if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
+        return
+    if isinstance(node, ast.FunctionDef) and node.col_offset:
+        yield ""
+    first = min([node, *node.decorator_list], key=lambda one: one.lineno)
+    yield from lines[first.lineno - 1 : node.body[0].end_lineno]  # up to the end of the docstring
+    if isinstance(node, ast.ClassDef):
+        for member in node.body:
+            if isinstance(member, ast.AnnAssign) and not isinstance(
+                node.body[node.body.index(member) - 1], ast.AnnAssign
+            ):
+                yield ""
+            yield from _outline(member, lines)
 
 
 def modules(package: str) -> list[str]:
@@ -168,7 +286,7 @@ def modules(package: str) -> list[str]:
     return sorted(".".join(path.parts) for path in paths)
 
 
-PARTS: Mapping[str, Callable[[], str]] = {
+PARTS: Mapping[str, Callable[..., str]] = {
     "commands": commands,
     "exit-codes": exit_codes,
     "rules": rules,
@@ -177,20 +295,29 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "plan-fields": plan_fields,
     "claim-fields": claim_fields,
     "claim-kinds": claim_kinds,
+    "states": states,
+    "devices": devices,
+    "orders": orders,
+    "roles": roles,
     "outcomes": outcomes,
     "words": words,
+    "counts": counts,
+    "measures": measures,
+    "attributes": attributes,
+    "quoted-columns": quoted_columns,
+    "prefixes": prefixes,
     "table-kinds": table_kinds,
     "figure-kinds": figure_kinds,
     "schemas": schemas,
     "badges": badges,
-    "modules": module_list,
+    "outline": outline,
 }
 
 
-def _help(*verb: str) -> str:
-    command = [sys.executable, str(ROOT / "build.py"), *verb, "--help"]
-    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
-    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+def _find(name: str) -> Any:
+    """The class or function of this full name, of a module that is imported here."""
+    module, _, member = name.rpartition(".")
+    return getattr(sys.modules[module], member)
 
 
 def _descendants(error: type[spec.ReproductionError]) -> list[type[spec.ReproductionError]]:
@@ -233,3 +360,11 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """A table of Markdown; a bar within a cell is escaped."""
     lines = [header, ("---",) * len(header), *(tuple(cell.replace("|", "\\|") for cell in row) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+if __name__ == "__main__":
+    for path in sorted(PAGES.rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        if (filled := fill(text)) != text:
+            path.write_text(filled, encoding="utf-8")
+            print(path.relative_to(ROOT).as_posix())

@@ -1,24 +1,22 @@
-"""What MkDocs calls: puts generated parts in where a page says `<!-- generated: NAME -->`, and gives modules pages."""
+"""What MkDocs calls: gives the modules pages, which mkdocstrings fills, and a page that lists them.
 
-import re
+They are made here and not tracked, for nobody reads them in the repository: there are the modules themselves.
+"""
+
 import sys
 from pathlib import Path
-from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
-_HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(_HERE), str(_HERE.parent)]
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import generate
 
-_MARK = re.compile(r"<!-- generated: (\S+) -->")
-
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds a page a module, which mkdocstrings fills from the docstrings."""
+    """Adds the list of modules and a page a module."""
+    files.append(File.generated(config, "reference/modules.md", content=generate.module_list()))
     for package in generate.PACKAGES:
         for name in generate.modules(package):
             text = f"---\ntitle: {name}\n---\n\n# {name}\n\n::: {name}\n    options:\n      show_root_heading: false\n"
@@ -26,14 +24,3 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             page.inclusion = page.inclusion.NOT_IN_NAV
             files.append(page)
     return files
-
-
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Puts the generated parts in. Raises PluginError for a part that does not exist."""
-
-    def put(found: re.Match[str]) -> str:
-        if found[1] not in generate.PARTS:
-            raise PluginError(f"no part is called {found[1]!r}; there are {', '.join(generate.PARTS)}")
-        return generate.PARTS[found[1]]()
-
-    return _MARK.sub(put, markdown)

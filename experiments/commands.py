@@ -1,6 +1,7 @@
 """What the command line does with runs: show, run, accept, rehearse. Prints; returns exit codes; reads no arguments."""
 
 import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,13 @@ from rich.text import Text
 
 from experiments import doctor
 from experiments.executors import Executor, LocalExecutor, Outcome
+from experiments.fingerprint import find_modules
 from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan, select
 from experiments.plan_file import DEVICE_CLASSES
 from experiments.prices import Price, by_device, reservation
 from experiments.progress import format_seconds, open_monitor
+from experiments.provenance import list_changed, list_untracked
 from experiments.schema import RecordFault
 from experiments.spec import ConfigurationError, Group, MissingTool, State
 from experiments.status import RunStatus, statuses
@@ -23,6 +26,7 @@ from experiments.status_document import format_status
 from experiments.workspace import LOCKS, Workspace
 
 _STYLES = {State.MEASURED: "green", State.STALE: "yellow", State.FAILED: "red", State.GATED: "magenta"}
+_LISTED = 4  # files in a message
 _WIDE = 200  # Columns off a terminal, so that no line is wrapped or cut.
 
 
@@ -91,6 +95,7 @@ def run_runs(
             raise MissingTool(f"all {len(gated)} runs need a device that this machine lacks; see `build.py doctor`")
         print(f"nothing to run: all {len(chosen)} chosen runs are recorded; --force runs them again")
         return 0
+    _warn_of_uncommitted(root, {item.run.notebook for item in tasks})
     if dry:
         fitting = _fitting(tasks, budget_seconds, jobs)
         _announce(fitting)
@@ -198,6 +203,21 @@ def _find_devices(plan: Plan) -> tuple[str, ...]:
     """This machine's device classes; looked for only where the plan needs one, for that takes a second."""
     needed = {run.needs for run in plan.runs.values()} - {None, "cpu"}
     return doctor.find_devices() if needed else ("cpu",)
+
+
+def _warn_of_uncommitted(root: Path, notebooks: Iterable[str]) -> None:
+    """Says which code of the runs no commit holds: their records could not be checked out, which is found too late."""
+    folder = root / "experiments"
+    code = [folder / "plan.yaml"]
+    for name in sorted(notebooks):
+        code += [folder / name, *find_modules(folder / name, root)]
+    untracked = list_untracked(root, [path.relative_to(root).as_posix() for path in code])
+    found = [*untracked, *(list_changed(root) or ())]
+    if not found:
+        return
+    more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    names = ", ".join(found[:_LISTED]) + more
+    print(f"warning: not committed: {names}; a record names the commit of its code: commit first", file=sys.stderr)
 
 
 def _find_executor(name: str) -> type[Executor]:

@@ -123,6 +123,12 @@ def find_packages(notebook: Path, root: Path) -> list[str]:
     return sorted(_follow_imports(code_cells(notebook), root, syntax.survey_module)[1])
 
 
+def find_modules(notebook: Path, root: Path) -> list[Path]:
+    """The files of the repository's modules that a notebook imports, directly or through others."""
+    found = _follow_imports(code_cells(notebook), root, syntax.survey_module)[0]
+    return [path for name in sorted(found) if (path := _locate(name, root)) is not None]
+
+
 def _follow_imports(
     cells: Iterable[Cell], root: Path, survey: Callable[[str, str], syntax.Survey]
 ) -> tuple[dict[str, syntax.Survey], set[str]]:

@@ -60,7 +60,10 @@ def load_plan(path: Path, smoke: bool = False) -> Plan:
     content, place = read_plan_file(path), path.name
     rehearsal = content.get("smoke") if smoke else None
     if smoke and rehearsal is None:
-        raise ConfigurationError(f"{place}: there is no section 'smoke'; write one to rehearse the plan")
+        raise ConfigurationError(
+            f"{place}: there is no section 'smoke'; write one, such as "
+            "`smoke: {parameters: {epochs: 1}, seeds: [0]}`, to rehearse the plan"
+        )
     builder = _Builder(path, content, rehearsal)
     for name in content["groups"] if rehearsal is None else rehearsal["groups"]:
         builder.add_group(name)

@@ -82,6 +82,7 @@ def read_plan_file(path: Path) -> dict[str, Any]:
         _check_allowed(allowed, f"{place}: values", str(name))
     if "smoke" in content:
         _check_smoke(content["smoke"], content["groups"], f"{place}: smoke")
+        content["smoke"].setdefault("groups", list(content["groups"]))
     return content
 
 
@@ -170,15 +171,16 @@ def _check_data(name: Any, folder: Any, place: str) -> None:
 
 
 def _check_smoke(smoke: Any, groups: Mapping[str, Any], place: str) -> None:
-    _check_fields(smoke, _SMOKE, place, required=("parameters", "seeds", "groups"))
+    _check_fields(smoke, _SMOKE, place, required=("parameters", "seeds"))
+    rehearsed = smoke.get("groups", list(groups))
     _check_seeds(smoke["seeds"], place)
     _check_work(smoke.get("work", ""), f"{place}: work")
-    for name in smoke["groups"]:
+    for name in rehearsed:
         if not isinstance(name, str) or name not in groups:
             raise ConfigurationError(f"{place}: groups: no group {name!r}{suggest(str(name), groups)}")
     for name, values in smoke.get("only", {}).items():
-        if name not in smoke["groups"]:
-            raise ConfigurationError(f"{place}: only: no group {name!r}{suggest(str(name), smoke['groups'])}")
+        if name not in rehearsed:
+            raise ConfigurationError(f"{place}: only: no group {name!r}{suggest(str(name), rehearsed)}")
         if not isinstance(values, dict) or not all(isinstance(listed, list) for listed in values.values()):
             refuse(f"{place}: only", name, values, "a list of values for each parameter that decides")
     for name, values in smoke.get("instead", {}).items():

@@ -68,8 +68,20 @@ def read_commit(root: Path) -> tuple[str | None, bool | None]:
     What runs and builds write does not count: a run that replaces its record has not changed the code of the next.
     """
     commit = run_git(root, "rev-parse", "--verify", "--quiet", "HEAD")
-    changes = run_git(root, "status", "--porcelain", "--untracked-files=no", "--", ":/", *_OUTCOMES) if commit else None
-    return (commit or "").strip() or None, None if changes is None else bool(changes.strip())
+    changed = list_changed(root) if commit else None
+    return (commit or "").strip() or None, None if changed is None else bool(changed)
+
+
+def list_changed(root: Path) -> list[str] | None:
+    """The tracked files that differ from the commit, from the top of the repository; None where there is no git."""
+    told = run_git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=no", "--", ":/", *_OUTCOMES)
+    return None if told is None else [entry[3:] for entry in told.split("\0") if entry]
+
+
+def list_untracked(root: Path, names: Iterable[str]) -> list[str]:
+    """Those of the files NAMES below ROOT that git does not track; none where there is no git."""
+    told = run_git(root, "ls-files", "--others", "-z", "--", *(f":(literal){name}" for name in names))
+    return [name for name in (told or "").split("\0") if name]
 
 
 def run_git(root: Path, *arguments: str) -> str | None:

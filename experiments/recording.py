@@ -38,7 +38,7 @@ def record(
     Args:
         metrics: name -> number, by the last epoch; accuracies as fractions.
         history: column -> one number (or None) an epoch; all columns equally long.
-        correct: for each test image, in the test set's order, whether it was classified rightly (10,000 booleans).
+        correct: for each test image, in the test set's order, whether it was classified rightly: a boolean an image.
         breakdown: column -> one value a class; all columns equally long.
         settings: the resolved settings, for the tables of deviations; plain values.
         cost: what only the notebook knows, such as train_seconds; numbers.

@@ -1,7 +1,7 @@
 """A reviewer's bundle: the repository as an RO-Crate in one zip, with CITATION.cff and the manifest of a CODECHECK.
 
 It holds the code, the plan, the claims, the records, the executed notebooks, the locks and the report, so that unpacked
-it is a checkout in which `build.py` works. The same files give the same bytes: nothing in it tells when it was packed.
+it is a checkout in which `build.py` works; of a paper beside the machinery, it says which machinery that needs. The same files give the same bytes: nothing in it tells when it was packed.
 """
 
 import io
@@ -16,7 +16,7 @@ from typing import Any
 from experiments.files import write_atomically
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
-from experiments.provenance import run_git
+from experiments.provenance import read_commit, run_git
 from experiments.spec import ConfigurationError
 from report.citation import citation_file, licence_of
 from report.context import read_tables
@@ -29,6 +29,9 @@ from report.metadata import read_metadata
 NAME = "reviewer-bundle.zip"
 CITATION = "CITATION.cff"
 MANIFEST = "codecheck.yml"
+MACHINERY = "MACHINERY.md"  # of a paper beside the machinery: which one
+_MACHINERY = Path(__file__).resolve().parent.parent
+_OF_MACHINERY = "report/bundle.py"  # where this is among the files, the machinery is
 _SPECIFICATION = "https://codecheck.org.uk/spec/config/1.0/"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can name
 _OF_A_PAPER = ("experiments", "report", "templates", "CITATION.cff")
@@ -65,12 +68,41 @@ def write_bundle(root: Path, path: Path | None = None) -> Bundle:
     records = Ledger(root / "experiments").load(load_plan(root / "experiments/plan.yaml"))
     _write_if_changed(root / CITATION, citation_file(root))
     contents = {name: (root / name).read_bytes() for name in members(root) if root / name != path}
+    licence = licence_of(root)
+    if licence is None:
+        place = "report/paper/metadata.yaml: license"
+        raise ConfigurationError(f"{place}: the code has no licence; name it there, such as MIT, or add a file LICENSE")
     contents[MANIFEST] = codecheck(root, metadata).encode()
+    if _OF_MACHINERY not in contents:
+        contents[MACHINERY] = describe_machinery().encode()
     contents = dict(sorted(contents.items()))
-    described = crate_metadata(metadata, contents, records, licence_of(root))
+    described = crate_metadata(metadata, contents, records, licence)
     packed = pack({METADATA: described.encode(), **contents})
     write_atomically(path, packed)
     return Bundle(path, len(contents) + 1, len(records), len(packed) / 2**20)
+
+
+def describe_machinery() -> str:
+    """Where to get what `build.py` of a paper beside the machinery calls, in the very state that made the report."""
+    address = flat(read_metadata(_MACHINERY / "report/paper/metadata.yaml"), "code").get("url") or "ADDRESS"
+    commit, dirty = read_commit(_MACHINERY)
+    state = f"commit `{commit}`" if commit else "a copy that is in no git repository"
+    changed = ", with changes that are not committed" if dirty else ""
+    return f"""# The machinery of this paper
+
+`build.py` calls machinery that is not in this bundle: {address}, {state}{changed}. To build the report
+or repeat a run, fetch it into a folder `machinery` of what was unpacked:
+
+```sh
+git clone {address} machinery
+git -C machinery checkout {commit or "COMMIT"}
+python3 -m venv .venv
+.venv/bin/pip install -r machinery/requirements-report.lock
+```
+
+and let `MACHINERY` in `build.py` be `PAPER / "machinery"`. Then `.venv/bin/python build.py` makes `report/out/` again.
+To repeat runs, install `machinery/requirements.lock` instead.
+"""
 
 
 def members(root: Path) -> list[str]:
@@ -88,7 +120,9 @@ def members(root: Path) -> list[str]:
     for name in sorted(names):
         if (root / name).is_symlink():
             raise ConfigurationError(f"{name}: it is a link, which could lead to any file of this machine; remove it")
-    return sorted(name for name in names if (root / name).is_file() and name not in (METADATA, MANIFEST, NAME))
+    return sorted(
+        name for name in names if (root / name).is_file() and name not in (METADATA, MANIFEST, MACHINERY, NAME)
+    )
 
 
 def _is_hidden(name: str) -> bool:

@@ -7,10 +7,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from experiments.reading import read_text
 from report.front import flat
 from report.journal import split_name
 from report.metadata import read_metadata
 
+# The first line of a licence's text -> its SPDX name; the others do not tell their version there.
+_LICENCES = {
+    "MIT License": "MIT",
+    "Apache License": "Apache-2.0",
+    "BSD 3-Clause License": "BSD-3-Clause",
+    "BSD 2-Clause License": "BSD-2-Clause",
+}
 _MESSAGE = "If you use this reproduction, please cite it as below, and the original work with it."
 
 
@@ -25,15 +33,22 @@ def citation_file(root: Path) -> str:
     keywords = [word.strip() for word in (metadata.get("keywords") or "").split(",") if word.strip()]
     if keywords:
         lines += ["keywords:", *(f"  - {_quoted(word)}" for word in keywords)]
-    lines += [f"license: {licence_of(root)}", *_identifiers(metadata)]
+    licence = licence_of(root)
+    lines += [*([f"license: {licence}"] if licence else []), *_identifiers(metadata)]
     return "\n".join([*lines, *_original(metadata, root / "report/paper/references.bib")]) + "\n"
 
 
-def licence_of(root: Path) -> str:
-    """The SPDX name of the code's licence, from pyproject.toml; MIT where there is none."""
+def licence_of(root: Path) -> str | None:
+    """The SPDX name of the code's licence: of metadata.yaml, pyproject.toml or the file LICENSE; None where none says."""
+    if stated := read_metadata(root / "report/paper/metadata.yaml").get("license"):
+        return str(stated)
     path = root / "pyproject.toml"
-    project = tomllib.loads(path.read_text(encoding="utf-8"))["project"] if path.is_file() else {}
-    return str(project.get("license", "MIT"))
+    project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {}) if path.is_file() else {}
+    if isinstance(project.get("license"), str):
+        return str(project["license"])
+    text = read_text(root / "LICENSE") if (root / "LICENSE").is_file() else ""
+    title = next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "")
+    return _LICENCES.get(title)
 
 
 def title_of(metadata: Mapping[str, Any]) -> str:

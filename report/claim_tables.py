@@ -71,6 +71,8 @@ def verdict_finding(verdicts: Mapping[str, Verdict]) -> str:
     finding = ", ".join(f"{listed.count(outcome)} {outcome.value}" for outcome in Outcome if outcome in listed)
     beyond = Counter(verdict.shown for verdict in verdicts.values() if verdict.claim.is_beyond)
     words = ", ".join(f"{number} {shown}" for shown, number in beyond.items())
+    if words and not listed:  # A paper may begin with claims of its own.
+        return f"Beyond the paper {words}."
     return f"{finding}; beyond the paper {words}." if words else f"{finding}."
 
 

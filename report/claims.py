@@ -123,6 +123,7 @@ class Claims:
     formulas: Mapping[str, Formula]
 
 
+ORDERS = ("increasing", "decreasing")
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 _TOP = {"version": True, "alpha": True, "min_seeds": True, "formulas": False, "protocols": True, "claims": True}
 _ALWAYS = {"sentence", "source", "certainty", "kind", "main", "protocol"}
@@ -213,8 +214,8 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
     check_names(item, known, _ALWAYS | needed, place)
     if item["protocol"] is not None and item["protocol"] not in list(protocols):
         refuse(f"{place}.protocol", item["protocol"], f"null or one of {', '.join(protocols)}")
-    if "order" in item and item["order"] not in ("increasing", "decreasing"):
-        refuse(f"{place}.order", item["order"], "increasing | decreasing")
+    if "order" in item and item["order"] not in ORDERS:
+        refuse(f"{place}.order", item["order"], " | ".join(ORDERS))
     if "group" in item and not (isinstance(item["group"], str) and item["group"]):
         refuse(f"{place}.group", item["group"], "the name of a group of the plan")
     if type(item["main"]) is not bool:

@@ -28,6 +28,7 @@ _MEDIA_TYPES = {
 # What the files that a reviewer looks for are; the others are called by their path.
 _NAMES = {
     "CITATION.cff": "How to cite this reproduction", "LICENSE": "The licence of the code",
+    "MACHINERY.md": "Which machinery builds the report, and where it is",
     "README.md": "How to build the report and repeat a run", "codecheck.yml": "The manifest for a CODECHECK",
     PLAN: "What is run: groups, grids, seeds", "report/paper/claims.yaml": "The claims and the rules that judge them",
     "report/out/report.pdf": "The report", "report/out/report.html": "The report as a web page",

@@ -23,6 +23,7 @@ NOT_MEASURED = "not measured on the machine used"
 EQUAL_RUNS = "95 % t interval of the mean, from the binomial error of the test images: the runs are exactly equal"
 FIDELITY = ("dataset", "epochs", "recipe", "precision", "train_images")
 COMPUTING = ("precision", "path")  # how a run was computed: cells may differ in it, and it is told
+_ASKED = ("epochs", "dataset")  # parameters that tables and figures name though their declarations do not
 _WORST_FIRST = (State.STALE, State.FAILED, State.NOT_COMPARABLE, State.GATED, State.PENDING)
 _AGGREGATES = {
     ACCURACY: "mean of the last epoch's test accuracy",
@@ -53,7 +54,10 @@ class Parameters(FrozenMapping):
         try:
             return super().__getitem__(name)
         except KeyError:
-            raise UnknownParameter(f"no parameter {name!r}; the cells have {', '.join(self)}") from None
+            having = f"the cells have {', '.join(self)}"
+            if name in _ASKED:
+                raise UnknownParameter(f"the notebook needs a parameter {name!r}, which this names; {having}") from None
+            raise UnknownParameter(f"no parameter {name!r}; {having}") from None
 
 
 def kind_of(metric: str) -> Kind:

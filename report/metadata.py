@@ -13,11 +13,12 @@ from typing import Any
 from experiments.strict_yaml import read_yaml
 from report.fields import mapping, refuse
 
-_TEXTS = ("title", "keywords", "abstract", "type", "domain", "language", "bibliography")
+_TEXTS = ("title", "keywords", "abstract", "type", "domain", "language", "bibliography", "license")
 _PEOPLE = {"authors": "name", "affiliations": "code", "contributors": None}  # list -> what each entry must have
 _PAIRS = ("code", "data", "replication", "review", "dates", "article", "journal")  # lists of one-key maps
 _ESCAPED = frozenset({"name", "address", "cite"})  # of an entry; the journal's template prints the others as they stand
 _ACTIVE = frozenset("\\{}^$")
+_SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 _SCALARS = (str, int, float, date)
 
 
@@ -27,6 +28,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
     for field in _TEXTS:
         if not isinstance(metadata.get(field) or "", str):
             refuse(f"{place}: {field}", metadata[field], "text")
+    if metadata.get("license") and not _SPDX.fullmatch(metadata["license"]):
+        refuse(f"{place}: license", metadata["license"], "the SPDX name of one licence, such as MIT")
     for field in (*_PEOPLE, *_PAIRS):
         for at, entry in _entries(metadata.get(field), f"{place}: {field}"):
             needed = _PEOPLE.get(field)

@@ -181,7 +181,7 @@ class Vocabulary:
         return Quantity(id, Kind.NUMBER, float(value), origin=origin, aggregate=aggregate, tier=Tier.RUN_HERE)
 
     def resolved(self, group: str, name: str, **parameters: Any) -> str:
-        """A setting as the recorded runs of one cell of GROUP resolved it, in words: `channel-major`; empty without runs."""
+        """A setting as the recorded runs of one cell of GROUP resolved it, in words: `fp32`; empty without runs."""
         records = self._evidence.cell(group, parameters).records
         return ", ".join(sorted({setting_text(setting_of(record, name, NOT_RECORDED)) for record in records}))
 

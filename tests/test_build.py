@@ -24,6 +24,7 @@ from report.findings import Finding
 from report.render import OUTPUTS
 from tests.processes import CAN_MOUNT, UNSHARE, finish, start_build
 from tests.schemas import faults_of
+from tests.small_git import commit, git
 from tests.small_repository import PLAN, edit, make_record, make_repository
 
 REPOSITORY = Path(__file__).parent.parent
@@ -62,7 +63,7 @@ def command(root: Path, capsys: pytest.CaptureFixture[str]) -> Command:
             ["xyz"],
             (
                 "build.py: error: no command 'xyz'; "
-                "the commands are report, run, status, check, verify, diff, serve, bundle, smoke, accept, doctor, clean"
+                "the commands are report, run, status, check, verify, diff, serve, bundle, smoke, accept, new, doctor, clean"
             ),
         ),
         (["run", "--budget", "soon"], "'soon' is no duration; expected something like 30m, 2h or 1h30m"),
@@ -202,6 +203,26 @@ def test_a_dry_run_within_a_budget_lists_what_would_be_begun(command: Command) -
     ]
     _, out, _ = command("run", "-n", "--group", "larger", "--budget", "8s", "-j", "2")
     assert "2 runs to do" in out and "fit" not in out
+
+
+def test_a_run_of_code_that_is_not_committed_is_warned_of(root: Path, command: Command) -> None:
+    def warning() -> str:
+        return command("run", "-n", "tiny-z3")[2]
+
+    assert warning() == ""  # there is no git
+    git(root, "init", "--quiet")
+    (root / ".gitignore").write_text(".cache/\nfine.ipynb\n", encoding="utf-8")
+    commit(root, "all but the notebook")
+    end = "; a record names the commit of its code: commit first\n"
+    assert warning() == f"warning: not committed: experiments/fine.ipynb{end}"
+    (root / ".gitignore").write_text(".cache/\n", encoding="utf-8")
+    commit(root, "the notebook too")
+    (root / "notes.py").write_text("no code of a run", encoding="utf-8")
+    assert warning() == ""
+    edit(root / "method" / "model.py", "2 * value", "value * 2")
+    with (root / "experiments/plan.yaml").open("a", encoding="utf-8") as plan:
+        plan.write("# more\n")
+    assert warning() == f"warning: not committed: experiments/plan.yaml, method/model.py{end}"
 
 
 def test_a_broken_cell_is_refused_before_anything_is_computed(root: Path, command: Command) -> None:

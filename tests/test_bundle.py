@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from experiments.provenance import read_commit
 from experiments.spec import ConfigurationError
 from report.bundle import codecheck, pack, write_bundle
 from report.citation import citation_file, entry_of
@@ -168,6 +169,40 @@ def test_the_original_work_is_cited_from_the_bibliography(repository: Path) -> N
     assert [author["family-names"] for author in original["authors"]] == ["Trockman", "Kolter"]
     assert original["title"] == "Patches Are All You Need?"
     assert read["license"] == "MIT"
+
+
+def test_the_licence_is_what_the_paper_states_and_without_one_there_is_no_bundle(repository: Path) -> None:
+    def stated() -> str | None:
+        return yaml.safe_load(citation_file(repository)).get("license")
+
+    (repository / "pyproject.toml").unlink()
+    (repository / "LICENSE").write_text("\n                  Apache License\n    Version 2.0\n", encoding="utf-8")
+    assert stated() == "Apache-2.0"
+    path = repository / "report/paper/metadata.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f"{text}\nlicense: EUPL-1.2\n", encoding="utf-8")
+    assert stated() == "EUPL-1.2"
+    assert graph_of(unpacked(write_bundle(repository).path))["./"]["license"]["@id"].endswith("/EUPL-1.2")
+    path.write_text(f"{text}\nlicense: do what you want\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        citation_file(repository)
+    assert str(caught.value) == (
+        "metadata.yaml: license: found 'do what you want'; expected the SPDX name of one licence, such as MIT"
+    )
+    path.write_text(text, encoding="utf-8")
+    (repository / "LICENSE").write_text("Ask me.", encoding="utf-8")
+    assert stated() is None
+    with pytest.raises(ConfigurationError, match="metadata.yaml: license: the code has no licence; name it there"):
+        write_bundle(repository)
+
+
+def test_a_bundle_without_the_machinery_says_which_one_builds_its_report(repository: Path, root: Path) -> None:
+    text = unpacked(write_bundle(repository).path)["MACHINERY.md"].decode()
+    commit, _ = read_commit(root)
+    url = yaml.safe_load((root / "report/paper/metadata.yaml").read_text(encoding="utf-8"))["code"][0]["url"]
+    assert f"git clone {url} machinery\n" in text and f"git -C machinery checkout {commit or 'COMMIT'}\n" in text
+    (repository / "report/bundle.py").write_text("", encoding="utf-8")  # of a repository that has it
+    assert "MACHINERY.md" not in unpacked(write_bundle(repository).path)
 
 
 def test_people_and_groups_are_told_apart(repository: Path) -> None:

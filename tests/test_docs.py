@@ -2,16 +2,22 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 import build
+from experiments.plan import load_plan
 from experiments.plan_file import _check_group
-from report.claims import read_claims
+from report import context, figures
+from report.claims import ClaimKind, read_claims
 from report.context import read_tables
 from report.figures import read_figures
+from report.journal import faults, journal_fields
+from report.metadata import read_metadata
+from report.original import read_original
 from tests.example_repository import EXAMPLE, REPOSITORY, apply_diff, fenced, make_example, run
 
 DOCS = REPOSITORY / "docs"
@@ -22,14 +28,24 @@ MADE = ("report/out/", "experiments/records/")  # by a build or a run; the track
 
 def test_it_builds_without_a_warning(tmp_path: Path) -> None:
     site = tmp_path / "site"
-    done = run(
-        REPOSITORY, "python", "-m", "mkdocs", "build", "--strict", "-q", "-f", "docs/mkdocs.yml", "-d", str(site)
-    )
+    done = run(REPOSITORY, "python", "-m", "mkdocs", "build", "--strict", "-f", "docs/mkdocs.yml", "-d", str(site))
     assert done.returncode == 0, done.stdout + done.stderr
     rules = (site / "reference/rules/index.html").read_text()
-    assert "stale-record" in rules and "generated:" not in rules
+    assert "stale-record" in rules
     assert "Holds what" not in rules
     assert (site / "reference/modules/report.verdicts/index.html").is_file()
+
+
+def test_what_pages_take_from_the_code_is_tracked_as_the_code_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(DOCS)
+    from generate import fill
+
+    pages = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    assert [str(page) for page, text in pages.items() if fill(text) != text] == [], "run `python docs/generate.py`"
+    rules = pages[DOCS / "pages/reference/rules.md"]
+    assert fill(rules.replace("| `stale-record` |", "| `old-record` |")) == rules
+    with pytest.raises(KeyError):
+        fill("<!-- generated: no-such-part -->")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -37,6 +53,8 @@ def test_every_command_on_a_page_is_one(page: Path) -> None:
     text = page.read_text()
     for line in re.findall(r"^python build\.py[^\n]*|`python build\.py[^`\n]*`", text, re.MULTILINE):
         command = shlex.split(line.strip("`"))[2:]
+        if command == ["--help"]:
+            continue
         assert build._parse(command).verb in build.VERBS, line
 
 
@@ -50,6 +68,11 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
 
 def snippet(page: str) -> dict:
     return yaml.safe_load(fenced(DOCS / "pages/how-to" / page, "yaml")[0][1])
+
+
+def test_the_build_file_that_is_shown_whole_is_the_one_of_the_example() -> None:
+    (content,) = (text for _, text in fenced(DOCS / "pages/another-paper.md", "python"))
+    assert content == (REPOSITORY / EXAMPLE / "build.py").read_text(encoding="utf-8")
 
 
 def test_the_snippets_are_taken_by_the_readers_of_their_files(tmp_path: Path) -> None:
@@ -67,6 +90,32 @@ def test_the_snippets_are_taken_by_the_readers_of_their_files(tmp_path: Path) ->
     assert read_tables(tmp_path)["widths"].kind == "effects"
     (paper / "figures.yaml").write_text(yaml.safe_dump({"version": 1, **snippet("figure.md")}))
     assert read_figures(paper / "figures.yaml")["widths"]["kind"] == "effect"
+
+
+def test_the_examples_of_the_reference_are_taken_whole_and_have_every_kind(tmp_path: Path) -> None:
+    paper = tmp_path / "report/paper"
+    for folder in (paper, tmp_path / "experiments"):
+        folder.mkdir(parents=True)
+    shutil.copy(REPOSITORY / EXAMPLE / "experiments/train.ipynb", tmp_path / "experiments")
+    for page in PAGES:
+        for kind in ("yaml", "csv"):
+            for title, content in fenced(page, kind):
+                if title and page.parent.name == "reference":
+                    (tmp_path / title).write_text(content, encoding="utf-8")
+
+    plan = load_plan(tmp_path / "experiments/plan.yaml")
+    assert {len(group.runs) for group in plan.groups.values()} == {9, 8}
+    assert len(load_plan(plan.path, smoke=True).runs) == 4
+    claims = read_claims(paper / "claims.yaml")
+    assert {claim.kind for claim in claims.claims.values()} == set(ClaimKind)
+    quoted = read_original(paper / "original.csv", plan.naming)
+    assert {id for claim in claims.claims.values() for id in claim.quoted} <= quoted.keys()
+    assert claims.formulas["parameters"].evaluate({"hidden": 64}) == 4810
+    assert {table.kind for table in read_tables(tmp_path).values()} == set(context._KINDS)
+    assert {figure["kind"] for figure in read_figures(paper / "figures.yaml").values()} == set(figures._OPTIONS)
+    metadata = read_metadata(paper / "metadata.yaml")
+    assert list(faults(metadata)) == []
+    assert journal_fields(metadata)["code"]["url"] == "https://github.com/someone/something"
 
 
 def test_badges_lead_to_a_repository_on_github_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from experiments.spec import State
 from report.comparisons import difference, gap, quoted_difference
-from report.evidence import UnknownName, kind_of
+from report.evidence import Parameters, UnknownName, kind_of
 from report.quantities import Fidelity, Kind, Quantity, Spread, Tier
 from report.statistics import summarise
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
@@ -128,6 +128,12 @@ def test_an_unknown_cell_is_refused(group: str, parameters: dict[str, int], mess
     with pytest.raises(UnknownName) as caught:
         evidence.cell(group, parameters)
     assert str(caught.value) == message
+
+
+def test_a_parameter_that_no_author_named_is_asked_of_the_notebook() -> None:
+    with pytest.raises(UnknownName) as caught:
+        Parameters({"width": 256})["epochs"]
+    assert str(caught.value) == "the notebook needs a parameter 'epochs', which this names; the cells have width"
 
 
 def test_a_cell_of_two_groups_counts_once_in_the_whole() -> None:

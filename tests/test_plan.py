@@ -39,6 +39,12 @@ def test_the_rehearsal_keeps_the_cells_and_forces_its_own_parameters_and_seeds(s
     assert all(run.smoke for run in smoke.runs.values())
 
 
+def test_a_rehearsal_that_names_no_groups_has_all_of_them(tmp_path: Path) -> None:
+    text = PLAN.replace(", groups: [sizes]", "")
+    smoke = load_plan(make_repository(tmp_path / "root", text) / "experiments" / "plan.yaml", smoke=True)
+    assert list(smoke.groups) == ["sizes", "larger"]
+
+
 @pytest.mark.parametrize(
     ("only", "message"),
     [
@@ -306,7 +312,7 @@ def test_a_faulty_plan_is_refused_with_file_group_and_field(tmp_path: Path, old:
 def test_a_plan_without_a_rehearsal_cannot_be_rehearsed(tmp_path: Path) -> None:
     text = "\n".join(line for line in PLAN.splitlines() if not line.startswith("smoke"))
     root = make_repository(tmp_path / "root", text)
-    with pytest.raises(ConfigurationError, match="there is no section 'smoke'; write one to rehearse the plan"):
+    with pytest.raises(ConfigurationError, match="there is no section 'smoke'; write one, such as `smoke: "):
         load_plan(root / "experiments" / "plan.yaml", smoke=True)
 
 

@@ -1,0 +1,39 @@
+"""A new paper to begin with: small, complete and working, laid out from templates/new."""
+
+import os
+import shutil
+from pathlib import Path
+
+from experiments.spec import ConfigurationError
+from report.citation import citation_file
+
+_MACHINERY = Path(__file__).resolve().parent.parent
+_PLACE = "@MACHINERY@"  # in the template's build.py
+
+
+def lay_out(folder: Path) -> str:
+    """Writes a paper to FOLDER, which is made; says what to do with it.
+
+    Raises ConfigurationError where FOLDER is a file, or holds anything.
+    """
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()) or (folder.is_dir() and any(folder.iterdir())):
+        raise ConfigurationError(f"new: {os.fspath(folder)!r} is there and not an empty folder; name another one")
+    ignored = shutil.ignore_patterns("__pycache__", ".cache", ".ipynb_checkpoints")
+    shutil.copytree(_MACHINERY / "templates" / "new", folder, ignore=ignored, dirs_exist_ok=True)
+    script = folder / "build.py"
+    text = script.read_text(encoding="utf-8").replace(_PLACE, _way_to_machinery(folder.resolve()))
+    script.write_text(text, encoding="utf-8")
+    (folder / "CITATION.cff").write_text(citation_file(folder), encoding="utf-8")
+    there = os.path.relpath(folder)
+    return (
+        f"{there}: a paper of six short runs; next:\n  cd {there}\n  python build.py\n  python build.py run\n"
+        "  python build.py\n  python build.py check"
+    )
+
+
+def _way_to_machinery(folder: Path) -> str:
+    """From FOLDER to the machinery; from the root where they lie on different drives."""
+    try:
+        return Path(os.path.relpath(_MACHINERY, folder)).as_posix()
+    except ValueError:
+        return _MACHINERY.as_posix()

@@ -1,0 +1,71 @@
+"""`build.py new` lays out a paper that builds at once, is run in seconds, and then holds to every rule."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from experiments.spec import ConfigurationError
+from report.new_paper import lay_out
+from tests.example_repository import REPOSITORY, run
+from tests.small_git import commit, git
+
+RUNS = 6
+
+
+def test_a_new_paper_builds_without_a_run_and_holds_to_every_rule_with_them(tmp_path: Path) -> None:
+    done = run(tmp_path, "python", str(REPOSITORY / "build.py"), "new", "papers/mine")
+    assert done.returncode == 0, done.stderr
+    assert "papers/mine: a paper of six short runs; next:\n  cd papers/mine\n  python build.py\n" in done.stdout
+    paper = tmp_path / "papers/mine"
+    git(paper, "init", "--quiet")
+    commit(paper, "as it was laid out")
+
+    done = run(paper, "python", "build.py")
+    assert done.returncode == 0, done.stderr
+    assert f"width: {RUNS} runs to come" in done.stdout
+    assert run(paper, "python", "build.py", "check").stdout == "everything holds\n"
+
+    done = run(paper, "python", "build.py", "run", "-j", "2")
+    assert done.returncode == 0, done.stderr
+    assert f"{RUNS} recorded, 0 failed, 0 not begun" in done.stdout
+    assert "warning" not in done.stderr
+    assert run(paper, "python", "build.py").stdout == "report/out: 29 files; every planned run is recorded\n"
+    assert run(paper, "python", "build.py", "check").stdout == "everything holds\n"
+    report = (paper / "report/out/report.md").read_text(encoding="utf-8")
+    assert "Claims and verdicts. Beyond the paper 1 shown." in report
+    assert "| wider-is-better | – |" in report and "| shown | – |" in report
+    strict = run(paper, "python", "build.py", "check", "--strict").stdout
+    assert set(re.findall(r"^(?:error|warning) (\S+):", strict, re.MULTILINE)) <= {
+        "metadata-example",  # what only its authors can fill in
+        "title-prefix",  # its claim is no original's
+        "tex-unchecked",
+    }
+
+
+def test_a_new_paper_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/notes.txt").write_text("mine", encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    for name in ("full", "full/notes.txt", "link"):
+        with pytest.raises(ConfigurationError) as caught:
+            lay_out(tmp_path / name)
+        assert str(caught.value) == (
+            f"new: {str(tmp_path / name)!r} is there and not an empty folder; name another one"
+        )
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["notes.txt"]
+    lay_out(tmp_path / "empty")
+    assert (tmp_path / "empty/report/paper/claims.yaml").is_file()
+
+
+def test_a_new_paper_without_its_machinery_says_what_it_misses(tmp_path: Path) -> None:
+    lay_out(tmp_path / "paper")
+    script = tmp_path / "paper/build.py"
+    text = script.read_text(encoding="utf-8")
+    assert "@MACHINERY@" not in text
+    script.write_text(re.sub('PAPER / ".*"', 'PAPER / "nowhere"', text), encoding="utf-8")
+    done = run(tmp_path / "paper", "python", "build.py")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ") and "the machinery is not there; let MACHINERY in build.py" in done.stderr
+    assert "Traceback" not in done.stderr
