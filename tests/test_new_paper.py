@@ -30,7 +30,7 @@ def test_a_new_paper_builds_without_a_run_and_holds_to_every_rule_with_them(tmp_
     assert done.returncode == 0, done.stderr
     assert f"{RUNS} recorded, 0 failed, 0 not begun" in done.stdout
     assert "warning" not in done.stderr
-    assert run(paper, "python", "build.py").stdout == "report/out: 29 files; every planned run is recorded\n"
+    assert run(paper, "python", "build.py").stdout == "report/out: 30 files; every planned run is recorded\n"
     assert run(paper, "python", "build.py", "check").stdout == "everything holds\n"
     report = (paper / "report/out/report.md").read_text(encoding="utf-8")
     assert "Claims and verdicts. Beyond the paper 1 shown." in report
