@@ -116,12 +116,12 @@ def _examine_pandoc() -> Finding:
 
 
 def _examine_cuda(name: str) -> Finding:
-    from experiments import provenance
+    from experiments import machine
 
     return Finding(
         "CUDA device",
         bool(name),
-        name or f"none; runs use the CPU ({provenance.read_cpu()})",
+        name or f"none; runs use the CPU ({machine.read_cpu()})",
         "runs of large models",
         "use a machine with an NVIDIA GPU, or the runs that a CPU affords (build.py status)",
     )

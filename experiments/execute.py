@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import executed, provenance, recording, schema
+from experiments import executed, machine, provenance, recording, schema
 from experiments.confirmation import CODE_VARIABLE, describe_code
 from experiments.fingerprint import Fingerprint, fingerprint
+from experiments.git import read_commit
 from experiments.ledger import Ledger
 from experiments.notebook_runs import run_notebook
 from experiments.notebooks import notebook_parameters, refuse_broken_cells, resolve_parameters
@@ -116,7 +117,7 @@ def prepare(run: Run, root: Path) -> Prepared:
     # run's, even if a file is edited while it trains.
     with _PARSING:
         today = fingerprint(run, root, root / ".cache")
-    return Prepared(parameters, today, provenance.read_commit(root), read_rules(run, root))
+    return Prepared(parameters, today, read_commit(root), read_rules(run, root))
 
 
 def compute(
@@ -134,7 +135,7 @@ def compute(
     with workspace.lock("workers"):
         attempt, earlier_seconds = workspace.begin()
         earlier_seconds += order.seconds
-        started, joules = time.monotonic(), provenance.read_energy_joules()
+        started, joules = time.monotonic(), machine.read_energy_joules()
         output = run_notebook(order, root, prepared.parameters, workspace, environment, kernels)
         payload = take_payload(output, run.name)
     commit, dirty = order.source or prepared.source
@@ -224,5 +225,5 @@ def _list_variables(workspace: Workspace, order: Order) -> dict[str, str]:
 
 def _spent_joules(before: float | None) -> float | None:
     """What the device has used since its counter stood at `before`."""
-    now = provenance.read_energy_joules()
+    now = machine.read_energy_joules()
     return None if now is None or before is None else round(now - before, 1)

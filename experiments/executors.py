@@ -5,7 +5,6 @@ into a budget, what a failure keeps from being begun and what Ctrl-C does is dec
 """
 
 import contextlib
-import os
 import time
 from abc import ABC, abstractmethod
 from collections import deque
@@ -19,6 +18,7 @@ from experiments.files import probe_writing
 from experiments.fingerprint import find_packages
 from experiments.gpu_slots import GpuSlots, list_gpus
 from experiments.ledger import Ledger
+from experiments.machine import count_cores
 from experiments.progress import Monitor
 from experiments.spec import AlreadyRecorded, ConfigurationError, Record, ReproductionError, Run, RunBusy, RunFailed
 from experiments.status import RunStatus
@@ -218,8 +218,3 @@ class _LocalWorkers:
             raise
         except Exception as error:
             raise RunFailed(f"{task.run.name}: {type(error).__name__}: {error}") from error
-
-
-def count_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

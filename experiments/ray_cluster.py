@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import provenance
 from experiments.executors import Executor
+from experiments.git import read_commit
 from experiments.orders import Answer, Order, settle
 from experiments.ray_worker import Begun, Checkpoint, Told, work
 from experiments.recording import DATA_VARIABLE
@@ -66,7 +66,7 @@ class _RayWorkers:
 
     def __init__(self, executor: RayExecutor, ray: Any, pool: ThreadPoolExecutor) -> None:
         self._executor, self._ray, self._pool = executor, ray, pool
-        self._source = provenance.read_commit(executor.root)
+        self._source = read_commit(executor.root)
         self._streams: set[Any] = set()
         self._guard = threading.Lock()
         self._stopped = False

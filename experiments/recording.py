@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import provenance
+from experiments import machine, provenance
 from experiments.confirmation import confirm_code
 from experiments.spec import MIME, SCHEMA, ConfigurationError, Correct
 
@@ -48,7 +48,7 @@ def record(
             scalars are taken as the numbers that they are.
     """
     confirm_code()
-    machine = provenance.gather()
+    gathered = provenance.gather()
     payload = {
         "schema": SCHEMA,
         "metrics": {name: _number(value, f"metrics[{name!r}]") for name, value in metrics.items()},
@@ -57,10 +57,10 @@ def record(
         "breakdown": None if breakdown is None else _columns(breakdown, "breakdown"),
         "settings": {name: _plain(value, f"settings[{name!r}]") for name, value in (settings or {}).items()},
         "cost": {
-            "peak_memory_mib": provenance.peak_memory_mib(machine["device_class"]),
+            "peak_memory_mib": machine.peak_memory_mib(gathered["device_class"]),
             **{name: _number(value, f"cost[{name!r}]") for name, value in (cost or {}).items()},
         },
-        "provenance": machine,
+        "provenance": gathered,
     }
     if not payload["metrics"]:
         raise ConfigurationError("record(): metrics is empty; expected at least one name and number")

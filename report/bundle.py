@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from experiments.git import run_git
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
-from experiments.provenance import run_git
 from experiments.spec import ConfigurationError
 from report.citation import citation_file, licence_of
 from report.context import read_tables

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from experiments import execute as execution
-from experiments import provenance
+from experiments import machine
 from experiments.execute import execute
 from experiments.fingerprint import fingerprint
 from experiments.kernels import Kernels
@@ -217,7 +217,7 @@ def test_energy_is_recorded_only_where_the_meter_counts_all_of_the_run_and_nothi
     root: Path, monkeypatch: pytest.MonkeyPatch, shares: bool, earlier: float, joules: float | None
 ) -> None:
     readings = iter((10.0, 15.0))
-    monkeypatch.setattr(provenance, "read_energy_joules", lambda: next(readings))
+    monkeypatch.setattr(machine, "read_energy_joules", lambda: next(readings))
     monkeypatch.setattr(Workspace, "begin", lambda self: (1, earlier))
     monkeypatch.setattr(execution, "run_notebook", lambda *arguments: {})
     payload = {"schema": 1, "provenance": {"device_class": "cuda"}, "cost": {}}

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from experiments.executors import LocalExecutor, Outcome, count_cores
+from experiments.executors import LocalExecutor, Outcome
 from experiments.ledger import Ledger
+from experiments.machine import count_cores
 from experiments.spec import AlreadyRecorded, ConfigurationError, MissingTool, Record, Run, RunFailed
 from experiments.status import RunStatus, statuses
 from experiments.workspace import Workspace

@@ -9,6 +9,7 @@ import pytest
 
 from experiments import provenance, recording
 from experiments.files import write_atomically
+from experiments.git import read_commit
 from experiments.recording import checkpoint_path, record, report_progress
 from experiments.spec import MIME, ConfigurationError
 from tests.small_git import commit, git
@@ -137,9 +138,9 @@ def test_provenance_has_the_records_fields_and_no_name_of_anyone() -> None:
 
 def test_outside_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert provenance.read_commit(tmp_path) == (None, None)
+    assert read_commit(tmp_path) == (None, None)
     monkeypatch.setenv("PATH", "")
-    assert provenance.read_commit(tmp_path) == (None, None)
+    assert read_commit(tmp_path) == (None, None)
 
 
 def test_code_that_differs_from_the_commit_is_told_and_a_replaced_record_is_no_code(tmp_path: Path) -> None:
@@ -148,11 +149,11 @@ def test_code_that_differs_from_the_commit_is_told_and_a_replaced_record_is_no_c
     git(tmp_path, "init", "--quiet")
     commit(tmp_path, "a paper")
     head = git(tmp_path, "rev-parse", "HEAD").strip()
-    assert provenance.read_commit(tmp_path) == (head, False)
+    assert read_commit(tmp_path) == (head, False)
     write_atomically(tmp_path / "experiments/records/a.json", "run again")
     write_atomically(tmp_path / "papers/b/experiments/executed/c.ipynb", "run again")
-    assert provenance.read_commit(tmp_path) == (head, False)
-    assert provenance.read_commit(tmp_path / "papers") == (head, False)
+    assert read_commit(tmp_path) == (head, False)
+    assert read_commit(tmp_path / "papers") == (head, False)
     write_atomically(tmp_path / "method.py", "edited")
-    assert provenance.read_commit(tmp_path) == (head, True)
-    assert provenance.read_commit(tmp_path / "papers") == (head, True)
+    assert read_commit(tmp_path) == (head, True)
+    assert read_commit(tmp_path / "papers") == (head, True)
