@@ -23,6 +23,11 @@ from experiments.status_document import format_status
 from experiments.workspace import LOCKS, Workspace
 
 _STYLES = {State.MEASURED: "green", State.STALE: "yellow", State.FAILED: "red", State.GATED: "magenta"}
+# Below .cache: what cannot be made again for nothing.
+_UNFINISHED = {
+    "checkpoints": "from which unfinished runs go on",
+    "slurm": "from which the answers of Slurm's jobs are taken",
+}
 _WIDE = 200  # Columns off a terminal, so that no line is wrapped or cut.
 
 
@@ -118,7 +123,7 @@ def accept(root: Path, patterns: Sequence[str], why: str) -> int:
     """Keeps the stale records of the chosen runs, for a reason.
 
     Raises:
-        ConfigurationError: a chosen run has no record, or its record is not stale.
+        ConfigurationError: a chosen run has no record, or the only one that is chosen is not stale.
     """
     plan, ledger = _open(root)
     chosen = {run.name for run in select(plan, patterns)}
@@ -140,11 +145,11 @@ def accept(root: Path, patterns: Sequence[str], why: str) -> int:
 
 
 def clean(root: Path, *, checkpoints: bool, dry: bool) -> int:
-    """Removes what can be made again: never a record, and checkpoints only if told so."""
+    """Removes what can be made again: never a record, and what unfinished runs need only if told so."""
     cache = root / ".cache"
     for busy in (cache, root / ".smoke" / "cache"):
         _refuse_running(busy, "clean")
-    kept = () if checkpoints else ("checkpoints", *LOCKS)
+    kept = () if checkpoints else (*_UNFINISHED, *LOCKS)
     entries = sorted(cache.iterdir()) if cache.is_dir() else []
     targets = [root / "report" / "out", root / ".smoke", *(entry for entry in entries if entry.name not in kept)]
     for path in targets:
@@ -153,8 +158,9 @@ def clean(root: Path, *, checkpoints: bool, dry: bool) -> int:
         print(f"{'would remove' if dry else 'removed'} {path.relative_to(root).as_posix()}")
         if not dry:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    if not checkpoints and (cache / "checkpoints").is_dir() and any((cache / "checkpoints").iterdir()):
-        print("kept .cache/checkpoints, from which unfinished runs go on; --checkpoints removes it too")
+    for name, why in _UNFINISHED.items():
+        if not checkpoints and (cache / name).is_dir() and any((cache / name).iterdir()):
+            print(f"kept .cache/{name}, {why}; --checkpoints removes it too")
     return 0
 
 
