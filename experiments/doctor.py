@@ -37,8 +37,14 @@ _REPORT_PACKAGES = (
 _RUN_PACKAGES = {
     "torch": "torch",
     "torchvision": "torchvision",
+    "timm": "timm",
     "papermill": "papermill",
     "ipykernel": "ipykernel",
+    "jupyter-client": "jupyter_client",
+    "nvidia-ml-py": "pynvml",
+    "pillow": "PIL",
+    "psutil": "psutil",
+    "safetensors": "safetensors",
     "scikit-learn": "sklearn",
     "tqdm": "tqdm",
 }

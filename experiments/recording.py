@@ -99,7 +99,7 @@ def _number(value: Any, place: str) -> float | int:
 
 
 def _plain(value: Any, place: str) -> Any:
-    """A value that JSON holds without loss: text, boolean, None, finite number, or a flat list of these."""
+    """A value that JSON holds without loss: text, boolean, None, finite number, or a list of these."""
     if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, (list, tuple)):
@@ -136,7 +136,7 @@ def _pack(correct: Iterable[Any]) -> dict[str, Any]:
 
 def _rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     values = {**payload["metrics"], **payload["cost"]}
-    return [(name, shown_value(value)) for name, value in values.items()]
+    return [(name, shown_value(value)) for name, value in values.items() if value is not None]
 
 
 def shown_value(value: float) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy
 import pytest
 
-from experiments import provenance, recording
+from experiments import machine, provenance, recording
 from experiments.files import write_atomically
 from experiments.git import read_commit
 from experiments.recording import checkpoint_path, record, report_progress
@@ -95,6 +95,17 @@ def test_a_name_that_is_markup_is_shown_as_text(shown: list[dict[str, Any]]) -> 
 def test_outside_jupyter_the_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     record(metrics={"test_accuracy": 0.5})
     assert capsys.readouterr().out.startswith("Record of this run\n  test_accuracy")
+
+
+def test_what_a_machine_cannot_measure_is_not_shown(
+    shown: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows does not tell a process's memory."""
+    monkeypatch.setattr(machine, "peak_memory_mib", lambda device_class: None)
+    record(metrics={"test_accuracy": 0.5}, cost={"train_seconds": 3.5})
+    assert shown[0][MIME]["cost"] == {"peak_memory_mib": None, "train_seconds": 3.5}
+    assert shown[0]["text/plain"].splitlines()[1:] == ["  test_accuracy  0.5", "  train_seconds  3.5"]
+    assert "memory" not in shown[0]["text/html"]
 
 
 def test_by_hand_there_is_no_checkpoint_and_no_progress_file(monkeypatch: pytest.MonkeyPatch) -> None:
