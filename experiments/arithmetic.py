@@ -10,7 +10,7 @@ from experiments.spec import ConfigurationError
 
 MAX_EXPONENT = 64
 MAX_CHARACTERS = 1000  # of an expression
-MAX_DEPTH = 100  # of its tree, which Python can still walk; a sum of 100 terms is so deep
+MAX_DEPTH = 100  # of its tree, which Python can still walk; a sum of 100 terms is that deep
 MAX_WHOLE = 10**300  # of every step: powers of powers fill the memory where they do not overflow as fractions do
 
 _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {

@@ -13,12 +13,12 @@ from rich.text import Text
 from experiments import doctor
 from experiments.executors import Executor, LocalExecutor, Outcome
 from experiments.fingerprint import find_modules
+from experiments.git import list_changed, list_untracked
 from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan, select
 from experiments.plan_file import DEVICE_CLASSES
 from experiments.prices import Price, by_device, reservation
 from experiments.progress import format_seconds, open_monitor
-from experiments.provenance import list_changed, list_untracked
 from experiments.schema import RecordFault
 from experiments.spec import ConfigurationError, Group, MissingTool, State
 from experiments.status import RunStatus, statuses
@@ -27,6 +27,11 @@ from experiments.workspace import LOCKS, Workspace
 
 _STYLES = {State.MEASURED: "green", State.STALE: "yellow", State.FAILED: "red", State.GATED: "magenta"}
 _LISTED = 4  # files in a message
+# Below .cache: what cannot be made again for nothing.
+_UNFINISHED = {
+    "checkpoints": "from which unfinished runs go on",
+    "slurm": "from which the answers of Slurm's jobs are taken",
+}
 _WIDE = 200  # Columns off a terminal, so that no line is wrapped or cut.
 
 
@@ -123,7 +128,7 @@ def accept(root: Path, patterns: Sequence[str], why: str) -> int:
     """Keeps the stale records of the chosen runs, for a reason.
 
     Raises:
-        ConfigurationError: a chosen run has no record, or its record is not stale.
+        ConfigurationError: a chosen run has no record, or the only one that is chosen is not stale.
     """
     plan, ledger = _open(root)
     chosen = {run.name for run in select(plan, patterns)}
@@ -145,11 +150,11 @@ def accept(root: Path, patterns: Sequence[str], why: str) -> int:
 
 
 def clean(root: Path, *, checkpoints: bool, dry: bool) -> int:
-    """Removes what can be made again: never a record, and checkpoints only if told so."""
+    """Removes what can be made again: never a record, and what unfinished runs need only if told so."""
     cache = root / ".cache"
     for busy in (cache, root / ".smoke" / "cache"):
         _refuse_running(busy, "clean")
-    kept = () if checkpoints else ("checkpoints", *LOCKS)
+    kept = () if checkpoints else (*_UNFINISHED, *LOCKS)
     entries = sorted(cache.iterdir()) if cache.is_dir() else []
     targets = [root / "report" / "out", root / ".smoke", *(entry for entry in entries if entry.name not in kept)]
     for path in targets:
@@ -158,8 +163,9 @@ def clean(root: Path, *, checkpoints: bool, dry: bool) -> int:
         print(f"{'would remove' if dry else 'removed'} {path.relative_to(root).as_posix()}")
         if not dry:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    if not checkpoints and (cache / "checkpoints").is_dir() and any((cache / "checkpoints").iterdir()):
-        print("kept .cache/checkpoints, from which unfinished runs go on; --checkpoints removes it too")
+    for name, why in _UNFINISHED.items():
+        if not checkpoints and (cache / name).is_dir() and any((cache / name).iterdir()):
+            print(f"kept .cache/{name}, {why}; --checkpoints removes it too")
     return 0
 
 
@@ -211,8 +217,12 @@ def _warn_of_uncommitted(root: Path, notebooks: Iterable[str]) -> None:
     code = [folder / "plan.yaml"]
     for name in sorted(notebooks):
         code += [folder / name, *find_modules(folder / name, root)]
-    untracked = list_untracked(root, [path.relative_to(root).as_posix() for path in code])
-    found = [*untracked, *(list_changed(root) or ())]
+    try:
+        untracked = list_untracked(root, [path.relative_to(root).as_posix() for path in code])
+        found = [*untracked, *(list_changed(root) or ())]
+    except GitFailed as error:
+        print(f"warning: {error}; the record will not name the commit of its code", file=sys.stderr)
+        return
     if not found:
         return
     more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""

@@ -39,6 +39,6 @@ def confirm_code() -> None:
     names = expected["modules"].keys() | modules.keys()
     changed = sorted(name for name in names if expected["modules"].get(name) != modules.get(name))
     raise ConfigurationError(
-        f"{', '.join(changed) or expected['notebook']} changed while the run began, so that its key is not that of the "
+        f"{', '.join(changed) or expected['file']} changed while the run began, so that its key is not that of the "
         "code that runs; nothing is recorded: run it again"
     )

@@ -37,8 +37,14 @@ _REPORT_PACKAGES = (
 _RUN_PACKAGES = {
     "torch": "torch",
     "torchvision": "torchvision",
+    "timm": "timm",
     "papermill": "papermill",
     "ipykernel": "ipykernel",
+    "jupyter-client": "jupyter_client",
+    "nvidia-ml-py": "pynvml",
+    "pillow": "PIL",
+    "psutil": "psutil",
+    "safetensors": "safetensors",
     "scikit-learn": "sklearn",
     "tqdm": "tqdm",
 }
@@ -116,12 +122,12 @@ def _examine_pandoc() -> Finding:
 
 
 def _examine_cuda(name: str) -> Finding:
-    from experiments import provenance
+    from experiments import machine
 
     return Finding(
         "CUDA device",
         bool(name),
-        name or f"none; runs use the CPU ({provenance.read_cpu()})",
+        name or f"none; runs use the CPU ({machine.read_cpu()})",
         "runs of large models",
         "use a machine with an NVIDIA GPU, or the runs that a CPU affords (build.py status)",
     )

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import executed, provenance, recording, schema
+from experiments import executed, machine, provenance, recording, schema
 from experiments.confirmation import CODE_VARIABLE, describe_code
 from experiments.fingerprint import Fingerprint, fingerprint
+from experiments.git import read_commit
 from experiments.ledger import Ledger
 from experiments.notebook_runs import run_notebook
 from experiments.notebooks import notebook_parameters, refuse_broken_cells, resolve_parameters
@@ -109,14 +110,25 @@ def prepare(run: Run, root: Path) -> Prepared:
     """
     _require_tools()
     notebook = root / "experiments" / run.notebook
-    refuse_broken_cells(notebook)
     with _PARSING:
+        refuse_broken_cells(notebook)
         parameters = resolve_parameters(notebook_parameters(notebook), run.parameters, run.notebook, run.name)
-    # The kernel imports the modules at its start, and looks then whether the key of now is still theirs. So it is the
-    # run's, even if a file is edited while it trains.
-    with _PARSING:
+        # The kernel imports the modules at its start, and looks then whether the key of now is still theirs. So it is
+        # the run's, even if a file is edited while it trains.
         today = fingerprint(run, root, root / ".cache")
-    return Prepared(parameters, today, provenance.read_commit(root), read_rules(run, root))
+    return Prepared(parameters, today, read_commit(root), read_rules(run, root))
+
+
+def compute_ordered(order: Order, root: Path, workspace: Workspace) -> Answer:
+    """The worker's half where the driver is another process: computes only if the code is still that of the run's key.
+
+    Raises:
+        RunFailed: it is not, or as for `execute`.
+    """
+    prepared = prepare(order.run, root)
+    if prepared.today.key != workspace.key:
+        raise RunFailed(f"{order.run.name}: its code was changed after it was asked for; run it again")
+    return compute(order, prepared, root, workspace)
 
 
 def compute(
@@ -131,10 +143,11 @@ def compute(
     run = order.run
     environment = _list_variables(workspace, order)
     environment[CODE_VARIABLE] = describe_code(root, run.notebook, prepared.today)
+    folders = executed.list_folders(root, Path(sys.prefix), _find_home())
     with workspace.lock("workers"):
         attempt, earlier_seconds = workspace.begin()
         earlier_seconds += order.seconds
-        started, joules = time.monotonic(), provenance.read_energy_joules()
+        started, joules = time.monotonic(), machine.read_energy_joules()
         output = run_notebook(order, root, prepared.parameters, workspace, environment, kernels)
         payload = take_payload(output, run.name)
     commit, dirty = order.source or prepared.source
@@ -150,7 +163,6 @@ def compute(
     record = make_record(run, prepared.parameters, prepared.today, payload)
     if not run.first:
         return Answer(record.to_text())
-    folders = executed.list_folders(root, Path(sys.prefix), Path.home())
     return Answer(record.to_text(), executed.shrink(output, folders))
 
 
@@ -211,18 +223,38 @@ def _list_variables(workspace: Workspace, order: Order) -> dict[str, str]:
         provenance.EXECUTOR_VARIABLE: order.executor,
         **dict(order.variables),
     }
-    if named := os.environ.get(recording.DATA_VARIABLE):
-        folder = Path(named).expanduser().absolute()
-        if not folder.is_dir():
-            raise ConfigurationError(
-                f"${recording.DATA_VARIABLE} is {named!r}, which is no folder; name the folder of the data sets, or "
-                "make it if they are to be downloaded there"
-            )
-        variables[recording.DATA_VARIABLE] = str(folder)
+    if (data := find_data()) is not None:
+        variables[recording.DATA_VARIABLE] = str(data)
     return limit_waiting(os.environ) | variables | limit_threads(order.threads)
+
+
+def find_data() -> Path | None:
+    """The folder that $REPRODUCTION_DATA names, if it is set.
+
+    Raises:
+        ConfigurationError: it is no folder.
+    """
+    named = os.environ.get(recording.DATA_VARIABLE)
+    if not named:
+        return None
+    folder = Path(os.path.expanduser(named)).absolute()
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"${recording.DATA_VARIABLE} is {named!r}, which is no folder; name the folder of the data sets, or make it "
+            "if they are to be downloaded there"
+        )
+    return folder
+
+
+def _find_home() -> Path | None:
+    """The user's home; None where there is none, as in a container with a made-up user."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 def _spent_joules(before: float | None) -> float | None:
     """What the device has used since its counter stood at `before`."""
-    now = provenance.read_energy_joules()
+    now = machine.read_energy_joules()
     return None if now is None or before is None else round(now - before, 1)

@@ -102,7 +102,7 @@ def _shorten(value: Any, folders: Mapping[str, str]) -> Any:
     return value
 
 
-def list_folders(root: Path, prefix: Path, home: Path) -> dict[str, str]:
+def list_folders(root: Path, prefix: Path, home: Path | None) -> dict[str, str]:
     """What absolute paths an output may name, and what stands for them."""
-    folders = {str(root): ".", str(prefix): "<python>", str(home): "~"}
+    folders = {str(root): ".", str(prefix): "<python>"} | ({} if home is None else {str(home): "~"})
     return {folder: shown for folder, shown in folders.items() if len(Path(folder).parts) > 1}

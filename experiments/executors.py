@@ -5,7 +5,6 @@ into a budget, what a failure keeps from being begun and what Ctrl-C does is dec
 """
 
 import contextlib
-import os
 import time
 from abc import ABC, abstractmethod
 from collections import deque
@@ -19,6 +18,8 @@ from experiments.files import probe_writing
 from experiments.fingerprint import find_packages
 from experiments.gpu_slots import GpuSlots, list_gpus
 from experiments.ledger import Ledger
+from experiments.machine import count_cores
+from experiments.notebooks import refuse_broken_cells
 from experiments.progress import Monitor
 from experiments.spec import AlreadyRecorded, ConfigurationError, Record, ReproductionError, Run, RunBusy, RunFailed
 from experiments.status import RunStatus
@@ -52,7 +53,7 @@ class Workers(Protocol):
 
 @dataclass(frozen=True)
 class Executor(ABC):
-    """Runs runs, at most `jobs` at once; each that succeeds is in the ledger before the next is begun.
+    """Runs runs, at most `jobs` at once; each that succeeds is in the ledger before another takes its place.
 
     `cache` is the folder of unfinished work. `budget_seconds`: no run is begun whose price does not fit into what is
     left. `keep_going`: a failure does not keep other runs from being begun. `force`: a run begins anew, and its record
@@ -76,10 +77,13 @@ class Executor(ABC):
 
         Raises:
             KeyboardInterrupt: after the workers were stopped; their checkpoints are kept.
-            ReproductionError: other than RunFailed, such as a missing tool or a ledger that cannot be written: it would
-                hit every run.
+            ConfigurationError: before anything is begun: a notebook is broken, or the ledger cannot be written. Later it
+                is that run's failure.
+            ReproductionError: any other but RunFailed, such as a missing tool: it would hit every run.
         """
         self._probe_ledger()
+        for notebook in dict.fromkeys(task.run.notebook for task in tasks):
+            refuse_broken_cells(self.root / "experiments" / notebook)
         with self.open(tasks) as workers:
             try:
                 return self._run(tasks, monitor, workers)
@@ -103,7 +107,7 @@ class Executor(ABC):
             except OSError as error:
                 place = folder.relative_to(self.ledger.folder.parent).as_posix()
                 raise ConfigurationError(
-                    f"{place}: cannot be written: {error.strerror or error}; no run is begun whose record could not be kept"
+                    f"{place}: cannot be written: {error.strerror or error}; no run was started, because its record could not be saved"
                 ) from error
 
     def _run(self, tasks: Sequence[RunStatus], monitor: Monitor, workers: Workers) -> Outcome:
@@ -130,9 +134,9 @@ class Executor(ABC):
                 except (AlreadyRecorded, RunBusy):  # Another process sees to it, since the tasks were listed.
                     skipped.append(task.run)
                     monitor.leave(task.run)
-                except RunFailed as error:
-                    failed.append((task.run, error))
-                    monitor.fail(task.run, error)
+                except (RunFailed, ConfigurationError) as error:  # A file may have been edited since.
+                    failed.append((task.run, error if isinstance(error, RunFailed) else RunFailed(str(error))))
+                    monitor.fail(*failed[-1])
             for task in running.values():
                 if told := Workspace(self.cache, task.run.name, task.key).read_progress():
                     monitor.advance(task.run, *told)
@@ -162,9 +166,15 @@ class LocalExecutor(Executor):
 
     @contextlib.contextmanager
     def open(self, tasks: Sequence[RunStatus]) -> Iterator["_LocalWorkers"]:
-        """A thread for each run at once, which drives a kernel."""
+        """A thread for each run at once, which drives a kernel.
+
+        Raises:
+            ConfigurationError: $REPRODUCTION_DATA is no folder.
+        """
+        from experiments.execute import find_data
         from experiments.kernels import Kernels
 
+        find_data()
         with contextlib.ExitStack() as stack:
             command = stack.enter_context(warm_start(self.root, self._list_packages(tasks))) if self.warm else None
             pool = stack.enter_context(ThreadPoolExecutor(self.jobs, thread_name_prefix="run"))
@@ -218,8 +228,3 @@ class _LocalWorkers:
             raise
         except Exception as error:
             raise RunFailed(f"{task.run.name}: {type(error).__name__}: {error}") from error
-
-
-def count_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,6 +5,14 @@ import tempfile
 from pathlib import Path
 
 
+def read_change(path: Path) -> int:
+    """When the file was last written, in ns; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def probe_writing(folder: Path) -> None:
     """Writes a file into the folder, made if need be, and removes it: better to fail now than after hours.
 
@@ -18,7 +26,7 @@ def probe_writing(folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Writes text (in UTF-8) or bytes to a temporary file beside `path` and renames it, having told the disk to keep both."""
+    """Writes text (in UTF-8) or bytes to a temporary file beside `path` and renames it: after fsyncing the file; the folder is fsynced after the rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
     temporary = Path(name)

@@ -6,16 +6,15 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from experiments import provenance
-
-VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
+from experiments import machine
+from experiments.machine import VISIBLE_VARIABLE
 
 
 def list_gpus() -> list[str]:
     """What $CUDA_VISIBLE_DEVICES may name here: its own entries where it is set, else the number of each GPU."""
     named = os.environ.get(VISIBLE_VARIABLE)
     if named is None:
-        return [str(index) for index in range(provenance.count_gpus())]
+        return [str(index) for index in range(machine.count_gpus())]
     return [entry.strip() for entry in named.split(",") if entry.strip() not in ("", "-1")]
 
 

@@ -18,7 +18,8 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 
-_MACHINERY = Path(__file__).resolve().parent.parent
+from experiments.search_path import search_path
+
 _COMMAND = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
 
 
@@ -79,9 +80,7 @@ class Kernels:
             async def start_kernel(self, **options: Any) -> None:
                 if kernels.stopped:
                     raise KernelsStopped
-                # A paper may lie elsewhere than the package that its notebook hands the record to.
-                search = os.pathsep.join(filter(None, (str(_MACHINERY), os.environ.get("PYTHONPATH"))))
-                options |= {"cwd": str(folder), "env": {**os.environ, "PYTHONPATH": search, **environment}}
+                options |= {"cwd": str(folder), "env": {**os.environ, "PYTHONPATH": search_path(), **environment}}
                 await self._async_start_kernel(**options)
                 kernels.add(self.provisioner.pid)
                 begun(self.provisioner.pid)

@@ -12,7 +12,7 @@ import orjson
 from experiments import provenance
 from experiments.files import write_atomically
 from experiments.plan import Plan
-from experiments.reading import MAX_RECORD_BYTES, Unreadable, read_text
+from experiments.reading import MAX_RECORD_BYTES, REMEDY, Unreadable, find_deceiving, name_character, read_text
 from experiments.schema import RecordFault
 from experiments.spec import AlreadyRecorded, ConfigurationError, Record
 from experiments.tampering import name_change
@@ -100,9 +100,15 @@ class Ledger:
             raise AlreadyRecorded(f"{place}: run {run!r} is recorded; use --force to replace it")
 
     def accept(self, record: Record, key: str, why: str) -> Record:
-        """Keeps a stale record under today's key for a reason, which stands in the record from then on."""
+        """Keeps a stale record under today's key for a reason, which stands in the record from then on.
+
+        Raises:
+            ConfigurationError: the reason is empty, or holds a character for which the record would be refused.
+        """
         if not why.strip():
             raise ConfigurationError(f"accept {record.run}: --why is empty; say why the record still counts")
+        if (found := find_deceiving(why)) is not None:
+            raise ConfigurationError(f"accept {record.run}: --why: found {name_character(found[0])}; {REMEDY}")
         accepted = record.accept(key, why.strip(), provenance.utc_now()[:10])
         self.save(accepted, force=True)
         return accepted
@@ -139,7 +145,7 @@ class Ledger:
             raise RecordFault(place, "run", message, expected=repr(path.stem), found=repr(record.run))
         run = plan.runs.get(record.run)
         if run is None:
-            message = f"{record.run!r} is no run of {plan.path.name}; remove the file, or plan the run"
+            message = f"{record.run!r} is not a run in {plan.path.name}; remove the file, or plan the run"
             raise RecordFault(place, "run", message, expected=f"a run of {plan.path.name}", found=repr(record.run))
         if record.notebook != run.notebook:
             message = f"found {record.notebook!r}; the plan has {run.notebook!r}"

@@ -10,7 +10,7 @@ from experiments.reading import FILE_NAME_RULE, is_file_name
 from experiments.spec import ConfigurationError, Scalar
 
 VARIANT = "variant"  # in the template: where the words for unusual parameters go
-PERCENT = "percent"  # in a variant's text: `{fraction:percent}`
+PERCENT = "percent"  # in a template or a variant's text: `{fraction:percent}`
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Naming:
     def _fill(self, template: str, parameters: Mapping[str, Scalar], place: str) -> str:
         """Refused where the template names an unknown parameter, or the name would not suit a file."""
         try:
-            name = template.format_map({**parameters, VARIANT: self._describe(parameters)})
-        except (KeyError, ValueError, IndexError, AttributeError) as error:
+            name = _FORMATTER.vformat(template, (), {**parameters, VARIANT: self._describe(parameters)})
+        except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
             raise ConfigurationError(
                 f"{place}: name: {template!r} cannot be filled ({error}); the parameters are "
                 f"{', '.join(sorted(parameters))}"
@@ -98,5 +98,9 @@ _FORMATTER = _Formatter()
 
 def drop_seed(template: str) -> str:
     """The template of a cell's name: the run's without `{seed}` and the text before it, as in `-s{seed}`."""
-    parts = [(text, name) for text, name, _, _ in string.Formatter().parse(template) if name != "seed"]
-    return "".join(text + (f"{{{name}}}" if name is not None else "") for text, name in parts)
+    parts = [part for part in string.Formatter().parse(template) if part[1] != "seed"]
+    return "".join(text + _spell_field(name, form) for text, name, form, _ in parts)
+
+
+def _spell_field(name: str | None, form: str | None) -> str:
+    return "" if name is None else f"{{{name}:{form}}}" if form else f"{{{name}}}"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.orders import Order
-from experiments.spec import Run, RunFailed, RunInterrupted
+from experiments.orders import Order, interrupted
+from experiments.spec import Run, RunFailed
 from experiments.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def run_notebook(
         raise RunFailed(_describe(run, error)) from error
     except Exception as error:
         if kernels.stopped or isinstance(error, KernelsStopped):
-            raise RunInterrupted(f"{run.name}: interrupted; the next run goes on from its checkpoint") from None
+            raise interrupted(run.name) from None
         if watch.verdict:
             raise RunFailed(f"{run.name}: {watch.verdict}") from error
         if isinstance(error, (DeadKernelError, RuntimeError)):

@@ -44,8 +44,13 @@ class Answer:
     error: ReproductionError | None = None
 
 
-def catch(compute: Callable[[], Answer], run: str) -> Answer:
-    """What COMPUTE answers; what it raises is an answer, too, and can be pickled."""
+def interrupted(run: str) -> RunInterrupted:
+    """What a run ends with that was stopped on purpose after it had begun."""
+    return RunInterrupted(f"{run}: interrupted; the next run goes on from its checkpoint")
+
+
+def catch(compute: Callable[[], Answer | None], run: str) -> Answer | None:
+    """What COMPUTE answers, None too; what it raises is an answer as well, and can be pickled."""
     try:
         return compute()
     except ReproductionError as error:
@@ -79,7 +84,7 @@ def settle(answer: Answer, run: Run, ledger: Ledger, workspace: Workspace, root:
         place = ledger.record_path(run.name).relative_to(ledger.folder.parent).as_posix()
         raise RunFailed(
             f"{run.name}: {place}: the record could not be written: {error.strerror or error}; the checkpoint is kept: "
-            "make room or give leave to write, then run it again"
+            "free some space or grant write permission, then run it again"
         ) from error
     workspace.finish()
     return record

@@ -93,7 +93,7 @@ class _Builder:
     def __init__(self, path: Path, content: Mapping[str, Any], rehearsal: Mapping[str, Any] | None) -> None:
         self.path, self.content, self.rehearsal = path, content, rehearsal
         self.naming = Naming(content["name"], content["variant"], path.name)
-        self.work = self._parse_work()
+        self.work_by, self.work = self._parse_work()
         self.known: dict[str, Mapping[str, Parameter]] = {}
         self.runs: dict[str, Run] = {}
         self.folded: dict[str, str] = {}  # a name in small letters -> the run that has it
@@ -222,18 +222,18 @@ class _Builder:
         unrehearsed = frozenset(self.runs) - self.rehearsed if smoke else frozenset()
         return Plan(self.path, groups, self.runs, self.naming, speed, self.content["data"], smoke, unrehearsed)
 
-    def _parse_work(self) -> dict[Scalar | None, ast.expr]:
-        """The expression of `work` for each value of the parameter that it depends on; under None where on none."""
+    def _parse_work(self) -> tuple[str | None, dict[Scalar | None, ast.expr]]:
+        """The parameter that `work` depends on, and its expression for each value; None and under None where on none."""
         work, place = self.content["work"], f"{self.path.name}: work"
         if self.rehearsal is not None and "work" in self.rehearsal:
             work, place = self.rehearsal["work"], f"{self.path.name}: smoke: work"
         if isinstance(work, str):
-            return {None: arithmetic.parse(work, place)}
-        return {value: arithmetic.parse(text, f"{place}: {value}") for value, text in work["of"].items()}
+            return None, {None: arithmetic.parse(work, place)}
+        return work["by"], {value: arithmetic.parse(text, f"{place}: {value}") for value, text in work["of"].items()}
 
     def _compute_work(self, parameters: Mapping[str, Scalar], place: str) -> float:
         """The GFLOP of a run with these parameters."""
-        value = None if None in self.work else parameters.get(self.content["work"]["by"])
+        value = None if self.work_by is None else parameters.get(self.work_by)
         if value not in self.work:
             known = ", ".join(map(str, self.work))
             raise ConfigurationError(f"{place}: the section 'work' has nothing for {value!r}; it has {known}")

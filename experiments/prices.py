@@ -68,7 +68,7 @@ class Prices:
         self._seconds = {cell: fmean(seconds) for cell, seconds in spent.items()}
 
     def usual_device(self) -> str:
-        """The device class of most recorded work, or the plan's first: a price must not hang on who asks."""
+        """The device class of most recorded work, or the plan's first: a price must not depend on who asks."""
         if self._work:
             return max(self._work, key=lambda device: self._work[device])
         return next(iter(self._plan.speed))

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import provenance
 from experiments.executors import Executor
-from experiments.orders import Answer, Order, settle
+from experiments.git import read_commit
+from experiments.orders import Answer, Order, interrupted, settle
 from experiments.ray_worker import Begun, Checkpoint, Told, work
 from experiments.recording import DATA_VARIABLE
 from experiments.spec import (
@@ -66,7 +66,7 @@ class _RayWorkers:
 
     def __init__(self, executor: RayExecutor, ray: Any, pool: ThreadPoolExecutor) -> None:
         self._executor, self._ray, self._pool = executor, ray, pool
-        self._source = provenance.read_commit(executor.root)
+        self._source = read_commit(executor.root)
         self._streams: set[Any] = set()
         self._guard = threading.Lock()
         self._stopped = False
@@ -120,7 +120,7 @@ class _RayWorkers:
             except self._ray.exceptions.RayError as error:
                 death = error
             if self._stopped:
-                raise RunInterrupted(f"{name}: interrupted; the next run goes on from its checkpoint") from None
+                raise interrupted(name) from None
         words = str(death).strip().splitlines()[0]
         return Answer(error=RunFailed(f"{name}: {_MOST_DEATHS} workers died one after the other; the last: {words}"))
 
@@ -224,10 +224,11 @@ def _probe(address: str | None) -> None:
 def _list_wanted(task: RunStatus) -> dict[str, float]:
     """What a run is given, in Ray's words; memory in bytes."""
     resources: Resources = task.run.resources
-    gpus = resources.gpus
-    if gpus is None:
-        gpus = 1.0 if task.run.needs == "cuda" else 0.0
-    return {"CPU": resources.cpus or 1, "GPU": gpus, "memory": (resources.memory_gib or 0) * 1024 * _MIB}
+    return {
+        "CPU": resources.cpus or 1,
+        "GPU": task.run.wanted_gpus,
+        "memory": (resources.memory_gib or 0) * 1024 * _MIB,
+    }
 
 
 def _refuse_impossible(ray: Any, task: RunStatus) -> None:

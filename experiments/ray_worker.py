@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.files import read_change
 from experiments.orders import Answer, Order, catch
 from experiments.recording import DATA_VARIABLE
-from experiments.spec import RunFailed
 from experiments.workspace import Workspace
 
 _POLL_SECONDS = 0.5
@@ -62,22 +62,19 @@ def work(order: Order, key: str, checkpoint: bytes | None, data: str) -> Iterato
 
 def _answer(order: Order, root: Path, workspace: Workspace) -> Answer:
     def compute_checked() -> Answer:
-        from experiments.execute import compute, prepare
+        from experiments.execute import compute_ordered
 
-        prepared = prepare(order.run, root)
-        if prepared.today.key != workspace.key:
-            raise RunFailed(f"{order.run.name}: its code was changed while the runs were begun; run it again")
-        return compute(order, prepared, root, workspace)
+        return compute_ordered(order, root, workspace)
 
     return catch(compute_checked, order.run.name)
 
 
 def _follow(workspace: Workspace, thread: threading.Thread) -> Iterator[Told | Checkpoint]:
     """Each new progress and checkpoint, while the thread computes."""
-    progress, state, sent = b"", _read_change(workspace.checkpoint), 0.0
+    progress, state, sent = b"", read_change(workspace.checkpoint), 0.0
     while thread.is_alive():
         thread.join(_POLL_SECONDS)
-        now = _read_change(workspace.checkpoint)
+        now = read_change(workspace.checkpoint)
         if now != state and (sent == 0.0 or time.monotonic() - sent > _CHECKPOINT_SECONDS):
             state, sent = now, time.monotonic()
             yield Checkpoint(_read(workspace.checkpoint))
@@ -91,10 +88,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
-
-
-def _read_change(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0

@@ -31,7 +31,7 @@ _DECEIVING = re.compile(
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\t\n"  # nothing that deceives, and no other line break
 
 
-REMEDY = "it hides or reorders text, so that a reader sees another one than the machine; remove it"
+REMEDY = "it hides or reorders text, so a person sees different text from what the program reads; remove it"
 
 
 class Unreadable(ConfigurationError):

@@ -4,9 +4,11 @@ A check takes a value, the file's name and the field's path, and raises a Record
 """
 
 import binascii
+import functools
 import math
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, NoReturn
 
 from experiments.spec import SCHEMA, Correct, Disagreement
@@ -14,7 +16,10 @@ from experiments.spec import SCHEMA, Correct, Disagreement
 AUTO = "auto"
 MAX_LISTS = 4  # lists within each other in a setting
 RULES = "rules"  # of provenance: claim -> digest of its rule; records made before it was kept have none
+MAX_SECONDS = 10**9  # of a run: thirty years
 _SHA256 = re.compile("[0-9a-f]{64}")
+_TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_DEFINITIONS = re.compile(r"(?:[^ ,]+ [0-9a-f]+(?:, [^ ,]+ [0-9a-f]+)*)?")
 
 
 class RecordFault(Disagreement):
@@ -216,8 +221,20 @@ def _provenance(value: Any, place: str, field: str) -> None:
     _members({name: item for name, item in value.items() if name != RULES}, place, field, _PROVENANCE | added)
     _texts(value["versions"], place, f"{field}.versions")
     _texts(value.get(RULES, {}), place, f"{field}.{RULES}")
+    if not _is_time(value["started"]):
+        refuse(place, f"{field}.started", value["started"], "a time in UTC such as '2026-01-31T12:00:00Z'")
     if value["device_class"] not in ("cpu", "cuda"):
         refuse(place, f"{field}.device_class", value["device_class"], "'cpu' or 'cuda'")
+
+
+def _is_time(text: str) -> bool:
+    if not _TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _cost(value: Any, place: str, field: str) -> None:
@@ -229,14 +246,23 @@ def _cost(value: Any, place: str, field: str) -> None:
     for name, item in value.items():
         if item is not None and (not _is_number(item) or item < 0):
             refuse(place, f"{field}.{name}", item, "a number that is not negative, or null")
-    if value["seconds"] is None:
-        refuse(place, f"{field}.seconds", None, "a number of seconds")
+    if value["seconds"] is None or value["seconds"] > MAX_SECONDS:
+        refuse(place, f"{field}.seconds", value["seconds"], f"a number of seconds up to {MAX_SECONDS:,}")
 
 
 def _fingerprint(value: Any, place: str, field: str) -> None:
     _members(value, place, field, {"notebook": dict, "modules": dict})
     for part, texts in value.items():
         _texts(texts, place, f"{field}.{part}")
+    for module, text in value["modules"].items():
+        if not _are_definitions(text):
+            refuse(place, f"{field}.modules.{module}", text, "each definition with its digest, such as 'load fdf44e45'")
+
+
+@functools.lru_cache(maxsize=1024)
+def _are_definitions(text: str) -> bool:
+    """Remembered: the records of a ledger share most of their modules."""
+    return _DEFINITIONS.fullmatch(text) is not None
 
 
 def _texts(value: Any, place: str, field: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import provenance
+from experiments import machine, provenance
 from experiments.confirmation import confirm_code
 from experiments.spec import MIME, SCHEMA, ConfigurationError, Correct
 
@@ -48,7 +48,7 @@ def record(
             scalars are taken as the numbers that they are.
     """
     confirm_code()
-    machine = provenance.gather()
+    gathered = provenance.gather()
     payload = {
         "schema": SCHEMA,
         "metrics": {name: _number(value, f"metrics[{name!r}]") for name, value in metrics.items()},
@@ -57,10 +57,10 @@ def record(
         "breakdown": None if breakdown is None else _columns(breakdown, "breakdown"),
         "settings": {name: _plain(value, f"settings[{name!r}]") for name, value in (settings or {}).items()},
         "cost": {
-            "peak_memory_mib": provenance.peak_memory_mib(machine["device_class"]),
+            "peak_memory_mib": machine.peak_memory_mib(gathered["device_class"]),
             **{name: _number(value, f"cost[{name!r}]") for name, value in (cost or {}).items()},
         },
-        "provenance": machine,
+        "provenance": gathered,
     }
     if not payload["metrics"]:
         raise ConfigurationError("record(): metrics is empty; expected at least one name and number")
@@ -99,7 +99,7 @@ def _number(value: Any, place: str) -> float | int:
 
 
 def _plain(value: Any, place: str) -> Any:
-    """A value that JSON holds without loss: text, boolean, None, finite number, or a flat list of these."""
+    """A value that JSON holds without loss: text, boolean, None, finite number, or a list of these."""
     if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, (list, tuple)):
@@ -136,7 +136,7 @@ def _pack(correct: Iterable[Any]) -> dict[str, Any]:
 
 def _rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:
     values = {**payload["metrics"], **payload["cost"]}
-    return [(name, shown_value(value)) for name, value in values.items()]
+    return [(name, shown_value(value)) for name, value in values.items() if value is not None]
 
 
 def shown_value(value: float) -> str:

@@ -17,7 +17,8 @@ from experiments.record_fields import CHECKS, RecordFault, check_fields, refuse
 from experiments.spec import SCHEMA, Correct, Record
 
 ACCURACY_TOLERANCE = 1e-9  # A mean of booleans in floating point against the exact fraction; one image is 1e-4.
-LONGEST_INT = 20  # digits and sign; what is larger is no measurement, and too large for a float
+LARGEST_INT = 2**63 - 1  # what is larger is no measurement, and more than other readers of JSON hold
+_LONG_INT = 19  # digits that such a number may have
 _EVERY_DIGIT_0 = bytes.maketrans(b"123456789", b"000000000")
 _DIGEST_MARK = '\n "digest": "'
 
@@ -107,7 +108,7 @@ def _read_json(text: str, place: str, thorough: bool) -> dict[str, Any]:
 def _read_quickly(text: str) -> Any:
     """What `json` would read, in a fifth of its time; None where there may be something that it refuses in our words."""
     encoded = text.encode()
-    if b"0" * LONGEST_INT in encoded.translate(_EVERY_DIGIT_0):
+    if b"0" * _LONG_INT in encoded.translate(_EVERY_DIGIT_0):
         return None
     try:
         return orjson.loads(encoded)
@@ -158,8 +159,8 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _read_int(digits: str) -> int:
-    if len(digits) > LONGEST_INT:
-        raise ValueError(f"a whole number of {len(digits)} digits; the longest that a run records has {LONGEST_INT}")
+    if len(digits) > _LONG_INT + 1 or abs(int(digits)) > LARGEST_INT:
+        raise ValueError(f"the whole number {digits[:_LONG_INT]}... is out of range; the largest is {LARGEST_INT}")
     return int(digits)
 
 

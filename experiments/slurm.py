@@ -5,7 +5,7 @@ so it goes on from the checkpoint wherever it begins again: after a preemption, 
 puts it back into the queue), or by the next `run` after it was killed. It writes no record: it leaves an answer, which
 the driver reads. A driver that was killed finds its jobs again and takes their answers, so no hour is lost.
 
-Slurm is asked by `squeue` alone: many clusters, and every small one, do no accounting.
+Slurm is asked by `squeue` and `scontrol`, never by `sacct`: many clusters, and every small one, do no accounting.
 """
 
 import contextlib
@@ -22,14 +22,15 @@ from typing import Any
 
 from experiments.executors import Executor
 from experiments.files import write_atomically
-from experiments.orders import Answer, catch, settle
+from experiments.orders import Answer, catch, interrupted, settle
 from experiments.slurm_jobs import Job, list_parameters, make_job
 from experiments.slurm_queue import cancel, describe_end, read_queue, require_slurm
-from experiments.spec import ConfigurationError, Record, ReproductionError, RunFailed, RunInterrupted
+from experiments.spec import ConfigurationError, Record, ReproductionError, RunFailed
 from experiments.status import RunStatus
 from experiments.workspace import Workspace
 
 _MOST_TIMEOUTS = 50
+_MOST_QUESTIONS = 5  # of a queue that does not answer
 _POLL_SECONDS = 2.0
 _LATE_SECONDS = 10.0  # How long a file may take from a node to the driver after the job has left the queue.
 
@@ -84,7 +85,7 @@ class _SlurmWorkers:
             ConfigurationError: Slurm refuses the job.
         """
         futures: dict[str, Future[Record]] = {task.run.name: Future() for task in tasks}
-        queue = read_queue() or ()
+        queue = self._read_queue(tasks)
         fresh: dict[Any, list[tuple[RunStatus, contextlib.ExitStack]]] = {}
         for task in tasks:
             lock = contextlib.ExitStack()
@@ -92,11 +93,12 @@ class _SlurmWorkers:
                 lock.enter_context(self._workspace(task).lock())
                 if not self._executor.replaces(task):
                     self._executor.ledger.refuse_recorded(task.run.name)
+                job = self._find_earlier(task, queue)
             except ReproductionError as error:
                 lock.close()
                 futures[task.run.name].set_exception(error)
                 continue
-            if job := self._find_earlier(task, queue):
+            if job is not None:
                 self._watch(task, job, futures[task.run.name], lock)
             else:
                 fresh.setdefault((task.run.resources, task.run.needs), []).append((task, lock))
@@ -108,31 +110,52 @@ class _SlurmWorkers:
         return list(futures.values())
 
     def stop(self) -> None:
-        """Cancels every job that is waited for, and waits until none of them computes."""
+        """Cancels every job that is waited for, and waits until none of them computes.
+
+        One of which that is not known in time stays noted, so that the next driver takes it up.
+        """
         with self._guard:
             watched, self._watched = list(self._watched.values()), {}
-        cancel(item.job for item in watched)
-        end = time.monotonic() + _LATE_SECONDS
-        while time.monotonic() < end and {item.job for item in watched} & (read_queue() or set()):
-            time.sleep(_POLL_SECONDS / 4)
+        jobs = {item.job for item in watched}
+        cancel(jobs)
+        end, left = time.monotonic() + _LATE_SECONDS, jobs
+        while left and time.monotonic() < end:
+            queue = read_queue()
+            left = jobs if queue is None else jobs & queue
+            if left:
+                time.sleep(_POLL_SECONDS / 4)
         for item in watched:
-            self._forget(item)
-            message = f"{item.task.run.name}: interrupted; the next run goes on from its checkpoint"
-            item.future.set_exception(RunInterrupted(message))
+            self._release(item) if item.job in left else self._forget(item)
+            item.future.set_exception(interrupted(item.task.run.name))
 
     def look_after(self) -> None:
         """Ends the future of each job that has ended, until `over` is set."""
         while not self.over.wait(_POLL_SECONDS):
             with self._guard:
                 watched = list(self._watched.values())
-            queue = read_queue() if watched else None
-            for item in watched:
-                read = functools.partial(self._read_answer, item, queue)
-                if (answer := catch(read, item.task.run.name)) is not None:
-                    with self._guard:
-                        still = self._watched.pop(item.job, None)
-                    if still is not None:
-                        self._settle(item, answer)
+            try:
+                self._look_at(watched)
+            except Exception as error:  # noqa: BLE001 - the loop would wait for ever for the futures of a dead thread
+                self._give_up(error)
+
+    def _look_at(self, watched: Sequence[_Watched]) -> None:
+        queue = read_queue() if watched else None
+        for item in watched:
+            read = functools.partial(self._read_answer, item, queue)
+            if (answer := catch(read, item.task.run.name)) is not None:
+                with self._guard:
+                    still = self._watched.pop(item.job, None)
+                if still is not None:
+                    self._settle(item, answer)
+
+    def _give_up(self, error: Exception) -> None:
+        """Ends every future; the jobs stay noted, so that the next driver takes their answers."""
+        with self._guard:
+            watched, self._watched = list(self._watched.values()), {}
+        for item in watched:
+            self._release(item)
+            told = f"Slurm job {item.job} was lost sight of: {type(error).__name__}: {error}; run it again to go on"
+            item.future.set_exception(RunFailed(f"{item.task.run.name}: {told}"))
 
     def _settle(self, item: _Watched, answer: Answer) -> None:
         executor, run = self._executor, item.task.run
@@ -161,17 +184,41 @@ class _SlurmWorkers:
             return Answer(error=RunFailed(f"{name}: {describe_end(item.job, paths.stderr)}"))
         return None
 
-    def _find_earlier(self, task: RunStatus, queue: Collection[str]) -> str | None:
-        """The job that a driver which was killed has left behind with this very run; a forced run cancels it."""
+    def _read_queue(self, tasks: Sequence[RunStatus]) -> Collection[str] | None:
+        """The queue, where a job of an earlier driver may be in it; asked for anew where Slurm does not answer."""
+        if not any(self._note(task).exists() for task in tasks):
+            return ()
+        for _ in range(_MOST_QUESTIONS):
+            if (queue := read_queue()) is not None:
+                return queue
+            time.sleep(_POLL_SECONDS)
+        return None
+
+    def _find_earlier(self, task: RunStatus, queue: Collection[str] | None) -> str | None:
+        """The job that a driver which was killed has left behind with this very run; a forced run cancels it.
+
+        Raises:
+            RunFailed: it cannot be told whether it is still in the QUEUE; to submit it again would run it twice.
+        """
         try:
             note = json.loads(self._note(task).read_text(encoding="utf-8"))
             job, key = str(note["job"]), note["key"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        if self._executor.force or key != task.key:
-            cancel([job] if job in queue else [])
+        is_wanted = not self._executor.force and key == task.key
+        if is_wanted and self._list_paths(job).result_pickle.is_file():
+            return job
+        if queue is None:
+            raise RunFailed(
+                f"{task.run.name}: Slurm does not tell whether job {job}, which has it, is still there; try `squeue`, "
+                "and run it again"
+            )
+        if job not in queue:
             return None
-        return job if job in queue or self._list_paths(job).result_pickle.is_file() else None
+        if not is_wanted:
+            cancel([job])
+            return None
+        return job
 
     def _submit(self, tasks: Sequence[RunStatus]) -> list[str]:
         """Submits the tasks, which want the same, as one array; gives each one's job."""
@@ -198,7 +245,11 @@ class _SlurmWorkers:
             self._watched[job] = _Watched(task, job, future, lock)
 
     def _forget(self, item: _Watched) -> None:
-        self._note(item.task).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # A note that stays makes the next driver ask for its job, and no more.
+            self._note(item.task).unlink(missing_ok=True)
+        self._release(item)
+
+    def _release(self, item: _Watched) -> None:
         item.lock.close()
 
     def _workspace(self, task: RunStatus) -> Workspace:

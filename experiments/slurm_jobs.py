@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.orders import Answer, Order, catch
-from experiments.spec import ConfigurationError, RunFailed
+from experiments.search_path import MACHINERY
+from experiments.spec import ConfigurationError
 from experiments.status import RunStatus
 from experiments.workspace import Workspace
 
-_MACHINERY = Path(__file__).resolve().parent.parent
 _HOURS = 4.0  # A job's time where the plan gives none: at its end the job is put back into the queue and goes on.
 _IGNORED_SIGNALS = ("USR2", "TERM", "CONT")  # Slurm sends them to every process of a job; the kernel is not meant.
 
@@ -37,17 +37,13 @@ class Job:
         return DelayedSubmission(self)
 
     def _compute(self) -> Answer:
-        from experiments.execute import compute, prepare
+        from experiments.execute import compute_ordered
 
-        run = self.order.run
-        prepared = prepare(run, self.root)
-        if prepared.today.key != self.key:
-            raise RunFailed(f"{run.name}: its code was changed after the run was submitted; run it again")
-        return compute(self.order, prepared, self.root, Workspace(self.cache, run.name, self.key))
+        return compute_ordered(self.order, self.root, Workspace(self.cache, self.order.run.name, self.key))
 
 
 def make_job(task: RunStatus, root: Path, cache: Path) -> Job:
-    """The job that computes a run; its deadline is Slurm's matter, and the energy of a node is not its alone."""
+    """The job that computes a run; Slurm enforces the deadline; a node's energy cannot be attributed to one job."""
     run = replace(task.run, resources=replace(task.run.resources, hours=None))
     threads = task.run.resources.cpus or 1
     return Job(
@@ -62,9 +58,7 @@ def list_parameters(tasks: Sequence[RunStatus], root: Path) -> dict[str, Any]:
         ConfigurationError: the plan gives a fraction of a GPU.
     """
     run, resources = tasks[0].run, tasks[0].run.resources
-    gpus = resources.gpus
-    if gpus is None:
-        gpus = 1.0 if run.needs == "cuda" else 0.0
+    gpus = run.wanted_gpus
     if gpus != int(gpus):
         raise ConfigurationError(
             f"{run.name}: gpus is {gpus!r}; Slurm gives whole ones: write a whole number into the plan"
@@ -79,6 +73,6 @@ def list_parameters(tasks: Sequence[RunStatus], root: Path) -> dict[str, Any]:
         "time": math.ceil((resources.hours or _HOURS) * 60),
         "cpus_per_task": resources.cpus or 1,
         "array_parallelism": len(tasks),
-        "setup": [f"export PYTHONPATH={shlex.quote(str(_MACHINERY))}${{PYTHONPATH:+:$PYTHONPATH}}"],
+        "setup": [f"export PYTHONPATH={shlex.quote(str(MACHINERY))}${{PYTHONPATH:+:$PYTHONPATH}}"],
         "additional_parameters": {"chdir": str(root), "requeue": True},
     }

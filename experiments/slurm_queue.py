@@ -29,7 +29,7 @@ def require_slurm() -> None:
     if done.returncode or "is UP" not in done.stdout:
         words = (done.stderr or done.stdout).strip().splitlines()
         raise MissingTool(
-            f"Slurm's controller does not answer: {words[-1] if words else 'no word'}; "
+            f"Slurm's controller does not answer: {words[-1] if words else 'no output'}; "
             "try `scontrol ping`, and set SLURM_CONF if the configuration lies elsewhere"
         )
 
@@ -63,3 +63,5 @@ def _ask(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, "", f"{command[0]}: no answer in {_TIMEOUT_SECONDS} s")
+    except OSError as error:  # No memory, or no more processes, at this moment.
+        return subprocess.CompletedProcess(command, 1, "", f"{command[0]}: cannot be run: {error.strerror or error}")

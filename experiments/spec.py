@@ -107,8 +107,8 @@ class Resources:
     """What a run is given by whoever runs it; None leaves that to the executor.
 
     `hours` is the most that one attempt may take, `quiet_minutes` the longest time without a sign of life; `gpus` may
-    be a fraction where the executor can share one. `partition` is Slurm's; this machine takes no heed of it, nor of
-    `cpus` and `memory_gib`.
+    be a fraction where the executor can share one. `partition` is Slurm's; this machine ignores it, `cpus` and
+    `memory_gib`.
     """
 
     partition: str | None = None
@@ -146,6 +146,13 @@ class Run:
     def seed(self) -> int:
         """The random seed."""
         return int(self.parameters["seed"])
+
+    @property
+    def wanted_gpus(self) -> float:
+        """How many GPUs the run is given: as the plan says, else one where it needs one."""
+        if self.resources.gpus is not None:
+            return self.resources.gpus
+        return 1.0 if self.needs == "cuda" else 0.0
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class RunStatus:
     """A run, its state, why (words for a reader), its price if it is to be run, and its record where there is one.
 
     `changes` says what makes a record stale, a change an entry; `key` is today's. `price` is that of the device that
-    most was recorded on, `prices` has one for each device class.
+    the run needs, else of the one that most was recorded on; `prices` has one for each device class.
     """
 
     run: Run

@@ -1,28 +1,29 @@
 """What was changed of records and executed notebooks after their runs: git often holds them as they were written."""
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments import provenance, schema
-from experiments.reading import MAX_RECORD_BYTES, Unreadable, read_text
+from experiments import schema
+from experiments.git import GitFailed, read_blobs, read_head, run_git
+from experiments.reading import MAX_RECORD_BYTES, Unreadable, read_bytes, read_text
 from experiments.schema import RecordFault
 
-_SEARCHED_COMMITS = 20
+_SEARCHED_VERSIONS = 20
 _MAY_CHANGE = re.compile(r"accepted\b|digest$")
 
 
 def name_change(path: Path, place: str, fault: RecordFault) -> RecordFault:
     """The fault, naming what differs from the last sound version in git; the fault as it is where there is none."""
-    sound = _last_sound_version(path) if path.is_file() else None  # a pipe would be waited for
-    if sound is None:
-        return fault
     try:
-        changes = list(_list_changes(sound, json.loads(path.read_text(encoding="utf-8"))))
-    except (ValueError, OSError, RecursionError):
+        found = read_bytes(path, MAX_RECORD_BYTES)
+        sound = _last_sound_version(path)
+        changes = [] if sound is None else list(_list_changes(sound, json.loads(found)))
+    except (ValueError, RecursionError, Unreadable, GitFailed):
         return fault
     changes = [change for change in changes if change[0] != "digest"] or changes
     if not changes:
@@ -40,12 +41,17 @@ def changed_since_commit(folder: Path) -> Iterable[tuple[str, list[tuple[str, st
     """(file name, its changes as (field, committed, found)) of each record in FOLDER that git's HEAD holds otherwise.
 
     A committed record that is gone has the one change ("file", "a record", "nothing"). Nothing where there is no git.
+
+    Raises:
+        GitFailed: the repository cannot be asked; likewise for the other two.
     """
-    names = provenance.run_git(folder, "diff", "--name-only", "--relative", "HEAD", "--", ".") or ""
-    for name in names.splitlines():
-        committed = provenance.run_git(folder, "show", f"HEAD:./{name}")
-        if not name.endswith(".json") or committed is None:
+    for name in _differing_from_head(folder):
+        if not name.endswith(".json"):
             continue
+        blob = run_git(folder, "rev-parse", "--verify", "--quiet", f"HEAD:./{name}")
+        if blob is None:
+            continue
+        committed = run_git(folder, "cat-file", "blob", blob.strip()) or ""
         if not (folder / name).exists():
             yield name, [("file", "a record", "nothing")]
             continue
@@ -60,11 +66,11 @@ def changed_since_commit(folder: Path) -> Iterable[tuple[str, list[tuple[str, st
 def edited_after_run(folder: Path) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
     """(file name, its changes) of each record in FOLDER of which git ever held the same run with something else in it.
 
-    A run that is made again begins at another time. What a record of one run may gain is an acceptance, and with it
-    another digest. Nothing where there is no git; of a shallow clone what it has.
+    A run that is made again begins at another time. What a record of one run may gain is acceptances, and with them
+    another digest; none that it had may go or change. Nothing where there is no git; of a shallow clone what it has.
     """
     versions = _list_versions(folder)
-    contents = provenance.read_blobs(folder, [blob for blobs in versions.values() for blob in blobs])
+    contents = read_blobs(folder, [blob for blobs in versions.values() for blob in blobs])
     for name, blobs in sorted(versions.items()):
         found = _parse((folder / name).read_bytes()) if (folder / name).is_file() else None
         began = _began(found)
@@ -74,9 +80,23 @@ def edited_after_run(folder: Path) -> Iterator[tuple[str, list[tuple[str, str, s
             once = _parse(contents.get(blob, b""))
             if once is None or _began(once) != began:
                 continue
-            if changes := [item for item in _list_changes(once, found) if not _MAY_CHANGE.match(item[0])]:
+            changes = [item for item in _list_changes(once, found) if not _MAY_CHANGE.match(item[0])]
+            if changes := changes + _lost_acceptances(once, found):
                 yield name, changes
                 break
+
+
+def _lost_acceptances(once: Mapping[str, Any], found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The acceptances that were given ONCE and are not among those FOUND, as changes."""
+    before, now = (content.get("accepted") for content in (once, found))
+    if not isinstance(before, list) or not isinstance(now, list):
+        return []
+    pairs = itertools.zip_longest(before, now[: len(before)], fillvalue="nothing")
+    return [
+        (f"accepted[{index}]", _shorten(one), _shorten(other))
+        for index, (one, other) in enumerate(pairs)
+        if one not in now
+    ]
 
 
 def edited_notebooks(folder: Path) -> Iterator[str]:
@@ -90,7 +110,7 @@ def edited_notebooks(folder: Path) -> Iterator[str]:
         path, record = folder / "executed" / name, f"{name.removesuffix('.ipynb')}.json"
         if not path.is_file():
             continue
-        contents = [*provenance.read_blobs(folder, records.get(record, ())).values()]
+        contents = [*read_blobs(folder, records.get(record, ())).values()]
         if (folder / "records" / record).is_file():
             contents.append((folder / "records" / record).read_bytes())
         runs = {_began(_parse(content)) for content in contents} - {None}
@@ -103,21 +123,32 @@ def _blob_of(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def _list_versions(folder: Path, *, suffix: str = ".json", every: bool = False) -> dict[str, dict[str, None]]:
+def _list_versions(
+    folder: Path, place: str = ".", *, suffix: str = ".json", every: bool = False
+) -> dict[str, dict[str, None]]:
     """File name -> the blobs that git ever held of it, the newest first; of EVERY file or of those that changed."""
-    log = provenance.run_git(
-        folder, "log", "--format=", "--raw", "--no-renames", "--no-abbrev", "--relative", "--", "."
-    )
+    if read_head(folder) is None:
+        return {}
+    # Against each parent of a merge, which may hold what none of them did; on every branch, also where another's file
+    # was taken.
+    how = ("-m", "--full-history", "--format=", "--raw", "--no-renames", "--no-abbrev", "--relative")
     versions: dict[str, dict[str, None]] = {}
-    for line in (log or "").splitlines():
+    for line in (run_git(folder, "log", *how, "--", place) or "").splitlines():
         about, _, name = line.partition("\t")
         if line.startswith(":") and name.endswith(suffix) and "/" not in name:
             _, _, old, new, _ = about.split(" ")
             versions.setdefault(name, {}).update({blob: None for blob in (new, old) if set(blob) != {"0"}})
-    changed = set(
-        (provenance.run_git(folder, "diff", "--name-only", "--relative", "HEAD", "--", ".") or "").splitlines()
-    )
-    return {name: blobs for name, blobs in versions.items() if every or len(blobs) > 1 or name in changed}
+    if every:
+        return versions
+    changed = set(_differing_from_head(folder))
+    return {name: blobs for name, blobs in versions.items() if len(blobs) > 1 or name in changed}
+
+
+def _differing_from_head(folder: Path) -> list[str]:
+    """The tracked files in FOLDER that are not as HEAD has them."""
+    if read_head(folder) is None:
+        return []
+    return (run_git(folder, "diff", "--name-only", "--relative", "HEAD", "--", ".") or "").splitlines()
 
 
 def _parse(content: bytes) -> Mapping[str, Any] | None:
@@ -136,12 +167,12 @@ def _began(content: Mapping[str, Any] | None) -> str | None:
 
 def _last_sound_version(path: Path) -> Mapping[str, Any] | None:
     """The newest content of the file in git whose digest is right."""
-    commits = provenance.run_git(path.parent, "log", f"-{_SEARCHED_COMMITS}", "--format=%H", "--", path.name)
-    for commit in (commits or "").split():
-        text = provenance.run_git(path.parent, "show", f"{commit}:./{path.name}")
+    blobs = list(_list_versions(path.parent, path.name, every=True).get(path.name, ()))[:_SEARCHED_VERSIONS]
+    contents = read_blobs(path.parent, blobs)
+    for text in (contents[blob].decode("utf-8", "replace") for blob in blobs if blob in contents):
         try:
-            content = json.loads(text or "")
-            if content["digest"] == schema.digest_of(text or ""):
+            content = json.loads(text)
+            if content["digest"] == schema.digest_of(text):
                 return content
         except (ValueError, KeyError, TypeError):
             continue

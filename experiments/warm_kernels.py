@@ -37,17 +37,16 @@ def warm_start(root: Path, modules: Iterable[str]) -> Iterator[list[str] | None]
     if not hasattr(os, "fork") or sys.platform == "darwin":  # macOS's own libraries do not survive a fork.
         yield None
         return
-    from experiments.threads import limit_waiting  # Here, because the stub is this file alone.
+    from experiments.search_path import search_path  # Here, because the stub is this file alone.
+    from experiments.threads import limit_waiting
 
     with tempfile.TemporaryDirectory(prefix="kernels-") as folder:
         address = str(Path(folder) / "socket")
         command = [sys.executable, "-W", "ignore", "-m", __name__]
-        package_root = str(Path(__file__).resolve().parent.parent)
-        search = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
         server = subprocess.Popen(
             [*command, "serve", address, *modules],
             cwd=root,
-            env={**os.environ, **limit_waiting(os.environ), "MPLBACKEND": _INLINE, "PYTHONPATH": search},
+            env={**os.environ, **limit_waiting(os.environ), "MPLBACKEND": _INLINE, "PYTHONPATH": search_path()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

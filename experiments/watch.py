@@ -8,10 +8,10 @@ computes for ever is ended by its deadline. Times are measured by a clock that n
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 
+from experiments.files import read_change
 from experiments.progress import format_seconds
 from experiments.spec import Resources
 from experiments.workspace import Workspace
@@ -64,14 +64,7 @@ class Watch:
                 return
 
     def _read_files(self) -> tuple[int, ...]:
-        return tuple(_read_change(path) for path in self._files)
-
-
-def _read_change(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
+        return tuple(read_change(path) for path in self._files)
 
 
 def _read_cpu_seconds(process: int) -> float:

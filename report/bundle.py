@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from experiments.files import write_atomically
+from experiments.git import read_commit, run_git
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
-from experiments.provenance import read_commit, run_git
 from experiments.spec import ConfigurationError
 from report.citation import citation_file, licence_of
 from report.context import read_tables

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.git import run_git
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
-from experiments.provenance import run_git
 from experiments.spec import MissingTool, ReproductionError, State
-from report.findings import RULES, Finding
+from report.findings import RULES, Finding, unless_git_fails
 from report.journal import faults
 from report.manuscript import inspect_manuscript
 from report.metadata import read_metadata
@@ -58,7 +58,6 @@ def _natural(place: str) -> tuple[str, int]:
 def inspect_ledger(root: Path) -> Iterator[Finding]:
     """The records at fault, with file, field, expected and found; then those that git holds otherwise; stale ones."""
     from experiments.status import statuses
-    from experiments.tampering import changed_since_commit, edited_after_run
 
     plan, ledger = load_plan(root / "experiments" / "plan.yaml"), Ledger(root / "experiments")
     _, faults = ledger.inspect(plan)
@@ -67,14 +66,7 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
         yield Finding("ledger-fault", place, fault.message, fault.expected, fault.found)
     if faults:
         return
-    for name, changes in changed_since_commit(root / "experiments/records"):
-        message = f"it is not what git's HEAD holds: {first_few([field for field, _, _ in changes], SHOWN)}"
-        yield Finding("record-changed", f"experiments/records/{name}", message, *changes[0][1:])
-    for name, changes in edited_after_run(root / "experiments/records"):
-        message = (
-            f"it was changed after its run, as git's past shows: {first_few([field for field, _, _ in changes], SHOWN)}"
-        )
-        yield Finding("record-edited", f"experiments/records/{name}: {changes[0][0]}", message, *changes[0][1:])
+    yield from unless_git_fails("experiments/records", _inspect_past(root))
     found = statuses(plan, ledger, root)
     yield from inspect_notebooks(root, {s.run.name: s.record for s in found if s.record is not None})
     for status in found:
@@ -86,8 +78,26 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
             yield Finding("record-dirty", place, f"it was made from files that differed from commit {commit}")
 
 
+def _inspect_past(root: Path) -> Iterator[Finding]:
+    """The records that git holds, or ever held, otherwise."""
+    from experiments.tampering import changed_since_commit, edited_after_run
+
+    for name, changes in changed_since_commit(root / "experiments/records"):
+        message = f"it is not what git's HEAD holds: {first_few([field for field, _, _ in changes], SHOWN)}"
+        yield Finding("record-changed", f"experiments/records/{name}", message, *changes[0][1:])
+    for name, changes in edited_after_run(root / "experiments/records"):
+        message = (
+            f"it was changed after its run, as git's past shows: {first_few([field for field, _, _ in changes], SHOWN)}"
+        )
+        yield Finding("record-edited", f"experiments/records/{name}: {changes[0][0]}", message, *changes[0][1:])
+
+
 def inspect_tracked(root: Path) -> Iterator[Finding]:
     """What git tracks below ROOT though it is told to ignore it: caches hold code, and are believed."""
+    yield from unless_git_fails(".gitignore", _inspect_ignored(root))
+
+
+def _inspect_ignored(root: Path) -> Iterator[Finding]:
     listed = run_git(root, "ls-files", "--cached", "--ignored", "--exclude-standard", "-z") or ""
     for name in filter(None, listed.split("\0")):
         yield Finding("ignored-tracked", name, "git tracks it, and .gitignore says that it is one machine's own")

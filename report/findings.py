@@ -1,7 +1,10 @@
 """What a check can find: the rules, each with an id that stays, and a finding with its place."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
+
+from experiments.git import GitFailed
 
 Severity = Literal["error", "warning"]
 
@@ -21,6 +24,11 @@ RULES = {
     ),
     "stale-record": Rule(
         "error", "every record was made by today's code", "run it again, or keep it with `build.py accept RUN --why …`"
+    ),
+    "git-unchecked": Rule(
+        "error",
+        "where there is a repository, git tells its past",
+        "make `git log` work there: install git, or let it trust the folder as its message says",
     ),
     "record-changed": Rule(
         "warning", "committed records are as they were committed", "commit the new run, or `git checkout` the record"
@@ -160,6 +168,14 @@ class Finding:
         if self.expected or self.found:
             lines += [f"  expected: {self.expected}", f"  found:    {self.found}"]
         return "\n".join([*lines, f"  to do: {self.fix}"])
+
+
+def unless_git_fails(place: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The FINDINGS that git's past gives for PLACE; where git cannot tell it, that is the finding."""
+    try:
+        yield from findings
+    except GitFailed as error:
+        yield Finding("git-unchecked", place, str(error))
 
 
 def list_rules() -> str:

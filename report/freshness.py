@@ -99,7 +99,11 @@ def _told_if_current(root: "str | os.PathLike[str]", name: str, environment: str
     for part, listing in enumerate((list_inputs(root), outputs)):
         if listing.lines == manifest.lines[part] and listing.newest < manifest.written - RACY_NS:
             continue
-        if not _has_known_content(root, listing.lines, manifest, part):
+        try:
+            is_known = _has_known_content(root, listing.lines, manifest, part)
+        except ValueError:  # A line of the manifest is damaged.
+            is_known = False
+        if not is_known:
             return None
         manifest.lines[part], refreshed = listing.lines, True
     if refreshed:
@@ -123,9 +127,13 @@ def begin(root: "str | os.PathLike[str]", name: str = MANIFEST, environment: str
     lines = list_inputs(root).lines
     known: dict[str, str] = {}
     for manifest in (_read(root, MANIFEST), _read(root, name) if name != MANIFEST else None):
-        if manifest is not None:
-            pairs = zip(manifest.lines[0], manifest.digests[0], strict=True)
-            known.update((line, digest) for line, digest in pairs if not _is_racy(line, manifest.written))
+        if manifest is None:
+            continue
+        pairs = zip(manifest.lines[0], manifest.digests[0], strict=True)
+        try:
+            known.update([(line, digest) for line, digest in pairs if not _is_racy(line, manifest.written)])
+        except ValueError:  # A line is damaged, so that the others are not believed either.
+            continue
     digests = [known.get(line) or _digest(root, line) for line in lines]
     return Snapshot(environment or describe_environment(), lines, digests)
 

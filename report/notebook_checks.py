@@ -11,16 +11,14 @@ from experiments.reading import MAX_NOTEBOOK_BYTES, Unreadable, read_text
 from experiments.recording import CAPTION, shown_value
 from experiments.spec import Record
 from experiments.tampering import edited_notebooks
-from report.findings import Finding
+from report.findings import Finding, unless_git_fails
 
 _LINE = re.compile(r"  (\S+) +(\S+)")  # as `experiments.recording` shows a metric or a cost
 
 
 def inspect_notebooks(root: Path, records: Mapping[str, Record]) -> Iterator[Finding]:
     """What is wrong with executed notebooks: edited, no notebook, of no record, with other numbers than its RECORDS have."""
-    for name in edited_notebooks(root / "experiments"):
-        message = "it was changed after its run, as git's past shows"
-        yield Finding("notebook-differs", f"experiments/executed/{name}", message)
+    yield from unless_git_fails("experiments/executed", _inspect_past(root))
     ledger = Ledger(root / "experiments")
     for path in sorted(ledger.executed_folder.glob("*.ipynb")):
         place = path.relative_to(root).as_posix()
@@ -39,6 +37,13 @@ def inspect_notebooks(root: Path, records: Mapping[str, Record]) -> Iterator[Fin
             if name in known and known[name] is not None and (expected := shown_value(known[name])) != value:
                 message = f"it shows {name} {value}, and its record has {expected}"
                 yield Finding("notebook-differs", f"{place}: {name}", message, expected, value)
+
+
+def _inspect_past(root: Path) -> Iterator[Finding]:
+    """The notebooks that git ever held otherwise."""
+    for name in edited_notebooks(root / "experiments"):
+        message = "it was changed after its run, as git's past shows"
+        yield Finding("notebook-differs", f"experiments/executed/{name}", message)
 
 
 def _shown(notebook: Mapping[str, Any]) -> dict[str, str]:

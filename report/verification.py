@@ -9,6 +9,7 @@ from pathlib import Path
 
 from experiments import doctor, provenance
 from experiments.files import write_atomically
+from experiments.git import read_commit
 from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan, select
 from experiments.prices import Prices
@@ -133,7 +134,7 @@ def carry_out(check: SpotCheck, folder: Path, monitor: Monitor) -> Certificate:
     """
     empty(folder)
     started, begun = provenance.utc_now(), time.monotonic()
-    commit, dirty = provenance.read_commit(check.root)
+    commit, dirty = read_commit(check.root)
     reruns = [pick.candidate.rerun for pick in check.picks]
     repetition = run_again(reruns, check.root, folder, budget_seconds=check.budget_seconds, monitor=monitor)
     tests = _count_tests(check, repetition)

@@ -332,6 +332,17 @@ def test_clean_keeps_records_and_checkpoints(root: Path, command: Command) -> No
     assert (root / "experiments/records/tiny-z2-s0.json").is_file()
 
 
+def test_clean_keeps_what_slurm_s_jobs_will_answer(root: Path, command: Command) -> None:
+    """A driver that was killed has left a note of its job, which waits in the queue or has answered already."""
+    for name in ("tiny-z3-s0.json", "jobs/7_submitted.pkl", "jobs/7_0_result.pkl"):
+        (root / ".cache/slurm" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / ".cache/slurm" / name).write_text("x")
+    kept = "kept .cache/slurm, from which the answers of Slurm's jobs are taken; --checkpoints removes it too\n"
+    assert command("clean") == (0, kept, "")
+    assert len(list((root / ".cache/slurm").rglob("*.*"))) == 3
+    assert command("clean", "--checkpoints")[1] == "removed .cache/slurm\n"
+
+
 def test_clean_removes_a_link_and_not_what_it_leads_to(root: Path, command: Command, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/kept.txt").write_text("x")

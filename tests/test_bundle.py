@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.provenance import read_commit
+from experiments.git import GitFailed, read_commit
 from experiments.spec import ConfigurationError
-from report.bundle import codecheck, pack, write_bundle
+from report.bundle import codecheck, members, pack, write_bundle
 from report.citation import citation_file, entry_of
 from report.crate import METADATA, crate_metadata
 from tests.small_repository import PROVENANCE, make_record, make_repository, open_repository
@@ -60,6 +60,18 @@ def test_what_is_private_stays_out(repository: Path) -> None:
     names = set(unpacked(write_bundle(repository).path))
     assert not {".env", "experiments/.env", "notes.private", ".hidden/secret.txt"} & names
     assert {"report/paper/new.md", "experiments/records/tiny-z2-s0.json"} <= names
+
+
+def test_a_repository_that_git_refuses_to_read_is_not_packed_as_if_there_were_none(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository / "passwords.txt").write_text("x", encoding="utf-8")
+    subprocess.run(["git", "-C", str(repository), "init", "--quiet"], check=True)
+    assert "passwords.txt" not in members(repository)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as in a container that mounts a user's folder
+    with pytest.raises(GitFailed, match="^git ls-files failed: fatal: .*safe.directory"):
+        write_bundle(repository)
+    assert not (repository / "reviewer-bundle.zip").exists()
 
 
 def unpacked(path: Path) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ from experiments.files import write_atomically
 from experiments.ledger import Ledger
 from experiments.spec import Record
 from experiments.surveys import Surveys
-from report.checks import check, compare, inspect_ledger
+from report.checks import check, compare, inspect_ledger, inspect_tracked
 from report.findings import RULES, Finding
 from report.render import build_report
 from tests.small_repository import PROVENANCE, edit, make_record, make_repository, open_repository
@@ -217,6 +217,57 @@ def test_a_run_made_again_and_an_accepted_record_are_not_edited(committed: Path)
     edit(notebook, "seconds        4", "seconds        4.2")
     git(committed, "commit", "-am", "made again")
     assert [finding.rule for finding in inspect_ledger(committed)] == []
+
+
+def test_a_record_that_was_edited_in_a_merge_is_found(committed: Path) -> None:
+    ledger = Ledger(committed / "experiments")
+    record = Record.from_text(ledger.record_path("tiny-z2-s0").read_text(), "it")
+    for branch in ("side", "main"):
+        git(committed, "checkout", "-q", "-B", branch)
+        write_atomically(committed / f"{branch}.txt", branch)
+        git(committed, "add", ".")
+        git(committed, "commit", "-m", branch)
+        git(committed, "checkout", "-q", "HEAD~1" if branch == "side" else branch)
+    git(committed, "merge", "--no-commit", "--no-ff", "side")
+    ledger.save(replace(record, cost={**record.cost, "seconds": 5.0}), force=True)
+    git(committed, "add", ".")
+    git(committed, "commit", "-m", "merged")
+    found = [(finding.rule, finding.place) for finding in inspect_ledger(committed)]
+    assert ("record-edited", "experiments/records/tiny-z2-s0.json: cost.seconds") in found
+
+
+@pytest.mark.parametrize(
+    ("accepted", "field"),
+    [
+        ([("0", "another reason", "2026-01-03")], "accepted[0]"),
+        ([("0", "because", "2020-01-01")], "accepted[0]"),
+        ([], "accepted[0]"),
+        ([("1", "first", "2026-01-02"), ("0", "because", "2026-01-03")], None),  # as after a merge
+    ],
+)
+def test_an_acceptance_once_given_can_neither_change_nor_go(
+    committed: Path, accepted: list[tuple[str, str, str]], field: str | None
+) -> None:
+    ledger = Ledger(committed / "experiments")
+    record = Record.from_text(ledger.record_path("tiny-z2-s0").read_text(), "it")
+    ledger.save(record.accept("0" * 64, "because", "2026-01-03"), force=True)
+    git(committed, "commit", "-am", "accepted")
+    for key, why, on in accepted:
+        record = record.accept(key * 64, why, on)
+    ledger.save(record, force=True)
+    git(committed, "commit", "-am", "nothing of note")
+    found = [f"experiments/records/tiny-z2-s0.json: {field}"] if field else []
+    assert [finding.place for finding in inspect_ledger(committed)] == found
+
+
+def test_where_git_cannot_tell_a_record_s_past_the_check_fails(
+    committed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as in a container that mounts a user's folder
+    found = [*inspect_ledger(committed), *inspect_tracked(committed)]
+    assert {finding.rule for finding in found} == {"git-unchecked"}
+    assert [finding.place for finding in found] == ["experiments/records", "experiments/executed", ".gitignore"]
+    assert all("safe.directory" in finding.message and finding.severity == "error" for finding in found)
 
 
 @pytest.mark.parametrize("is_committed", [False, True])

@@ -153,7 +153,7 @@ def test_a_disk_that_is_full_when_the_record_is_written(root: Path) -> None:
     assert code == 1
     assert (
         f"{NAME}: experiments/records/{NAME}.json: the record could not be written: No space left on device; the "
-        "checkpoint is kept: make room or give leave to write, then run it again"
+        "checkpoint is kept: free some space or grant write permission, then run it again"
     ) in errors
     assert list(records.iterdir()) == []
     assert find_workspace(root).checkpoint.is_file()
@@ -172,7 +172,7 @@ def test_a_ledger_that_cannot_be_written_is_noticed_before_anything_is_computed(
         2,
         (
             "error: experiments/records: cannot be written: Read-only file system; "
-            "no run is begun whose record could not be kept\n"
+            "no run was started, because its record could not be saved\n"
         ),
     )
     assert not (root / ".cache" / "checkpoints").exists()

@@ -1,5 +1,6 @@
 """One run through papermill, on tiny notebooks that are named after what is wrong with them."""
 
+import ast
 import json
 import os
 import signal
@@ -9,18 +10,19 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from experiments import execute as execution
-from experiments import provenance
+from experiments import machine
 from experiments.execute import execute
 from experiments.fingerprint import fingerprint
 from experiments.kernels import Kernels
 from experiments.ledger import Ledger
 from experiments.spec import ConfigurationError, Record, Run, RunFailed, RunInterrupted
 from experiments.workspace import Workspace
-from tests.small_repository import make_repository, open_repository
+from tests.small_repository import edit, make_repository, open_repository
 
 NAME = "tiny-z2-s0"
 REPOSITORY = Path(__file__).parent.parent
@@ -217,7 +219,7 @@ def test_energy_is_recorded_only_where_the_meter_counts_all_of_the_run_and_nothi
     root: Path, monkeypatch: pytest.MonkeyPatch, shares: bool, earlier: float, joules: float | None
 ) -> None:
     readings = iter((10.0, 15.0))
-    monkeypatch.setattr(provenance, "read_energy_joules", lambda: next(readings))
+    monkeypatch.setattr(machine, "read_energy_joules", lambda: next(readings))
     monkeypatch.setattr(Workspace, "begin", lambda self: (1, earlier))
     monkeypatch.setattr(execution, "run_notebook", lambda *arguments: {})
     payload = {"schema": 1, "provenance": {"device_class": "cuda"}, "cost": {}}
@@ -227,6 +229,33 @@ def test_energy_is_recorded_only_where_the_meter_counts_all_of_the_run_and_nothi
     with pytest.raises(RunFailed, match="enough"):
         execute(run, root, ledger, shares_device=shares)
     assert payload["cost"]["energy_joules"] == joules
+
+
+def test_no_two_threads_make_syntax_trees_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11 counts the depth of all of them in one place."""
+    held = []
+    parse = ast.parse
+
+    def parse_watched(*arguments: Any, **options: Any) -> ast.AST:
+        held.append(execution._PARSING.locked())
+        return parse(*arguments, **options)
+
+    monkeypatch.setattr(ast, "parse", parse_watched)
+    run, _ = plan_run(root)
+    edit(root / "experiments/fine.ipynb", "rate", "rate ")  # Nothing of it is known yet.
+    held.clear()
+    execution.prepare(run, root)
+    assert held and all(held)
+
+
+def test_a_user_without_a_home_keeps_the_result(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", find_none)
+    run, ledger = plan_run(root)
+    assert execute(run, root, ledger).metrics == {"test_accuracy": 0.75}
+    assert ledger.executed_path(NAME).is_file()
 
 
 def test_the_kernel_is_this_python_in_the_repositorys_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from experiments.executors import LocalExecutor, Outcome, count_cores
+from experiments.executors import LocalExecutor, Outcome
 from experiments.ledger import Ledger
+from experiments.machine import count_cores
 from experiments.spec import AlreadyRecorded, ConfigurationError, MissingTool, Record, Run, RunFailed
 from experiments.status import RunStatus, statuses
 from experiments.workspace import Workspace
@@ -135,6 +136,32 @@ def test_an_unexpected_error_is_that_runs_failure(root: Path, tasks: tuple[RunSt
 
     outcome, _ = go(root, tasks[:1], execute)
     assert str(outcome.failed[0][1]) == "tiny-z2-s0: OSError: disk full"
+
+
+def test_a_file_that_was_broken_since_the_runs_began_fails_its_own_run_only(
+    root: Path, tasks: tuple[RunStatus, ...]
+) -> None:
+    def execute(run: Run, root: Path, ledger: Ledger, **options: Any) -> Record:
+        if run.name == "tiny-z2-s0":
+            raise ConfigurationError("fine.ipynb: cell 2, line 1: invalid syntax")
+        return make_record(root, run.name)
+
+    outcome, told = go(root, tasks, execute, keep_going=True)
+    assert [(run.name, str(error)) for run, error in outcome.failed] == [
+        ("tiny-z2-s0", "fine.ipynb: cell 2, line 1: invalid syntax")
+    ]
+    assert (len(outcome.recorded), outcome.skipped) == (4, ())
+    assert told[1] == ("fail", "tiny-z2-s0", "fine.ipynb: cell 2, line 1: invalid syntax")
+
+
+def test_a_broken_notebook_is_refused_before_any_run_is_begun(root: Path, tasks: tuple[RunStatus, ...]) -> None:
+    other = root / "experiments/other.ipynb"
+    other.write_text((root / "experiments/fine.ipynb").read_text().replace("from experiments", "from from experiments"))
+    last = replace(tasks[-1], run=replace(tasks[-1].run, notebook="other.ipynb"))
+    begun = []
+    with pytest.raises(ConfigurationError, match="^other.ipynb: cell "):
+        go(root, (*tasks[:-1], last), lambda run, *_, **__: begun.append(run), keep_going=True)
+    assert begun == []
 
 
 def test_a_missing_tool_ends_all(root: Path, tasks: tuple[RunStatus, ...]) -> None:

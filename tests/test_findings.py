@@ -85,6 +85,13 @@ def changed_record(folder: Path) -> Findings:
     return inspect_ledger(root)
 
 
+def broken_repository(folder: Path) -> Findings:
+    root = make_repository(folder / "root")
+    open_repository(root)[1].save(make_record(root, "tiny-z2-s0"))
+    write_atomically(root / ".git", "gitdir: nowhere\n")
+    return inspect_ledger(root)
+
+
 def lonely_notebook(folder: Path) -> Findings:
     root = make_repository(folder / "root")
     write_atomically(root / "experiments/executed/tiny-z2-s0.ipynb", "{}")
@@ -152,6 +159,7 @@ def cff(folder: Path) -> Findings:
 TRIGGERS: dict[str, Callable[[Path], Findings]] = {
     "ledger-fault": broken_record,
     "stale-record": stale_record,
+    "git-unchecked": broken_repository,
     "record-changed": changed_record,
     "record-edited": changed_record,
     "notebook-differs": lonely_notebook,

@@ -53,6 +53,16 @@ def test_it_is_current_as_long_as_nothing_changes(built: Path) -> None:
     assert is_current(built)
 
 
+@pytest.mark.parametrize("line", ["abc", "1 2 x build.py", ""])
+def test_a_damaged_manifest_counts_as_none(built: Path, line: str) -> None:
+    manifest = built / freshness.MANIFEST
+    head, environment, _, *rest = manifest.read_text().split("\n")
+    manifest.write_text("\n".join([head, environment, line, *rest]))
+    assert not is_current(built)
+    freshness.remember(built, freshness.begin(built))
+    assert is_current(built)
+
+
 def test_it_tells_what_the_last_build_said_is_still_to_run(built: Path) -> None:
     assert freshness.missing_if_current(built) == []
     freshness.remember(built, freshness.begin(built), ("sizes: 4 runs to come",))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +132,7 @@ def test_a_copied_record_is_refused(ledger: Ledger, plan: Plan) -> None:
 def test_a_record_of_no_planned_run_is_refused(root: Path, ledger: Ledger, plan: Plan) -> None:
     ledger.save(make_record(root, NAME, run="tiny-z9-s0"))
     assert str(refuse(ledger, plan)) == (
-        "experiments/records/tiny-z9-s0.json: run: 'tiny-z9-s0' is no run of plan.yaml; remove the file, or plan the run"
+        "experiments/records/tiny-z9-s0.json: run: 'tiny-z9-s0' is not a run in plan.yaml; remove the file, or plan the run"
     )
 
 
@@ -200,6 +201,18 @@ def test_an_accepted_record_keeps_the_reason(root: Path, ledger: Ledger, plan: P
     assert accepted.accepted[0]["why"] == "only a name changed"
     with pytest.raises(ConfigurationError, match="--why is empty"):
         ledger.accept(accepted, "f" * 64, " ")
+
+
+@pytest.mark.parametrize(
+    ("character", "name"),
+    [("\u2028", "U+2028 LINE SEPARATOR"), ("\udce9", "U+DCE9"), ("\u202e", "U+202E RIGHT-TO-LEFT")],
+)
+def test_a_reason_that_would_make_the_record_unreadable_is_refused(
+    root: Path, ledger: Ledger, plan: Plan, character: str, name: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^accept {NAME}: --why: found {re.escape(name)}"):
+        ledger.accept(make_record(root, NAME), "f" * 64, f"same numbers{character}checked")
+    assert ledger.load(plan) == [make_record(root, NAME)]
 
 
 def test_the_last_failure_of_a_run_counts_and_a_cut_line_is_passed_over(ledger: Ledger) -> None:

@@ -101,6 +101,14 @@ def test_what_a_rehearsal_has_instead_is_refused_where_no_cell_has_it(
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("work", ['"size * 10"', '{by: seed, of: {0: "1", 1: "2"}}'])
+def test_a_rehearsal_has_work_of_its_own_by_another_parameter_than_the_plan(tmp_path: Path, work: str) -> None:
+    own = 'work: {by: size, of: {2: "1", 3: "2"}}'
+    text = PLAN.replace('work: "size * 10"', f"work: {work}").replace("groups: [sizes]}", f"groups: [sizes], {own}}}")
+    plan = load_plan(make_repository(tmp_path / "root", text) / "experiments/plan.yaml", smoke=True)
+    assert {run.name: run.work for run in plan.runs.values()} == {"smoke-z2-s0": 1.0, "smoke-z3-s0": 2.0}
+
+
 def test_a_run_needs_a_device_only_if_all_its_groups_do(tmp_path: Path) -> None:
     text = PLAN.replace("    grid:", "    needs: cuda\n    grid:")
     plan = load_plan(make_repository(tmp_path / "root", text) / "experiments" / "plan.yaml")
@@ -132,6 +140,12 @@ def test_a_share_stands_in_a_name_in_per_cent_and_what_is_usual_does_not(
         "wide": {"usual": False, "text": "-wide"},
     }
     assert Naming("a{variant}-s{seed}", variants, "plan.yaml").name_run({**parameters, "seed": 0}) == name
+
+
+def test_a_share_stands_in_per_cent_in_the_template_too() -> None:
+    naming = Naming("a-f{share:percent}-s{seed}", {}, "plan.yaml")
+    assert naming.name_run({"share": 0.25, "seed": 0}) == "a-f25-s0"
+    assert naming.name_cell({"share": 0.25, "seed": 0}) == "a-f25"
 
 
 @pytest.mark.parametrize(

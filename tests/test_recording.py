@@ -8,8 +8,9 @@ from typing import Any
 import numpy
 import pytest
 
-from experiments import provenance, recording
+from experiments import machine, provenance, recording
 from experiments.files import write_atomically
+from experiments.git import read_commit
 from experiments.recording import checkpoint_path, record, report_progress
 from experiments.spec import MIME, ConfigurationError
 from tests.small_git import commit, git
@@ -97,6 +98,17 @@ def test_outside_jupyter_the_table_is_printed(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out.startswith("Record of this run\n  test_accuracy")
 
 
+def test_what_a_machine_cannot_measure_is_not_shown(
+    shown: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows does not tell a process's memory."""
+    monkeypatch.setattr(machine, "peak_memory_mib", lambda device_class: None)
+    record(metrics={"test_accuracy": 0.5}, cost={"train_seconds": 3.5})
+    assert shown[0][MIME]["cost"] == {"peak_memory_mib": None, "train_seconds": 3.5}
+    assert shown[0]["text/plain"].splitlines()[1:] == ["  test_accuracy  0.5", "  train_seconds  3.5"]
+    assert "memory" not in shown[0]["text/html"]
+
+
 def test_by_hand_there_is_no_checkpoint_and_no_progress_file(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (recording.CHECKPOINT_VARIABLE, recording.PROGRESS_VARIABLE):
         monkeypatch.delenv(name, raising=False)
@@ -161,9 +173,9 @@ def test_a_processor_is_told_from_one_with_other_features(monkeypatch: pytest.Mo
 
 def test_outside_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert provenance.read_commit(tmp_path) == (None, None)
+    assert read_commit(tmp_path) == (None, None)
     monkeypatch.setenv("PATH", "")
-    assert provenance.read_commit(tmp_path) == (None, None)
+    assert read_commit(tmp_path) == (None, None)
 
 
 def test_code_that_differs_from_the_commit_is_told_and_a_replaced_record_is_no_code(tmp_path: Path) -> None:
@@ -172,11 +184,11 @@ def test_code_that_differs_from_the_commit_is_told_and_a_replaced_record_is_no_c
     git(tmp_path, "init", "--quiet")
     commit(tmp_path, "a paper")
     head = git(tmp_path, "rev-parse", "HEAD").strip()
-    assert provenance.read_commit(tmp_path) == (head, False)
+    assert read_commit(tmp_path) == (head, False)
     write_atomically(tmp_path / "experiments/records/a.json", "run again")
     write_atomically(tmp_path / "papers/b/experiments/executed/c.ipynb", "run again")
-    assert provenance.read_commit(tmp_path) == (head, False)
-    assert provenance.read_commit(tmp_path / "papers") == (head, False)
+    assert read_commit(tmp_path) == (head, False)
+    assert read_commit(tmp_path / "papers") == (head, False)
     write_atomically(tmp_path / "method.py", "edited")
-    assert provenance.read_commit(tmp_path) == (head, True)
-    assert provenance.read_commit(tmp_path / "papers") == (head, True)
+    assert read_commit(tmp_path) == (head, True)
+    assert read_commit(tmp_path / "papers") == (head, True)

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from experiments import doctor
 from experiments.ledger import Ledger
 from experiments.notebooks import code_cells
 from experiments.plan import Plan, load_plan
 from experiments.spec import State
 from experiments.status import statuses
+from report import freshness
 
 EXECUTED_BYTES = 64 * 1024
 
@@ -43,6 +45,17 @@ def test_the_rehearsal_has_every_group_of_the_plan(plan: Plan) -> None:
     rehearsal = load_plan(plan.path, smoke=True)
     assert list(rehearsal.groups) == list(plan.groups)
     assert not rehearsal.runs.keys() & plan.runs.keys()
+
+
+def test_what_is_looked_for_on_a_machine_is_what_is_declared(root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    report, runs = (
+        sorted(re.split("[>=]", package)[0] for package in packages)
+        for packages in (project["dependencies"], project["optional-dependencies"]["train"])
+    )
+    assert sorted(doctor._REPORT_PACKAGES) == report
+    assert sorted(name.rstrip("-").replace("_", "-") for name in freshness._PACKAGES) == report
+    assert sorted(doctor._RUN_PACKAGES) == runs
 
 
 def test_every_record_is_sound_and_none_is_stale(root: Path, plan: Plan, ledger: Ledger) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import provenance
+from experiments import machine
 from experiments.gpu_slots import GpuSlots, list_gpus
 from experiments.plan import load_plan
 from experiments.spec import ConfigurationError, Resources
@@ -74,7 +74,7 @@ def test_where_there_is_nothing_to_choose_a_run_sees_what_it_saw(gpus: list[str]
 def test_only_gpus_that_the_user_lets_us_see_are_handed_out(
     monkeypatch: pytest.MonkeyPatch, named: str | None, gpus: list[str]
 ) -> None:
-    monkeypatch.setattr(provenance, "count_gpus", lambda: 3)
+    monkeypatch.setattr(machine, "count_gpus", lambda: 3)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if named is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)

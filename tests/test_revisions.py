@@ -94,4 +94,4 @@ def test_without_git_itself_the_tool_is_missing(root: Path, monkeypatch: pytest.
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(MissingTool) as caught, lay_out(root, "HEAD"):
         pass
-    assert str(caught.value) == "diff: git cannot be run (No such file or directory); install git"
+    assert str(caught.value) == "git cannot be run (No such file or directory); install git"

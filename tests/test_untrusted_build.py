@@ -71,7 +71,7 @@ HOSTILE = [
     ),
     ("report/paper/metadata.yaml", 'swh: ""', r"swh: '\input{/etc/passwd}'", "code[3].swh: found"),
     ("report/paper/references.bib", "title = {", r"title = {\input{/etc/passwd} ", r"found the command '\\input'"),
-    ("report/paper/claims.yaml", "version: 1", "version: !!python/object/apply:os.system [id]", "this is no YAML"),
+    ("report/paper/claims.yaml", "version: 1", "version: !!python/object/apply:os.system [id]", "found the tag"),
 ]
 
 

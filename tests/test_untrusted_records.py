@@ -74,6 +74,39 @@ def test_a_processor_is_text_and_records_from_before_it_was_kept_name_none(root:
 
 
 @pytest.mark.parametrize(
+    ("field", "changes", "message"),
+    [
+        (
+            "provenance",
+            {"started": "yesterday"},
+            "started: found 'yesterday'; expected a time in UTC such as '2026-01-",
+        ),
+        ("provenance", {"started": "2026-13-01T00:00:00Z"}, "started: found '2026-13-01T00:00:00Z'; expected a time"),
+        ("provenance", {"started": "9999-12-31T23:59:59Z"}, "started: found '9999-12-31T23:59:59Z'; expected a time"),
+        ("cost", {"seconds": 1e300}, "seconds: found 1e+300; expected a number of seconds up to 1,000,000,000"),
+        ("fingerprint", {"modules": {"m": "abc"}}, "modules.m: found 'abc'; expected each definition with its digest"),
+        ("fingerprint", {"modules": {"m": "a 0f, b"}}, "modules.m: found 'a 0f, b'; expected each definition with its"),
+    ],
+)
+def test_what_a_reader_would_stumble_over_is_named(
+    root: Path, field: str, changes: dict[str, Any], message: str
+) -> None:
+    content = {**json.loads(make_record(root, NAME).to_text())[field], **changes}
+    assert fault(root, **{field: content}).startswith(f"r.json: {field}.{message}")
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63), 2**64, 10**19])
+def test_whole_numbers_of_more_than_64_bits_are_refused_and_others_read(root: Path, number: int) -> None:
+    expected = (
+        f"r.json: file: no record can be read: the whole number {str(number)[:19]}... is out of range; the largest is "
+    )
+    assert fault(root, settings={"x": number}) == f"{expected}{2**63 - 1}"
+    for edge in (2**63 - 1, 1 - 2**63):
+        record = make_record(root, NAME, settings={"x": edge})
+        assert Record.from_text(record.to_text(), "r.json") == record
+
+
+@pytest.mark.parametrize(
     "text", ['{"settings": {"x": 1e400}', '{"a":' * 100_000, "[" * 100_000, '{"a": ' + "9" * 5000 + "}"]
 )
 def test_numbers_without_an_end_and_deep_nesting_are_refused(text: str) -> None:
