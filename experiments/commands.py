@@ -13,7 +13,7 @@ from rich.text import Text
 from experiments import doctor
 from experiments.executors import Executor, LocalExecutor, Outcome
 from experiments.fingerprint import find_modules
-from experiments.git import list_changed, list_untracked
+from experiments.git import GitFailed, list_changed, list_untracked
 from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan, select
 from experiments.plan_file import DEVICE_CLASSES

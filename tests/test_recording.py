@@ -151,7 +151,7 @@ def test_provenance_has_the_records_fields_and_no_name_of_anyone() -> None:
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="only Linux lists the features of a processor")
 def test_a_processor_is_told_from_one_with_other_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert re.search(r"features [0-9a-f]{12}$", provenance.read_processor())
+    assert re.search(r"features [0-9a-f]{12}$", machine.read_processor())
     texts = [
         "vendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: AMD EPYC\nflags\t\t: sse avx\n\nprocessor: 1\n",
         "vendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: AMD EPYC\nflags\t\t: avx sse avx512f\n",
@@ -161,7 +161,7 @@ def test_a_processor_is_told_from_one_with_other_features(monkeypatch: pytest.Mo
     found = []
     for text in texts:
         monkeypatch.setattr(Path, "read_text", lambda self, text=text, **_: text)
-        found.append(provenance.read_processor())
+        found.append(machine.read_processor())
     assert [text and text.rpartition(" ")[0] for text in found] == [
         "vendor AuthenticAMD, family 25, model 1, features",
         "vendor AuthenticAMD, family 25, model 1, features",
