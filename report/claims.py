@@ -10,12 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from experiments import arithmetic
+from experiments.plan_file import suggest
 from experiments.rules import ORIGINAL, digest_rules
 from experiments.spec import FrozenMapping
 from experiments.strict_yaml import read_yaml
 from report.fields import check_names, line, lines, mapping, refuse
 
 OURS = "ours"  # the certainty of a claim that no original makes
+CERTAINTIES = (
+    "seen in primary source",
+    "seen in secondary source",
+    "only in the earlier report",
+    "carried over by us",
+    OURS,
+)
 
 
 class ClaimKind(StrEnum):
@@ -213,6 +221,9 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
         refuse(f"{place}.group", item["group"], "the name of a group of the plan")
     if type(item["main"]) is not bool:
         refuse(f"{place}.main", item["main"], "true or false")
+    if item["certainty"] not in CERTAINTIES:  # a misspelt `ours` would make it the original's
+        near = suggest(str(item["certainty"]), CERTAINTIES)
+        refuse(f"{place}.certainty", item["certainty"], f"{' | '.join(CERTAINTIES)}{near}")
     if item["certainty"] == OURS and item["main"]:
         refuse(f"{place}.main", True, f"false: a claim of certainty {OURS!r} cannot decide on the original")
     _probability(item["alpha"], f"{place}.alpha")
@@ -220,7 +231,7 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
     if "margin" in item:
         _probability(item["margin"], f"{place}.margin")
     values = dict(item, id=id, kind=kind, protocol=protocols.get(item["protocol"]))
-    for field in ("sentence", "source", "certainty", "reason", "untested"):
+    for field in ("sentence", "source", "reason", "untested"):
         if field in values:
             values[field] = line(values[field], f"{place}.{field}")
     for field in ("cell", "reference", "better", "worse"):
