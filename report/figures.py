@@ -18,6 +18,7 @@ from report.evidence import (
     UnknownName,
     cell_text,
     in_words,
+    kind_of,
     parameters_text,
     varying_parameters,
 )
@@ -130,6 +131,7 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
         if records:
             drawn[cell.name] = (cell, records)
     if not drawn:
+        _refuse_unknown_column(column, cells.values())
         return absent(name, item, cells.values())
     names = [key for key in varying_parameters([cell for cell, _ in drawn.values()]) if key != "epochs"]
     facet = _choose_facet([cell for cell, _ in drawn.values()], names)
@@ -150,8 +152,19 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
         f"{cell_label(cell, names) or cell.name}: {_last(records, column)} ({runs_words(len(records))})"
         for cell, records in drawn.values()
     ]
-    alt = "Learning curves of accuracy against epochs. Mean at the last epoch, " + "; ".join(ends) + "."
-    return Figure(name, "curves", item["title"], note.strip(), alt, tuple(rows), {"column": column})
+    alt = f"Learning curves of {in_words(column)} against epochs. Mean at the last epoch, " + "; ".join(ends) + "."
+    is_share = kind_of(column) is Kind.ACCURACY
+    label = in_words(column) + (" (%)" if is_share else "")
+    look = {"column": column, "factor": 100 if is_share else 1, "label": label}
+    return Figure(name, "curves", item["title"], note.strip(), alt, tuple(rows), look)
+
+
+def _refuse_unknown_column(column: str, cells: Iterable[CellEvidence]) -> None:
+    """A misspelt COLUMN is not one that waits for its runs."""
+    histories = [record.history for cell in cells for record in cell.records]
+    if histories and not any(column in history for history in histories):
+        known = sorted({name for history in histories for name in history})
+        raise UnknownName(f"column: the histories have no column {column!r}; they have {', '.join(known) or 'none'}")
 
 
 def _choose_facet(cells: list[CellEvidence], names: Iterable[str]) -> str | None:
@@ -170,7 +183,8 @@ def _choose_facet(cells: list[CellEvidence], names: Iterable[str]) -> str | None
 
 def _last(records: list[Any], column: str) -> str:
     values = [record.history[column][-1] for record in records]
-    return spell(Kind.ACCURACY, sum(values) / len(values))
+    kind, mean = kind_of(column), sum(values) / len(values)
+    return spell(kind, mean if kind is Kind.ACCURACY else float(f"{mean:.4g}"))
 
 
 def _quoted_rows(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Row]:
