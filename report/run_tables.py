@@ -26,7 +26,7 @@ PROVENANCE = ("cpu", "gpu", "driver", "device_class", "threads", "platform", "py
 
 def settings(declared: Declaration, facts: Facts) -> Table:
     """One line a setting: each original's value and, beside it, what our runs of the groups named for it resolved."""
-    protocols = {name: facts.claims.protocols[name] for name in declared.options["protocols"]}
+    protocols = {name: facts.protocol(name) for name in declared.options["protocols"]}
     planned: dict[str, list[str]] = declared.options["groups"]
     recorded = {group: facts.evidence.recorded(group) for groups in planned.values() for group in groups}
     beside = {id: [group for group in planned.get(id, ()) if recorded[group]] for id in protocols}
