@@ -133,7 +133,8 @@ def roles() -> str:
 
 def claim_fields() -> str:
     """The fields that every claim has, and those that it may have."""
-    return f"Each has {_listed(sorted(claims._ALWAYS))}. It may have {_listed(sorted(claims._SOMETIMES))}."
+    fields = f"Each has {_listed(sorted(claims._ALWAYS))}. It may have {_listed(sorted(claims._SOMETIMES))}."
+    return f"{fields} Its `certainty` is one of {_listed(claims.CERTAINTIES)}."
 
 
 def claim_kinds() -> str:

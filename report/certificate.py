@@ -106,6 +106,13 @@ class Certificate:
         return Overall.CONFIRMED if 0 < begun == self.count(Agreement.AGREES) else Overall.UNDECIDED
 
     @property
+    def heading(self) -> str:
+        """`Confirmed for 10 of 14 picked runs`: what was not begun is not confirmed either."""
+        said = " for" if self.overall is Overall.CONFIRMED else ": agreement in"
+        amount = _amount(len(self.runs), "picked run")
+        return f"{self.overall.capitalize()}{said} {self.count(Agreement.AGREES)} of {amount}"
+
+    @property
     def exit_code(self) -> int:
         """0 confirmed; 3 a run disagrees; 1 a run failed; 4 a run could not be judged, or none was begun."""
         if self.overall is Overall.UNDECIDED:
@@ -141,8 +148,8 @@ class Certificate:
         }
 
 
-def _amount(runs: int) -> str:
-    return f"{runs} run{'s' if runs != 1 else ''}"
+def _amount(number: int, what: str = "run") -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def _describe(verified: Verified) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def format_certificate(certificate: Certificate) -> str:
 
 def _lines(certificate: Certificate) -> Iterator[str]:
     yield from ("# Certificate of verification", "", f"Of *{escape_markdown(certificate.title)}*.", "")
-    yield from (f"**{certificate.overall.capitalize()}.** {certificate.summary}.", "")
+    yield from (f"**{certificate.heading}.** {certificate.summary}.", "")
     yield from ("| | |", "|---|---|")
     yield from (f"| {name} | {escape_markdown(text)} |" for name, text in _facts(certificate))
     yield from ("", "## Runs", "", "| run | recorded | run again | expected | same bits | outcome |")
@@ -86,8 +86,10 @@ def _explain(verified: Verified) -> str:
 def _method() -> str:
     return (
         "Each run was begun anew, without a checkpoint, from the parameters of its record. Its accuracy is expected "
-        "within t · sd · √2 of the recorded one: both are taken as draws of one cell, whose spread is that of other "
-        f"recorded seeds. Runs with the same bits need no such test; the others share a level of {percent_text(LEVEL)}, so "
+        "within t · sd · √2 of the recorded one: both are taken as draws of one cell, whose spread is that of its other "
+        "recorded seeds. Where these are fewer than four, it has also to lie within the interval by the spread pooled over "
+        "cells of the same settings, provided that Bartlett's test does not reject equal variances; the narrower of both "
+        f"intervals is shown. Runs with the same bits need no such test; the others share a level of {percent_text(LEVEL)}, so "
         f"that a true record is called disagreeing in at most {percent_text(LEVEL)} of certificates. A change that is "
         "smaller than the interval shows only in the bits."
     )

@@ -265,20 +265,20 @@ def draw_curves(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
     handles: dict[str, Any] = {}
     for axes, panel in zip(grid, panels, strict=True):
         for setting, here in curves[panel].items():
-            handles[setting] = _curve(axes, here, column, settings.index(setting))
+            handles[setting] = _curve(axes, here, column, options["factor"], settings.index(setting))
         axes.set(xlabel="epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         if len(panels) > 1:
             axes.set_title(panel, loc="left", color=QUIET)
-    _label_rows(grid, f"{column.replace('_', ' ')} (%)")
+    _label_rows(grid, options["label"])
     canvas.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, columnspacing=1.6)
 
 
-def _curve(axes: "Axes", rows: list[Row], column: str, index: int) -> Any:
+def _curve(axes: "Axes", rows: list[Row], column: str, factor: float, index: int) -> Any:
     found: dict[Any, list[float]] = {epoch: [] for epoch in sorted(distinct(rows, "epoch"))}
     for row in rows:
         if row[column] is not None:
-            found[row["epoch"]].append(100 * float(row[column]))
+            found[row["epoch"]].append(factor * float(row[column]))
     epochs, by_epoch = list(found), list(found.values())
     means = [sum(values) / len(values) for values in by_epoch]
     colour = COLOURS[index % len(COLOURS)]

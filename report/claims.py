@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import arithmetic
+from experiments.plan_file import suggest
 from experiments.rules import ORIGINAL, digest_rules
 from experiments.spec import FrozenMapping
 from experiments.strict_yaml import read_yaml
@@ -17,6 +18,13 @@ from report import options
 from report.fields import check_names, line, lines, mapping, refuse
 
 OURS = "ours"  # the certainty of a claim that no original makes
+CERTAINTIES = (
+    "seen in primary source",
+    "seen in secondary source",
+    "only in the earlier report",
+    "carried over by us",
+    OURS,
+)
 
 
 class ClaimKind(StrEnum):
@@ -220,6 +228,9 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
         refuse(f"{place}.group", item["group"], "the name of a group of the plan")
     if type(item["main"]) is not bool:
         refuse(f"{place}.main", item["main"], "true or false")
+    if item["certainty"] not in CERTAINTIES:  # a misspelt `ours` would make it the original's
+        near = suggest(str(item["certainty"]), CERTAINTIES)
+        refuse(f"{place}.certainty", item["certainty"], f"{' | '.join(CERTAINTIES)}{near}")
     if item["certainty"] == OURS and item["main"]:
         refuse(f"{place}.main", True, f"false: a claim of certainty {OURS!r} cannot decide on the original")
     _probability(item["alpha"], f"{place}.alpha")
@@ -227,7 +238,7 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
     if "margin" in item:
         _probability(item["margin"], f"{place}.margin")
     values = dict(item, id=id, kind=kind, protocol=protocols.get(item["protocol"]))
-    for field in ("sentence", "source", "certainty", "reason", "untested", "along", "family"):
+    for field in ("sentence", "source", "reason", "untested", "along", "family"):
         if field in values:
             values[field] = line(values[field], f"{place}.{field}")
     for field in ("cell", "reference", "better", "worse"):

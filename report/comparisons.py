@@ -41,10 +41,12 @@ def difference(a: CellEvidence, b: CellEvidence) -> Quantity:
 
     Runs of different cells are independent even where their seeds are the same number, unless they differ in nothing
     but how they were computed. The cells must agree in data set, epochs, recipe and training images, else the difference
-    is not comparable; where they differ in precision it says so.
+    is not comparable; where they differ in precision it says so. The id names both groups where they are two: each may
+    plan the same cell with other seeds.
     """
     first, second = a.quantity(), b.quantity()
-    id = f"{a.group}/{a.name}-minus-{b.name}/{ACCURACY}"
+    other = b.name if b.group == a.group else f"{b.group}/{b.name}"
+    id = f"{a.group}/{a.name}-minus-{other}/{ACCURACY}"
     aggregate = f"difference of the means, {a.name} minus {b.name}"
     unknown = _unknown(id, aggregate, first, second) or _unlike(id, aggregate, a, b)
     if unknown:

@@ -24,7 +24,7 @@ def judge_compound(claim: Claim, verdicts: Mapping[str, "Verdict"]) -> Judgement
     outcomes = [part.outcome for part in parts]
     waiting = all(outcome is Outcome.NOT_TESTED for outcome in outcomes)
     listed = tuple(part.reasons[0] for part in parts) if waiting else ()
-    words = ", ".join(f"{part.claim.id} {part.outcome.value}" for part in parts)
+    words = ", ".join(f"{part.claim.id} {part.printed}" for part in parts)
     return _outcome(outcomes), tuple(dict.fromkeys(listed)) or (words,)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.naming import Naming
-from experiments.spec import Group, Record
+from experiments.spec import Group, Record, State
 from experiments.status import RunStatus
-from report.claims import Claims, read_claims
+from report.claims import Claims, Protocol, read_claims
 from report.evidence import ACCURACY, Evidence, UnknownName, parameters_text
 from report.original import EARLIER, PAPER, Quoted, find_quoted, read_original
 from report.quantities import Kind, Quantity, Tier, count, spell
@@ -49,6 +49,12 @@ class Facts:
             raise UnknownName(f"original.csv has no row of {who!r}; it has those of {', '.join(self._quoted_people)}")
         return find_quoted(self.original, who, cell, epochs)
 
+    def protocol(self, name: str) -> Protocol:
+        """The protocol NAME of claims.yaml. Raises UnknownName, listing them."""
+        if name not in self.claims.protocols:
+            raise UnknownName(f"claims.yaml has no protocol {name!r}; it has {', '.join(self.claims.protocols)}")
+        return self.claims.protocols[name]
+
     def verdict(self, claim: str) -> Verdict:
         """The verdict on CLAIM. Raises UnknownName, listing the claims."""
         if claim not in self.verdicts:
@@ -56,8 +62,18 @@ class Facts:
         return self.verdicts[claim]
 
     def parameters(self, cell: Mapping[str, Any]) -> Quantity:
-        """The exact parameter count of the model of CELL: as counted in recorded models, else by the formula."""
-        return self.count_in_records(cell) or self.count_by_formula(cell)
+        """The exact parameter count of the model of CELL: as counted in recorded models, else by the formula.
+
+        Without either it waits for a record, or for a record that counts.
+        """
+        known = self.count_in_records(cell) or self.count_by_formula(cell)
+        if known is not None:
+            return known
+        has_run = any(found.records for found in self.evidence.matching(cell))
+        state = State.GATED if has_run else State.PENDING
+        lacking = "no recorded model says how many it has" if has_run else "no such model is recorded"
+        why = f"{lacking}, and claims.yaml: formulas has no 'parameters'"
+        return Quantity(f"parameters/unknown/{_joined(cell)}", Kind.PARAMETERS, None, state, why=why)
 
     def count_in_records(self, cell: Mapping[str, Any]) -> Quantity | None:
         """The parameter count of the recorded models of CELL; None where none is recorded.
@@ -77,9 +93,11 @@ class Facts:
         id = f"parameters/recorded/{_joined(cell)}"
         return Quantity(id, Kind.PARAMETERS, counts.pop(), origin=origin, aggregate=how, tier=Tier.RUN_HERE)
 
-    def count_by_formula(self, cell: Mapping[str, Any]) -> Quantity:
-        """The parameter count of the model of CELL by the formula of claims.yaml."""
-        formula = self.claims.formulas["parameters"]
+    def count_by_formula(self, cell: Mapping[str, Any]) -> Quantity | None:
+        """The parameter count of the model of CELL by the formula of claims.yaml; None where that has none."""
+        formula = self.claims.formulas.get("parameters")
+        if formula is None:
+            return None
         value, how = formula.evaluate(cell), "computed by the formula"
         id = f"parameters/formula/{_joined(cell)}"
         return Quantity(id, Kind.PARAMETERS, value, origin=(formula.source,), aggregate=how)

@@ -19,6 +19,7 @@ from report.evidence import (
     UnknownName,
     cell_text,
     in_words,
+    kind_of,
     parameters_text,
     varying_parameters,
 )
@@ -134,6 +135,7 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
         if records:
             drawn[cell.name] = (cell, records)
     if not drawn:
+        _refuse_unknown_column(column, cells.values())
         return absent(name, item, cells.values(), in_words(column))
     names = [key for key in varying_parameters([cell for cell, _ in drawn.values()]) if key != "epochs"]
     facet = _choose_facet([cell for cell, _ in drawn.values()], names)
@@ -155,8 +157,19 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     if unmeasured:
         note += f" {unmeasured} of {len(cells)} settings have not measured it and are not drawn."
     ends = [f"{cell_label(cell, names) or cell.name}: {_last(records, column)}" for cell, records in drawn.values()]
-    alt = "Learning curves of accuracy against epochs. Mean at the last epoch, " + "; ".join(ends) + "."
-    return Figure(name, "curves", item["title"], note.strip(), alt, tuple(rows), {"column": column})
+    alt = f"Learning curves of {in_words(column)} against epochs. Mean at the last epoch, " + "; ".join(ends) + "."
+    is_share = kind_of(column) is Kind.ACCURACY
+    label = in_words(column) + (" (%)" if is_share else "")
+    look = {"column": column, "factor": 100 if is_share else 1, "label": label}
+    return Figure(name, "curves", item["title"], note.strip(), alt, tuple(rows), look)
+
+
+def _refuse_unknown_column(column: str, cells: Iterable[CellEvidence]) -> None:
+    """A misspelt COLUMN is not one that waits for its runs."""
+    histories = [record.history for cell in cells for record in cell.records]
+    if histories and not any(column in history for history in histories):
+        known = sorted({name for history in histories for name in history})
+        raise UnknownName(f"column: the histories have no column {column!r}; they have {', '.join(known) or 'none'}")
 
 
 def _choose_facet(cells: list[CellEvidence], names: Iterable[str]) -> str | None:
@@ -176,9 +189,11 @@ def _choose_facet(cells: list[CellEvidence], names: Iterable[str]) -> str | None
 def _last(records: Iterable[Record], column: str) -> str:
     """The mean at the last epoch, of the runs that measured it there: `51.00 % (3 runs)`."""
     values = [value for record in records if (value := record.history[column][-1]) is not None]
-    return (
-        f"{spell(Kind.ACCURACY, sum(values) / len(values))} ({runs_words(len(values))})" if values else "not measured"
-    )
+    if not values:
+        return "not measured"
+    kind, mean = kind_of(column), sum(values) / len(values)
+    shown = spell(kind, mean if kind is Kind.ACCURACY else float(f"{mean:.4g}"))
+    return f"{shown} ({runs_words(len(values))})"
 
 
 def _quoted_rows(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Row]:

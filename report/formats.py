@@ -209,7 +209,7 @@ class Finalize:
         if isinstance(value, Quantity):
             return self.quantity(value)
         if isinstance(value, Verdict):
-            return self.outcome(value.outcome) + self._format.escape(value.reservation)
+            return self(value.printed) + self._format.escape(value.reservation)
         if isinstance(value, Outcome):
             return self.outcome(value)
         if isinstance(value, Enum) and isinstance(value.value, str):

@@ -154,7 +154,7 @@ def _environment(
         if isinstance(value, Outcome):
             return holes.inline(setters.outcome(value))
         if isinstance(value, Verdict):  # what was decided on fewer epochs never stands there as if it were the paper's
-            return holes.inline(setters.outcome(value.outcome)) + value.reservation
+            return finalize(value.printed) + value.reservation
         if isinstance(value, str):
             return _bound(value)
         raise ConfigurationError(refusal(value, "the prose"))

@@ -69,7 +69,8 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
         if counted is not None:
             agrees = _agree(quoted, formula, counted)
             agreeing, differing = agreeing + agrees, differing + (not agrees)
-        rows.append((*map(str, sizes), quoted.parameters if quoted else DASH, formula, counted or "not recorded"))
+        there = quoted.parameters if quoted else DASH
+        rows.append((*map(str, sizes), there, formula or DASH, counted or "not recorded"))
     columns = (
         *declared.parameter_columns(),
         Column("quoted", "Quoted", align="right"),
@@ -82,10 +83,11 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     return declared.table(finding, columns, rows)
 
 
-def _agree(quoted: Quoted | None, formula: Quantity, counted: Quantity) -> bool:
-    """Whether the recorded count is the formula's and, to the thousand, the quoted one."""
+def _agree(quoted: Quoted | None, formula: Quantity | None, counted: Quantity) -> bool:
+    """Whether the recorded count is the formula's and, to the thousand, the quoted one, as far as there are these."""
     thousands = round((counted.value or 0) / 1000)
-    return counted.value == formula.value and (quoted is None or thousands == round(float(quoted.parameters_thousands)))
+    is_as_quoted = quoted is None or thousands == round(float(quoted.parameters_thousands))
+    return is_as_quoted and (formula is None or counted.value == formula.value)
 
 
 def has_all(cell: CellEvidence, where: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from experiments.prices import Price, by_device, reservation, rough_hours
 from experiments.spec import Record, State
 from experiments.status import RunStatus
-from report.evidence import UnknownName, setting_of
+from report.evidence import setting_of
 from report.facts import Facts, total
 from report.gates import NOT_RECORDED, setting_text
 from report.quantities import Kind, Quantity, Tier, count, spell
@@ -26,11 +26,7 @@ PROVENANCE = ("cpu", "gpu", "driver", "device_class", "threads", "platform", "py
 
 def settings(declared: Declaration, facts: Facts) -> Table:
     """One line a setting: each original's value and, beside it, what our runs of the groups named for it resolved."""
-    known = facts.claims.protocols
-    for name in declared.options["protocols"]:
-        if name not in known:
-            raise UnknownName(f"protocols: claims.yaml has no protocol {name!r}; it has {', '.join(known)}")
-    protocols = {name: known[name] for name in declared.options["protocols"]}
+    protocols = {name: facts.protocol(name) for name in declared.options["protocols"]}
     planned: dict[str, list[str]] = declared.options["groups"]
     recorded = {group: facts.evidence.recorded(group) for groups in planned.values() for group in groups}
     beside = {id: [group for group in planned.get(id, ()) if recorded[group]] for id in protocols}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import chdtrc, stdtr, stdtrit
 
 from experiments.spec import ReproductionError
 
@@ -130,6 +130,23 @@ def against(values: Sample, target: float) -> Comparison:
     (aim,) = checked((target,), at_least=1)
     assert summary.error is not None
     return Comparison(summary.mean - aim, summary.error, float(summary.n - 1))
+
+
+def bartlett(samples: Sequence[Summary]) -> float:
+    """p of Bartlett's (1937) test that SAMPLES, of two values each at least, have one variance; 1 for a single one.
+
+    It is that of normal values. A variance of 0 among others that are not is no equal one.
+    """
+    variances, degrees = [(sample.sd or 0.0) ** 2 for sample in samples], [sample.n - 1 for sample in samples]
+    if len(samples) < 2 or not any(variances):
+        return 1.0
+    if not all(variances):
+        return 0.0
+    total = sum(degrees)
+    pooled = math.fsum(d * v for d, v in zip(degrees, variances, strict=True)) / total
+    statistic = math.fsum(d * math.log(pooled / v) for d, v in zip(degrees, variances, strict=True))
+    correction = 1 + (math.fsum(1 / d for d in degrees) - 1 / total) / (3 * (len(samples) - 1))
+    return float(chdtrc(len(samples) - 1, statistic / correction))
 
 
 def prediction_interval(values: Sample, confidence: float = 0.95) -> Interval:

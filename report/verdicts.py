@@ -88,7 +88,7 @@ class Verdict:
 
     @property
     def printed(self) -> Outcome | str:
-        """What a table prints: the outcome, or `shown` in its place where the claim goes beyond the paper."""
+        """What a page prints: the outcome, or `shown` in its place where the claim goes beyond the paper."""
         return self.shown if self.claim.is_beyond else self.outcome
 
     @property

@@ -19,7 +19,7 @@ from experiments.spec import ConfigurationError, MissingTool, Record
 from experiments.status import RunStatus, statuses
 from experiments.strict_yaml import read_yaml
 from experiments.workspace import Workspace
-from report.agreement import find_yardstick, has_same_bits, judge_rerun
+from report.agreement import find_yardsticks, has_same_bits, judge_rerun
 from report.certificate import Asked, Certificate, Verified
 from report.certificate_page import format_certificate
 from report.evidence import ACCURACY
@@ -169,9 +169,9 @@ def _verify(pick: Pick, check: SpotCheck, repetition: Repetition, tests: int) ->
     again = repetition.records.get(status.run.name)
     judged = None
     if again is not None:
-        yardstick = find_yardstick(recorded, check.cells, status.run.cell)
+        yardsticks = find_yardsticks(recorded, check.cells, status.run.cell)
         code = ("the code",) if status.changes else ()
-        judged = judge_rerun(recorded, again, yardstick, code, tests)
+        judged = judge_rerun(recorded, again, yardsticks, code, tests)
     error = repetition.failures.get(status.run.name, "")
     return Verified(pick, recorded, again, judged, error, status.acceptance or "", status.changes)
 

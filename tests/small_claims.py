@@ -13,7 +13,7 @@ claims:
   larger-is-better:
     sentence: The larger is better.
     source: the paper
-    certainty: certain
+    certainty: seen in primary source
     kind: direction
     main: true
     protocol: null
@@ -26,7 +26,7 @@ claims:
   three-reaches-half:
     sentence: Size 3 is right for more than half of the images.
     source: the paper
-    certainty: certain
+    certainty: seen in primary source
     kind: threshold
     main: false
     protocol: null

@@ -16,7 +16,7 @@ from report.agreement import (
     Yardstick,
     differing_machine,
     expect_second,
-    find_yardstick,
+    find_yardsticks,
     has_same_bits,
     judge_rerun,
 )
@@ -35,8 +35,8 @@ def cell(accuracies: Sequence[float], patch_size: int = 8, **settings: Any) -> l
     return [record(accuracy, seed, patch_size, **settings) for seed, accuracy in enumerate(accuracies)]
 
 
-def yardstick_of(cells: dict[str, list[Record]], name: str = "a") -> Yardstick | None:
-    return find_yardstick(cells[name][0], cells, name)
+def yardsticks_of(cells: dict[str, list[Record]], name: str = "a") -> tuple[Yardstick, ...]:
+    return find_yardsticks(cells[name][0], cells, name)
 
 
 SPREAD = Yardstick(0.005, 8, 12, "within 4 cells of the same settings")
@@ -44,13 +44,13 @@ SPREAD = Yardstick(0.005, 8, 12, "within 4 cells of the same settings")
 
 def test_four_other_seeds_are_enough_for_their_own_spread() -> None:
     cells = {"a": cell([0.9, 0.64, 0.65, 0.66, 0.65]), "b": cell([0.1, 0.9, 0.5], 4)}
-    found = yardstick_of(cells)
+    (found,) = yardsticks_of(cells)
     assert found == Yardstick(pytest.approx(0.01 * math.sqrt(2 / 3)), 3, 4, "other seeds of its cell")
 
 
 def test_seeds_that_were_run_under_other_settings_do_not_count() -> None:
     mixed = [*cell([0.9, 0.64, 0.65, 0.66]), record(0.1, 4, precision="bf16")]
-    assert yardstick_of({"a": mixed}) == Yardstick(pytest.approx(0.01), 2, 3, "within 1 cell of the same settings")
+    assert yardsticks_of({"a": mixed}) == (Yardstick(pytest.approx(0.01), 2, 3, "other seeds of its cell"),)
 
 
 def test_two_other_seeds_share_the_spread_of_like_cells_and_the_record_itself_never_counts() -> None:
@@ -60,21 +60,47 @@ def test_two_other_seeds_share_the_spread_of_like_cells_and_the_record_itself_ne
         "c": cell([0.5], 2),
         "d": cell([0.1, 0.9], 1, epochs=9),  # trained otherwise
     }
-    found = yardstick_of(cells)
-    assert found == Yardstick(pytest.approx(math.sqrt((2e-4 + 18e-4) / 3)), 3, 5, "within 2 cells of the same settings")
+    assert yardsticks_of(cells) == (
+        Yardstick(pytest.approx(0.01 * math.sqrt(2)), 1, 2, "other seeds of its cell"),
+        Yardstick(pytest.approx(math.sqrt((2e-4 + 18e-4) / 3)), 3, 5, "within 2 cells of the same settings"),
+    )
+
+
+NOISY = [0.3, 0.5, 0.8]
+
+
+@pytest.mark.parametrize("others", [[NOISY], [NOISY, [0.65, 0.655, 0.66], [0.2, 0.5, 0.7]]])
+def test_a_noisy_cell_lends_its_spread_to_no_quiet_one(others: list[list[float]]) -> None:
+    cells = {"a": cell([0.9, 0.650, 0.652, 0.654])}
+    cells |= {f"b{size}": cell(values, size) for size, values in enumerate(others, 1)}
+    found = yardsticks_of(cells)
+    assert found == (Yardstick(pytest.approx(0.002), 2, 3, "other seeds of its cell"),)
+    judged = judge_rerun(record(0.652), record(0.5), found, ("the code",), 1)
+    assert judged.agreement is Agreement.DISAGREES
+
+
+def test_a_second_run_outside_its_own_cells_spread_disagrees_though_like_cells_would_let_it() -> None:
+    quiet, like = Yardstick(0.0001, 1, 2, "other seeds of its cell"), Yardstick(0.005, 8, 12, "within 4 cells")
+    judged = judge_rerun(record(0.64), record(0.65), (quiet, like), ("the code",), 1)
+    assert (judged.agreement, judged.yardstick) == (Agreement.DISAGREES, quiet)
+    assert judged.interval == expect_second(0.64, quiet, 1 - LEVEL / 2)
+    assert judge_rerun(record(0.64), record(0.65), (like,), ("the code",), 1).agreement is Agreement.AGREES
 
 
 def test_a_single_run_is_judged_by_like_cells_and_alone_by_nothing() -> None:
-    assert yardstick_of({"a": cell([0.9]), "b": cell([0.5])}) is None
-    found = yardstick_of({"a": cell([0.9]), "b": cell([0.5, 0.52], 4)})
-    assert found == Yardstick(pytest.approx(0.02 / math.sqrt(2)), 1, 2, "within 1 cell of the same settings")
+    assert yardsticks_of({"a": cell([0.9]), "b": cell([0.5])}) == ()
+    found = yardsticks_of({"a": cell([0.9]), "b": cell([0.5, 0.52], 4)})
+    assert found == (Yardstick(pytest.approx(0.02 / math.sqrt(2)), 1, 2, "within 1 cell of the same settings"),)
+    unlike = {"a": cell([0.9]), "b": cell(NOISY, 4), "c": cell([0.6, 0.601, 0.602], 2)}
+    assert yardsticks_of(unlike) == ()
 
 
 def test_equal_runs_are_given_the_binomial_error_of_the_test_images() -> None:
-    basis = "within 1 cell of the same settings; they are equal, so that it is the binomial error"
-    assert yardstick_of({"a": cell([0.5, 0.6, 0.6])}) == Yardstick(pytest.approx(0.005), 1, 2, basis)
+    binomial = math.sqrt(0.6 * 0.4 / 10_000)
+    found = yardsticks_of({"a": cell([0.5, 0.6, 0.6])})
+    assert found == (Yardstick(pytest.approx(binomial), 1, 2, "other seeds of its cell"),)
     bare = [replace(item, correct=None) for item in cell([0.5, 0.6, 0.6])]
-    assert yardstick_of({"a": bare}) is None
+    assert yardsticks_of({"a": bare}) == ()
 
 
 def test_the_interval_is_that_of_the_difference_of_two_draws() -> None:
@@ -92,25 +118,25 @@ def test_the_interval_is_that_of_the_difference_of_two_draws() -> None:
     ],
 )
 def test_a_second_run_agrees_within_the_interval(again: float, of: int, agreement: Agreement, why: str) -> None:
-    judged = judge_rerun(record(0.64), record(again), SPREAD, ("the code",), of)
+    judged = judge_rerun(record(0.64), record(again), (SPREAD,), ("the code",), of)
     assert (judged.agreement, judged.why, judged.same_bits) == (agreement, why, False)
     assert judged.interval == expect_second(0.64, SPREAD, 1 - LEVEL / of)
 
 
 def test_the_same_bits_agree_without_any_spread() -> None:
-    judged = judge_rerun(record(0.64), record(0.64), None, (), 1)
+    judged = judge_rerun(record(0.64), record(0.64), (), (), 1)
     assert (judged.agreement, judged.why, judged.interval) == (Agreement.AGREES, "the same bits", None)
     assert not judged.lacks_due_bits
 
 
 def test_other_bits_are_told_where_the_same_were_due() -> None:
-    due = judge_rerun(record(0.64), record(0.641), SPREAD, (), 1)
+    due = judge_rerun(record(0.64), record(0.641), (SPREAD,), (), 1)
     assert due.lacks_due_bits
     assert due.why == (
         "within the interval for a second run; the same bits were due, as code, versions and machine are the record's "
         "as far as it names them"
     )
-    assert not judge_rerun(record(0.64), record(0.641), SPREAD, ("the code",), 1).lacks_due_bits
+    assert not judge_rerun(record(0.64), record(0.641), (SPREAD,), ("the code",), 1).lacks_due_bits
 
 
 @pytest.mark.parametrize(
@@ -126,7 +152,7 @@ def test_other_bits_are_told_where_the_same_were_due() -> None:
     ],
 )
 def test_what_cannot_be_judged_says_why(yardstick: Yardstick | None, settings: dict[str, str], why: str) -> None:
-    judged = judge_rerun(record(0.64), record(0.1, **settings), yardstick, ("the code",), 1)
+    judged = judge_rerun(record(0.64), record(0.1, **settings), yardstick and (yardstick,) or (), ("the code",), 1)
     assert (judged.agreement, judged.why) == (Agreement.NOT_JUDGED, why)
 
 
@@ -194,7 +220,7 @@ def test_true_records_are_called_disagreeing_no_more_often_than_the_level_and_fa
             judge_rerun(
                 cells[name][0],
                 record(draw.gauss(0.6, sd)),
-                find_yardstick(cells[name][0], cells, name),
+                find_yardsticks(cells[name][0], cells, name),
                 ("the code",),
                 2,
             ).agreement
@@ -202,8 +228,8 @@ def test_true_records_are_called_disagreeing_no_more_often_than_the_level_and_fa
         ]
         wrong += Agreement.DISAGREES in outcomes
         cells["a"][0] = record(0.6 + 7 * sd)
-        yardstick = find_yardstick(cells["a"][0], cells, "a")
+        yardsticks = find_yardsticks(cells["a"][0], cells, "a")
         again = record(draw.gauss(0.6, sd))
-        found += judge_rerun(cells["a"][0], again, yardstick, ("the code",), 1).agreement is Agreement.DISAGREES
+        found += judge_rerun(cells["a"][0], again, yardsticks, ("the code",), 1).agreement is Agreement.DISAGREES
     assert wrong / papers < LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / papers)
     assert found / papers > 0.9

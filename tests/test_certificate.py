@@ -29,7 +29,7 @@ def verify(again: float | None, *, seed: int = 0, error: str = "", **changes: An
     second = (
         None if again is None else replace(make_record(status.run, again), digest="b" * 64, correct=recorded.correct)
     )
-    judged = None if second is None else judge_rerun(recorded, second, SPREAD, changes.get("changes", ()), 1)
+    judged = None if second is None else judge_rerun(recorded, second, (SPREAD,), changes.get("changes", ()), 1)
     made = Verified(pick, recorded, second, judged, error, "", ())
     return replace(made, **changes)
 
@@ -42,7 +42,7 @@ def certify(*runs: Verified) -> Certificate:
 
 AGREES, DISAGREES = verify(0.641), verify(0.7, seed=1)
 FAILED, NOT_BEGUN = verify(None, seed=2, error="e5-p8-k3-s2: the kernel died"), verify(None, seed=3)
-NOT_JUDGED = replace(AGREES, judged=judge_rerun(AGREES.recorded, verify(0.7).again, None, ("the code",), 1))
+NOT_JUDGED = replace(AGREES, judged=judge_rerun(AGREES.recorded, verify(0.7).again, (), ("the code",), 1))
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,13 @@ def test_the_whole_follows_from_the_runs(runs: tuple[Verified, ...], overall: Ov
     certificate = certify(*runs)
     assert (certificate.overall, certificate.exit_code) == (overall, code)
     assert certificate.summary.split("; ")[0] == summary
+
+
+def test_the_heading_says_how_many_of_the_picked_runs_were_confirmed() -> None:
+    assert certify(AGREES).heading == "Confirmed for 1 of 1 picked run"
+    assert certify(AGREES, NOT_BEGUN).heading == "Confirmed for 1 of 2 picked runs"
+    assert certify(NOT_BEGUN).heading == "Could not be judged: agreement in 0 of 1 picked run"
+    assert "**Confirmed for 1 of 2 picked runs.** " in format_certificate(certify(AGREES, NOT_BEGUN))
 
 
 def test_the_summary_counts_the_bits_that_are_the_same_and_those_that_were_due() -> None:
@@ -115,7 +122,7 @@ def test_the_page_says_what_was_run_by_what_and_how_it_was_judged() -> None:
         "",
         "Of *A paper*.",
         "",
-        "**Not confirmed.** 3 runs picked: agrees 1, disagrees 1, not begun 1; same bits 0, other bits though the same were due 1.",
+        "**Not confirmed: agreement in 1 of 3 picked runs.** 3 runs picked: agrees 1, disagrees 1, not begun 1; same bits 0, other bits though the same were due 1.",
         "",
         "| | |",
         "|---|---|",

@@ -22,7 +22,7 @@ claims:
   kernel:
     sentence: Larger kernels help.
     source: Table 1
-    certainty: seen
+    certainty: seen in primary source
     kind: trend
     main: true
     family: effects
@@ -38,7 +38,7 @@ ROW = "a,paper,,93.61,559,cifar10,width=256 depth=8,200,paper,50000,Table 1,seen
 
 
 def test_a_claim_of_our_own_cannot_decide_on_the_original(tmp_path: Path) -> None:
-    assert refusal_of_claims(tmp_path, CLAIMS.replace("certainty: seen", "certainty: ours")) == (
+    assert refusal_of_claims(tmp_path, CLAIMS.replace("certainty: seen in primary source", "certainty: ours")) == (
         "claims.yaml: claims.kernel.main: found True; expected false: a claim of certainty 'ours' cannot decide on the "
         "original"
     )
@@ -95,6 +95,14 @@ def test_a_claim_is_read_with_its_protocol_and_the_common_rules(tmp_path: Path) 
             "margin: 0.005",
             "margin: 5",
             "claims.yaml: claims.kernel.margin: found 5; expected a number between 0 and 1 (0.005 is 0.5 pp)",
+        ),
+        (
+            "certainty: seen in primary source",
+            "certainty: our",
+            (
+                "claims.yaml: claims.kernel.certainty: found 'our'; expected seen in primary source | seen in secondary "
+                "source | only in the earlier report | carried over by us | ours; did you mean 'ours'?"
+            ),
         ),
         ("min_seeds: 3", "min_seeds: 1", "claims.yaml: min_seeds: found 1; expected a whole number from 2 on"),
         ("version: 1", "version: 2", "claims.yaml: version: found 2; expected 1"),

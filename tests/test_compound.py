@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from report.claims import ClaimKind
+from report.claims import OURS, ClaimKind
 from report.trials import Outcome
 from tests.judging import THRESHOLD, claim, sweep, verdicts_on
 
@@ -33,6 +33,12 @@ def test_a_compound_follows_its_parts_and_lists_them(
     parts = ", ".join(f"{id} {verdicts[id].outcome.value}" for id in ("small", "large"))
     assert (verdicts["both"].outcome, verdicts["both"].reasons) == (outcome, (parts,))
     assert list(verdicts) == ["both", "small", "large"]
+
+
+def test_a_part_of_our_own_is_not_called_reproduced() -> None:
+    ours = replace(PARTS[0], certainty=OURS, main=False)
+    verdict = verdicts_on(sweep(ABOVE, OPEN), BOTH, ours, PARTS[1])["both"]
+    assert verdict.reasons == ("small shown, large INCONCLUSIVE",)
 
 
 def test_a_compound_of_which_nothing_is_tested_says_why_once() -> None:

@@ -5,7 +5,7 @@ import pytest
 from experiments.spec import State
 from report.comparisons import difference, gap, quoted_difference
 from report.evidence import Parameters, UnknownName, kind_of
-from report.quantities import Fidelity, Kind, Quantity, Spread, Tier
+from report.quantities import Fidelity, Kind, Quantity, Registry, Spread, Tier
 from report.statistics import summarise
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
 
@@ -160,6 +160,18 @@ def test_a_difference_has_welchs_interval_and_both_origins() -> None:
     assert quantity.parts.text == "+9.50 ± 2.49 pp (n = 2)"
     assert quantity.aggregate == "difference of the means, e5-p8-k5 minus e5-p8-k3, 2 against 3 runs"
     assert len(quantity.origin) == 5
+
+
+def test_differences_from_a_cell_that_two_groups_plan_with_other_seeds_are_two_quantities() -> None:
+    base, changed = make_cell([0.70, 0.71, 0.75]), make_cell([0.80, 0.81], kernel_size=5)
+    evidence = make_evidence(*base, other=[*base[:2], *changed])
+    here, there, other = evidence.cells("sweep")[0], *evidence.cells("other")
+    registry = Registry()
+    printed = [registry.add(quantity) for quantity in (difference(other, here), difference(other, there))]
+    assert [quantity.id for quantity in printed] == [
+        "other/e5-p8-k5-minus-sweep/e5-p8-k3/test_accuracy",
+        "other/e5-p8-k5-minus-e5-p8-k3/test_accuracy",
+    ]
 
 
 def test_a_difference_of_single_runs_has_no_interval() -> None:

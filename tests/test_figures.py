@@ -204,6 +204,37 @@ def test_panels_stand_in_even_rows_on_one_scale(panels: int, rows: list[int]) ->
     assert [found[row] for row in sorted(found)] == rows
 
 
+def with_loss() -> Evidence:
+    statuses = make_cell([0.50, 0.52])
+    return make_evidence(
+        *(
+            replace(status, record=replace(status.record, history={"train_loss": [2.5, 1.25 + seed]}))
+            for seed, status in enumerate(statuses)
+        )
+    )
+
+
+def test_curves_of_a_loss_are_no_per_cent(tmp_path: Path) -> None:
+    made = build_figures(declare(tmp_path, "curves", groups=["sweep"], column="train_loss"), with_loss(), {})["demo"]
+    assert made.alt.startswith("Learning curves of train loss against epochs. Mean at the last epoch, ")
+    assert made.alt.endswith(": 1.75 (2 runs).")
+    canvas = Canvas()
+    charts.draw_curves(canvas, made.rows, made.options)
+    (axes,) = canvas.axes
+    assert axes.get_ylabel() == "train loss"
+    assert list(axes.lines[0].get_ydata()) == [2.5, 1.75]
+
+
+def test_a_column_that_no_history_has_is_refused_as_soon_as_there_is_a_record(tmp_path: Path) -> None:
+    path = declare(tmp_path, "curves", groups=["sweep"], column="train_los")
+    with pytest.raises(UnknownName) as caught:
+        build_figures(path, with_loss(), {})
+    assert str(caught.value) == (
+        "figures.yaml: figures.demo: column: the histories have no column 'train_los'; they have train_loss"
+    )
+    assert build_figures(path, make_evidence(waiting(make_run(0))), {})["demo"].message
+
+
 def test_curves_have_a_row_an_epoch_and_seed(tmp_path: Path) -> None:
     path = declare(tmp_path, "curves", groups=["sweep"], column="test_accuracy")
     made = build_figures(path, sweep(), {})["demo"]

@@ -88,7 +88,7 @@ def test_a_claim_without_runs_is_untested_whatever_it_says(forged: Path) -> None
     path = forged / "report/paper/claims.yaml"
     with path.open("a", encoding="utf-8") as file:
         file.write(
-            "  invented:\n    sentence: It is best.\n    source: nowhere\n    certainty: none\n    kind: equality\n"
+            "  invented:\n    sentence: It is best.\n    source: nowhere\n    certainty: carried over by us\n    kind: equality\n"
             "    main: true\n    protocol: null\n    group: earlier-40\n    cell: {patch_size: 2, kernel_size: 9}\n"
             "    quoted: [paper-p2-k9]\n    margin: 0.5\n    reason: none\n"
         )

@@ -1,10 +1,12 @@
 """The prose: what it names, how tables and figures are numbered, and a message with file and line for each mistake."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from experiments.spec import ConfigurationError
+from report.claims import OURS
 from report.conversion import Conversion
 from report.formats import FORMATS, environment
 from report.gates import Deviation
@@ -55,6 +57,15 @@ def test_a_verdict_of_a_reduced_protocol_says_so_wherever_it_is_printed(
     assert text.startswith("It is `REPRODUCED`{=") and text.endswith(f"}}{words}.")
     made = environment(FORMATS["markdown"], Path(__file__).parent.parent / "templates")
     assert made.from_string("{{ verdict }}").render(verdict=verdict).endswith(f"**REPRODUCED**{words}")
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REPRODUCED, Outcome.INCONCLUSIVE])
+def test_nothing_of_our_own_is_called_reproduced_in_prose_either(tmp_path: Path, outcome: Outcome) -> None:
+    verdict = Verdict(replace(DIRECTION, certainty=OURS, main=False), outcome, (), "")
+    words = {Outcome.REPRODUCED: "shown", Outcome.INCONCLUSIVE: "inconclusive"}[outcome]
+    assert filled_in(tmp_path, "It is << verdict >>.", verdict=verdict) == f"It is {words}."
+    made = environment(FORMATS["markdown"], Path(__file__).parent.parent / "templates")
+    assert made.from_string("{{ verdict }}").render(verdict=verdict) == words
 
 
 def test_numbers_follow_the_order_of_placement_also_for_references_before_it(tmp_path: Path) -> None:

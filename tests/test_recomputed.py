@@ -87,7 +87,7 @@ def _recompute_cells(id: str, records: pd.DataFrame, original: pd.DataFrame) -> 
     if found := re.fullmatch("[^/]+/([^/]+)-minus-(original/.+/accuracy)/test_accuracy", id):
         cell = records[records.cell == found[1]]
         return recomputed.estimate_gap(cell.test_accuracy, _quoted(found[2], original))
-    if found := re.fullmatch("[^/]+/([^/]+)-minus-([^/]+)/test_accuracy", id):
+    if found := re.fullmatch("[^/]+/([^/]+)-minus-(?:[^/]+/)?([^/]+)/test_accuracy", id):
         a, b = (records[records.cell == name] for name in found.groups())
         return recomputed.estimate_difference(a, b, _parameters(records))
     if found := re.fullmatch("[^/]+/([^/]+)/images-seen", id):

@@ -90,6 +90,15 @@ def test_prediction_interval_is_wider_than_the_interval_of_the_mean_by_the_known
     assert interval.high - 0.7097 == pytest.approx(4.97 * 0.0034511, rel=2e-3)
 
 
+def test_bartlett_agrees_with_scipy_and_takes_no_variance_of_0_for_another() -> None:
+    samples = [[0.7, 0.71, 0.74], [0.5, 0.58], [0.3, 0.301, 0.302, 0.305]]
+    summaries = [statistics.summarise(sample) for sample in samples]
+    assert statistics.bartlett(summaries) == pytest.approx(stats.bartlett(*samples).pvalue)
+    equal = statistics.summarise([0.5, 0.5])
+    assert statistics.bartlett([equal, equal]) == statistics.bartlett(summaries[:1]) == statistics.bartlett([]) == 1.0
+    assert statistics.bartlett([*summaries, equal]) == 0.0
+
+
 def test_wilson_agrees_with_scipy() -> None:
     reference = stats.binomtest(9500, 10_000).proportion_ci(method="wilson")
     interval = statistics.wilson(9500, 10_000)

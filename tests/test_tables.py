@@ -17,6 +17,7 @@ from report.quantities import Kind, Quantity
 from report.result_tables import DASH
 from report.tables import Column, Table
 from report.trials import Outcome
+from report.vocabulary import Vocabulary
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, measured, waiting
 
 PENDING = Quantity("p", Kind.ACCURACY, None, State.PENDING, why="to come")
@@ -134,6 +135,19 @@ def test_the_parameter_counts_are_checked_against_formula_and_quotation(complete
     assert ["256", "8", "1", "3", "559 k", "559,114", "559,114"] in lines(table)
     n = len(table.rows)
     assert table.title == f"Parameter counts of the models. {n} of {n} are counted in recorded models and agree."
+
+
+@pytest.mark.parametrize(("runs", "count"), [(0, "pending"), (None, "718,090")])
+def test_parameter_counts_need_no_formula(root: Path, runs: int | None, count: str) -> None:
+    facts = make_facts(root, runs=runs)
+    facts = replace(facts, claims=replace(facts.claims, formulas={}))
+    made = {name: build_table(read_tables(root)[name], facts) for name in ("earlier-5", "parameters")}
+    (row,) = (row for row in lines(made["earlier-5"]) if row[2:4] == ["4", "9"])
+    assert row[4] == count
+    if runs is None:
+        assert made["parameters"].title.endswith("are counted in recorded models and agree.")
+    waiting = Vocabulary(facts).parameters(width=256, depth=8, patch_size=4, kernel_size=9)
+    assert runs is None or waiting.why == ("no such model is recorded, and claims.yaml: formulas has no 'parameters'")
 
 
 def test_an_effect_is_the_step_from_the_level_before(complete: dict[str, Table]) -> None:
