@@ -204,7 +204,7 @@ def test_the_same_bits_are_not_due_unless_both_name_the_same_processor(
     second = replace(second, provenance={**PROVENANCE, "processor": again})
     if recorded is None:  # a record that is older than the field
         del first.provenance["processor"]
-    judged = judge_rerun(first, second, SPREAD, (), 1)
+    judged = judge_rerun(first, second, (SPREAD,), (), 1)
     assert judged.differing == (told,)
     assert not judged.lacks_due_bits
 

@@ -74,7 +74,7 @@ def test_a_title_with_a_prefix_is_refused(checkout: Path) -> None:
         (
             "protocols: [paper",
             "protocols: [papr",
-            "tables.yaml: tables.hyperparameters: protocols: claims.yaml has no protocol 'papr'; it has paper, ",
+            "tables.yaml: tables.hyperparameters: claims.yaml has no protocol 'papr'; it has paper, ",
         ),
         ("columns: [width", "columns: [breadth", "tables.yaml: tables.parameters: columns: no parameter 'breadth'; "),
     ],
