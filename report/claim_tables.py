@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 from experiments.spec import State
 from report.claims import Claim, ClaimKind
-from report.evidence import price_text
+from report.evidence import in_words, price_text
 from report.facts import Facts
 from report.result_tables import DASH, Declaration
 from report.tables import Cell, Column, Table
-from report.trials import Outcome
+from report.trials import Outcome, margin_text
 from report.verdicts import Verdict
 
 _NO_GROUP = "several groups"
@@ -127,12 +127,30 @@ def _sentence(texts: tuple[str, ...]) -> str:
 
 
 def rules(declared: Declaration, facts: Facts) -> Table:
-    """One line a rule, by the kind of claim, with the claims that it judges."""
-    judged: dict[tuple[ClaimKind, str], list[str]] = {}
+    """One line a rule, by the kind of claim, with the claims that it judges; the first of a kind is told in full."""
+    judged: dict[tuple[ClaimKind, str, str], list[Claim]] = {}
     for verdict in sorted(facts.verdicts.values(), key=lambda verdict: list(ClaimKind).index(verdict.claim.kind)):
         if verdict.rule:
-            judged.setdefault((verdict.claim.kind, verdict.rule), []).append(verdict.claim.id)
-    rows: list[tuple[Cell, ...]] = [(kind.value, ", ".join(ids), rule) for (kind, rule), ids in judged.items()]
+            judged.setdefault((verdict.claim.kind, verdict.rule, verdict.span), []).append(verdict.claim)
+    first: dict[ClaimKind, Claim] = {}
+    rows: list[tuple[Cell, ...]] = []
+    for (kind, rule, span), claims in judged.items():
+        told = _as_for(first[kind], claims[0]) if kind in first else rule
+        first.setdefault(kind, claims[0])
+        rows.append((kind.value, ", ".join(claim.id for claim in claims), f"{told}; {span}" if span else told))
     columns = (Column("kind", "Kind"), Column("claims", "Claims"), Column("rule", "Rule"))
     several = f"{len(rows)} rules" if len(rows) != 1 else "1 rule"
     return declared.table(f"{several} for {sum(map(len, judged.values()))} claims.", columns, rows)
+
+
+def _as_for(base: Claim, claim: Claim) -> str:
+    """The rule of CLAIM by what it has otherwise than that of BASE, which is of the same kind."""
+    differing = {
+        f"over {in_words(claim.along)} ({claim.order})": (claim.along, claim.order) != (base.along, base.order),
+        f"in the family {claim.family!r}": claim.family != base.family,
+        f"at the level {claim.alpha:g}": claim.alpha != base.alpha,
+        f"with {margin_text(claim.margin)} for slight or equal": claim.margin != base.margin,
+        f"with at least {claim.min_seeds} runs": claim.min_seeds != base.min_seeds,
+    }
+    words = [text for text, differs in differing.items() if differs]
+    return f"as for {base.id}" + (f", but {', '.join(words)}" if words else "")

@@ -68,13 +68,13 @@ def trend(claim: Claim, sources: Sources) -> Trial:
     """
     cells, along = _levels(claim, sources), in_words(str(claim.along))
     best, worst = _quoted_ends(claim, cells, sources)
-    exact = "exact " if ordering.is_exact([cell.n for cell in cells]) else ""
     rule = (
-        f"REPRODUCED if Jonckheere and Terpstra's {exact}one-sided p over {along} ({claim.order}), after Holm over the "
+        f"REPRODUCED if Jonckheere and Terpstra's one-sided p, exact for few runs, over {along} ({claim.order}), after Holm over the "
         f"family {claim.family!r}, is below {claim.alpha:g} and the {percent_text(1 - claim.alpha)} interval "
         f"of the end-to-end difference lies above 0 (PARTIAL if it is slight, or a step is significantly reversed); {_failing(claim)}; "
-        f"at least {claim.min_seeds} runs at every level{_span_text(claim, cells, (best, worst))}"
+        f"at least {claim.min_seeds} runs at every level"
     )
+    span = _span_text(claim, cells, (best, worst))
 
     def details() -> Details:
         told = Details(_reported(claim, sources), difference(best, worst))
@@ -87,13 +87,13 @@ def trend(claim: Claim, sources: Sources) -> Trial:
         return replace(told, design=design, support=other_orderings(cells))
 
     if shortage := find_shortage(claim, cells):
-        return Trial(cells, rule, details, shortage=shortage)
+        return Trial(cells, rule, details, shortage=shortage, span=span)
     found = ordering.trend([cell.values() for cell in cells])
 
     def judge(p: float | None, margin: float | None) -> Judgement:
         return _judge_trend(claim, cells, (found.p_increasing, p), found.p_decreasing, margin)
 
-    return Trial(cells, rule, details, found.p_increasing, judge)
+    return Trial(cells, rule, details, found.p_increasing, judge, span=span)
 
 
 def _design(
@@ -163,7 +163,7 @@ def _span_text(claim: Claim, cells: tuple[CellEvidence, ...], ends: tuple[CellEv
         return ""
     along, name = in_words(claim.along), claim.along
     return (
-        f"; reported and ours are the difference between {along} {best.parameters[name]} and {worst.parameters[name]}, "
+        f"reported and ours are the difference between {along} {best.parameters[name]} and {worst.parameters[name]}, "
         f"the end-to-end difference is between {cells[-1].parameters[name]} and {cells[0].parameters[name]}"
     )
 

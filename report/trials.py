@@ -52,7 +52,8 @@ class Trial:
 
     `p` is the one-sided p of the claimed effect before Holm. `judge` takes it after Holm, and the margin, and gives
     outcome and reasons; it is None where the rule has not enough evidence, and `shortage` then says what is missing.
-    `details` is worked out once for the verdict, and not each time that the rule is tried without a run.
+    `details` is worked out once for the verdict, and not each time that the rule is tried without a run. `span` says
+    between which levels an effect is printed, where these are fewer than the rule looks at.
     """
 
     cells: tuple[CellEvidence, ...]
@@ -61,6 +62,7 @@ class Trial:
     p: float | None = None
     judge: Callable[[float | None, float | None], Judgement] | None = None
     shortage: str = ""
+    span: str = ""
 
     @property
     def records(self) -> tuple[Record, ...]:

@@ -57,7 +57,8 @@ class Verdict:
     `difference` is ours minus reported. `probability` is the one-sided p after Holm, `prediction` our mean with the
     interval for one more run, `detectable` the smallest effect or margin that the runs would have shown with a chance
     of 80 %. `sensitivity` says what the outcome would have been under other margins, `robustness` without single runs,
-    `support` what else the runs say, `settling` what would settle it, `history` whether its rule is older than they.
+    `support` what else the runs say, `settling` what would settle it, `history` whether its rule is older than they,
+    `span` between which levels an effect is printed that is judged over more.
     """
 
     claim: Claim
@@ -76,6 +77,7 @@ class Verdict:
     support: tuple[str, ...] = ()
     settling: Settling | None = None
     history: RuleHistory = _UNKNOWN
+    span: str = ""
 
     @property
     def shown(self) -> str:
@@ -268,6 +270,7 @@ def _verdict(
         deviations=deviations,
         settling=settle(claim, trial, details.design) if outcome is Outcome.INCONCLUSIVE else None,
         history=history,
+        span=trial.span,
     )
     if gated is not None:
         return verdict

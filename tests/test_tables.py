@@ -11,12 +11,14 @@ import pytest
 
 from experiments.spec import ReproductionError, State
 from experiments.status import RunStatus
-from report import run_list
+from report import claim_tables, run_list
+from report.claims import ClaimKind
 from report.context import build_table, read_tables
 from report.quantities import Kind, Quantity
 from report.result_tables import DASH
 from report.tables import Column, Table
-from report.trials import Outcome
+from report.trials import Outcome, margin_text
+from report.verdicts import Verdict
 from report.vocabulary import Vocabulary
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, measured, waiting
 
@@ -254,8 +256,40 @@ def test_each_rule_is_printed_once_with_the_claims_it_judges(complete: dict[str,
     table = complete["rules"]
     listed = [str(row[2]) for row in table.rows]
     assert len(set(listed)) == len(listed)
+    in_full = [str(row[0]) for row in table.rows if not str(row[2]).startswith("as for ")]
+    assert in_full == list(dict.fromkeys(str(row[0]) for row in table.rows))
     claims = {str(row[2]): row[1] for row in table.rows if row[0] == "equality"}
     assert "earlier-p1-k3, earlier-p2-k9, earlier-p1-k5, earlier-p1-k9, earlier-p4-k9" in claims.values()
+
+
+def test_a_rule_that_is_told_by_its_differences_has_no_others(root: Path) -> None:
+    """With what is told to differ put into the rule that was told in full, it is the rule itself."""
+    verdicts = make_facts(root).verdicts
+    first: dict[ClaimKind, Verdict] = {}
+    told = 0
+    for verdict in verdicts.values():
+        if not verdict.rule:
+            continue
+        base = first.setdefault(verdict.claim.kind, verdict)
+        one, other = base.claim, verdict.claim
+        words = claim_tables._as_for(one, other)
+        rule = base.rule
+        swaps = {
+            f"over {one.along.replace('_', ' ')} ({one.order})": f"over {other.along.replace('_', ' ')} ({other.order})",
+            f"the family {one.family!r}": f"the family {other.family!r}",
+            margin_text(one.margin): margin_text(other.margin),
+            f"at least {one.min_seeds} runs": f"at least {other.min_seeds} runs",
+        }
+        for old, new in swaps.items():
+            if old != new:
+                assert new in words
+                rule = rule.replace(old, new)
+        if one.alpha == other.alpha:
+            assert rule == verdict.rule, other.id
+            told += base is not verdict
+        else:
+            assert f"the level {other.alpha:g}" in words
+    assert told > 20
 
 
 def test_the_runs_name_their_commit_and_whether_the_code_was_committed() -> None:

@@ -115,8 +115,8 @@ def test_a_trend_is_printed_between_the_levels_that_are_quoted_and_judged_over_a
     one = claim(**{**vars(TREND), "quoted": ("k5", "k3")})
     verdict = judge(Claims(0.05, 3, {"it": one}, {}, {}), sweep(LOW, HIGH, TOP), rows)["it"]
     assert verdict.ours is not None and verdict.ours.parts.value == "+4.90"
-    assert verdict.rule.endswith(
-        "; reported and ours are the difference between kernel size 5 and 3, the end-to-end difference is between 7 and 3"
+    assert verdict.span == (
+        "reported and ours are the difference between kernel size 5 and 3, the end-to-end difference is between 7 and 3"
     )
     with pytest.raises(ConfigurationError) as caught:
         judge(Claims(0.05, 3, {"it": replace(one, quoted=("k9", "k3"))}, {}, {}), sweep(LOW, HIGH, TOP), rows)
