@@ -225,6 +225,14 @@ def test_a_run_of_code_that_is_not_committed_is_warned_of(root: Path, command: C
     assert warning() == f"warning: not committed: experiments/plan.yaml, method/model.py{end}"
 
 
+def test_a_run_whose_repository_git_cannot_read_is_warned_of(root: Path, command: Command) -> None:
+    (root / ".git").write_text("gitdir: nowhere", encoding="utf-8")
+    code, _, told = command("run", "-n", "tiny-z3")
+    assert code == 0
+    assert told.startswith("warning: git ls-files failed: fatal: ")
+    assert told.endswith("; the record will not name the commit of its code\n")
+
+
 def test_a_broken_cell_is_refused_before_anything_is_computed(root: Path, command: Command) -> None:
     notebook = root / "experiments/fine.ipynb"
     content = json.loads(notebook.read_text(encoding="utf-8"))
