@@ -84,7 +84,7 @@ def examine(root: Path, plan: "Plan") -> list[Finding]:
         *(_examine_package(name, errors[module], _RUNS, _INSTALL_RUNS) for name, module in _RUN_PACKAGES.items()),
         _examine_cuda(cuda),
         *(_examine_data(root, name, folder) for name, folder in plan.data.items()),
-        _examine_program("git", "the commit in a record; naming a changed field", "install git"),
+        _examine_program("git", "the commit in a record; check, diff and bundle of a repository", "install git"),
         _examine_program("latexmk", "report --pdf latexmk", "install latexmk and XeTeX; report.pdf is made without"),
     ]
 

@@ -93,9 +93,10 @@ def _lost_acceptances(once: Mapping[str, Any], found: Mapping[str, Any]) -> list
         return []
     pairs = itertools.zip_longest(before, now[: len(before)], fillvalue="nothing")
     return [
-        (f"accepted[{index}]", _shorten(one), _shorten(other))
+        change
         for index, (one, other) in enumerate(pairs)
         if one not in now
+        for change in _list_changes(one, other, f"accepted[{index}]")
     ]
 
 

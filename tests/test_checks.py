@@ -239,8 +239,8 @@ def test_a_record_that_was_edited_in_a_merge_is_found(committed: Path) -> None:
 @pytest.mark.parametrize(
     ("accepted", "field"),
     [
-        ([("0", "another reason", "2026-01-03")], "accepted[0]"),
-        ([("0", "because", "2020-01-01")], "accepted[0]"),
+        ([("0", "another reason", "2026-01-03")], "accepted[0].why"),
+        ([("0", "because", "2020-01-01")], "accepted[0].on"),
         ([], "accepted[0]"),
         ([("1", "first", "2026-01-02"), ("0", "because", "2026-01-03")], None),  # as after a merge
     ],
