@@ -362,6 +362,15 @@ def varying_parameters(cells: Iterable[CellEvidence]) -> tuple[str, ...]:
     return tuple(name for name in listed[0].parameters if len({cell.parameters[name] for cell in listed}) > 1)
 
 
+def by_level(cells: Iterable[CellEvidence], name: str) -> list[CellEvidence]:
+    """CELLS by the values of a parameter: numbers by size, other values in the order of the plan, which means something."""
+    listed = list(cells)
+    values = list(dict.fromkeys(cell.parameters[name] for cell in listed))
+    if all(isinstance(value, int | float) for value in values):
+        values.sort()
+    return sorted(listed, key=lambda cell: values.index(cell.parameters[name]))
+
+
 def differing_settings(cells: Iterable[CellEvidence], names: tuple[str, ...] = FIDELITY) -> dict[str, tuple[str, ...]]:
     """The settings, of those called NAMES, in which the measured runs of CELLS differ, with their values as text."""
     records = [record for cell in cells for record in cell.records]

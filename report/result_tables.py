@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.spec import FrozenMapping
 from report.comparisons import difference, gap
-from report.evidence import CellEvidence, UnknownName, in_words, varying_parameters
+from report.evidence import CellEvidence, UnknownName, by_level, in_words, varying_parameters
 from report.facts import Facts
 from report.original import PAPER, Quoted
 from report.quantities import Kind, Quantity, spell
@@ -201,4 +201,4 @@ def effects(declared: Declaration, facts: Facts) -> Table:
 def _sweep(sweep: Mapping[str, Any], facts: Facts) -> list[CellEvidence]:
     """The cells of one sweep, by the parameter that it varies: those of its group, where all in `where` holds."""
     cells = [cell for cell in facts.evidence.cells(sweep["group"]) if has_all(cell, sweep.get("where", {}))]
-    return sorted(cells, key=lambda cell: cell.parameters[sweep["along"]])
+    return by_level(cells, sweep["along"])
