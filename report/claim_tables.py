@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from experiments.spec import State
 from report.claims import Claim, ClaimKind
@@ -13,6 +14,8 @@ from report.trials import Outcome
 from report.verdicts import Verdict
 
 _NO_GROUP = "several groups"
+_ON_EFFECTS = (ClaimKind.DIRECTION, ClaimKind.TREND)
+_SIGNS = "An effect is positive where it goes the claimed way, up or down."
 
 
 def claims(declared: Declaration, facts: Facts) -> Table:
@@ -53,16 +56,20 @@ def verdicts(declared: Declaration, facts: Facts) -> Table:
         Column("verdict", "Verdict"),
         Column("protocol", "Protocol"),
     )
+    if any(
+        verdict.claim.kind in _ON_EFFECTS and verdict.ours for verdict in facts.verdicts.values() if verdict.is_tested
+    ):
+        declared = replace(declared, note=f"{declared.note} {_SIGNS}".strip())
     return declared.table(verdict_finding(facts.verdicts), columns, rows)
 
 
 def _protocol(verdict: Verdict) -> str:
-    """Whether the runs were made as the original's: a verdict holds for the protocol that it was reached with."""
+    """Whether the runs keep to the claim's protocol: a verdict holds for the protocol that it was reached with."""
     if verdict.claim.is_beyond or verdict.claim.protocol is None:
         return DASH
     if verdict.deviations:
         return "reduced"
-    return "with deviations" if verdict.claim.deviations else "the original's"
+    return "with deviations" if verdict.claim.deviations else "kept"
 
 
 def verdict_finding(verdicts: Mapping[str, Verdict]) -> str:

@@ -1,6 +1,6 @@
 """The tables of results: parameter counts, rows beside the originals', and effects."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,8 +29,9 @@ class Declaration:
     def table(
         self, finding: str, columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], condensed: Table | None = None
     ) -> Table:
-        """The finished table: the declared title followed by what the records say."""
-        return Table(self.name, f"{self.title} {finding}".strip(), self.note, columns, tuple(rows), condensed)
+        """The finished table: the declared title followed by what the records say, the note by what its ± is."""
+        note = f"{self.note} {_spread_note(rows)}".strip()
+        return Table(self.name, f"{self.title} {finding}".strip(), note, columns, tuple(rows), condensed)
 
     def label(self, parameter: str) -> str:
         """The header of a cell's parameter."""
@@ -47,6 +48,13 @@ class Declaration:
     def parameter_columns(self) -> tuple[Column, ...]:
         """The columns of the declared cell parameters."""
         return tuple(Column(name, self.label(name), align="right") for name in self.options["columns"])
+
+
+def _spread_note(rows: Iterable[tuple[Cell, ...]]) -> str:
+    """`± is the 95 % t interval of the mean.`: every kind of spread in ROWS; empty where none has one."""
+    cells = (cell for row in rows for cell in row)
+    kinds = dict.fromkeys(cell.spread.kind for cell in cells if isinstance(cell, Quantity) and cell.spread)
+    return f"± is the {', or the '.join(kinds)}." if kinds else ""
 
 
 Builder = Callable[[Declaration, Facts], Table]

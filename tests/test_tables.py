@@ -176,6 +176,21 @@ def test_verdicts_are_words_and_counted_in_the_title(complete: dict[str, Table])
     assert " REPRODUCED, " in table.title and "; beyond the paper " in table.title
 
 
+def test_a_table_says_what_its_spread_is(complete: dict[str, Table]) -> None:
+    spreads = "± is the 95 % t interval of the mean, or the 95 % interval of the difference (Welch)."
+    assert complete["effects"].note.endswith(spreads)
+    assert (
+        "An effect is positive where it goes the claimed way, up or down. ± is the 95 % " in complete["verdicts"].note
+    )
+    assert "±" not in complete["rules"].note
+
+
+def test_verdicts_name_the_unit_of_a_count_and_whose_protocol_was_kept(complete: dict[str, Table]) -> None:
+    (row,) = (row for row in complete["verdicts"].rows if row[0] == "parameter-counts")
+    assert [text(cell) for cell in row[1:3]] == ["5 models", "5 models"]
+    assert {row[5] for row in complete["verdicts"].rows} <= {DASH, "reduced", "with deviations", "kept"}
+
+
 def test_claims_without_a_run_are_listed_apart_with_the_price_of_what_they_wait_for(root: Path) -> None:
     facts = make_facts(root, runs=9)
     made = {name: build_table(read_tables(root)[name], facts) for name in ("verdicts", "untested", "reasons")}
