@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from experiments.prices import reservation, rough_hours
+from experiments.prices import reservation, rough_time
 from experiments.spec import FrozenMapping, Group, Record, ReproductionError, State
 from experiments.status import RunStatus
 from report.quantities import Fidelity, Kind, Quantity, Spread, Tier
@@ -87,8 +87,8 @@ def cell_text(parameters: Mapping[str, Any]) -> str:
 def price_text(statuses: Iterable[RunStatus]) -> str:
     """What runs still to come would take: `3 runs to come, about 0.52 h (a guess)`, or `(extrapolated)`."""
     prices = [status.price for status in statuses if status.state is not State.MEASURED]
-    hours = rough_hours(math.fsum(price.seconds for price in prices))
-    return f"{len(prices)} run{'s' if len(prices) != 1 else ''} to come, about {hours} h{reservation(prices)}"
+    time = rough_time(math.fsum(price.seconds for price in prices))
+    return f"{len(prices)} run{'s' if len(prices) != 1 else ''} to come, about {time}{reservation(prices)}"
 
 
 @dataclass(frozen=True)

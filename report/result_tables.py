@@ -30,6 +30,7 @@ class Declaration:
         self, finding: str, columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], condensed: Table | None = None
     ) -> Table:
         """The finished table: the declared title followed by what the records say, the note by what its ± is."""
+        columns, rows = _without_empty(columns, rows)
         note = f"{self.note} {_spread_note(rows)}".strip()
         return Table(self.name, f"{self.title} {finding}".strip(), note, columns, tuple(rows), condensed)
 
@@ -48,6 +49,18 @@ class Declaration:
     def parameter_columns(self) -> tuple[Column, ...]:
         """The columns of the declared cell parameters."""
         return tuple(Column(name, self.label(name), align="right") for name in self.options["columns"])
+
+
+def _without_empty(
+    columns: tuple[Column, ...], rows: list[tuple[Cell, ...]]
+) -> tuple[tuple[Column, ...], list[tuple[Cell, ...]]]:
+    """COLUMNS and ROWS less the optional columns that have nothing but dashes."""
+    kept = [
+        index
+        for index, column in enumerate(columns)
+        if not (column.optional and rows and all(row[index] == DASH for row in rows))
+    ]
+    return tuple(columns[index] for index in kept), [tuple(row[index] for index in kept) for row in rows]
 
 
 def _spread_note(rows: Iterable[tuple[Cell, ...]]) -> str:
@@ -81,8 +94,8 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
         rows.append((*map(str, sizes), there, formula or DASH, counted or "not recorded"))
     columns = (
         *declared.parameter_columns(),
-        Column("quoted", "Quoted", align="right"),
-        Column("formula", "Formula", align="right"),
+        Column("quoted", "Quoted", align="right", optional=True),
+        Column("formula", "Formula", align="right", optional=True),
         Column("counted", "Counted in the recorded model", align="right"),
     )
     finding = f"{agreeing} of {len(rows)} are counted in recorded models and agree."
@@ -196,7 +209,7 @@ def effects(declared: Declaration, facts: Facts) -> Table:
     columns = (
         Column("varied", "Varied"),
         Column("level", "Level", align="right"),
-        Column("original", f"Original{_epochs_of(quoted_rows)}", "%", "right"),
+        Column("original", f"Original{_epochs_of(quoted_rows)}", "%", "right", optional=True),
         Column("ours", f"Ours{_in_epochs({cell.parameters['epochs'] for cell in cells})}", "%", "right"),
         Column("step", "Step", "pp", "right"),
     )
