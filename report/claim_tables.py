@@ -8,6 +8,7 @@ from experiments.spec import State
 from report.claims import Claim, ClaimKind
 from report.evidence import price_text
 from report.facts import Facts
+from report.quantities import Quantity
 from report.result_tables import DASH, Declaration
 from report.tables import Cell, Column, Table
 from report.trials import Outcome
@@ -39,8 +40,8 @@ def verdicts(declared: Declaration, facts: Facts) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (
             verdict.claim.id,
-            verdict.reported or DASH,
-            verdict.ours or DASH,
+            _with_unit(verdict, verdict.reported) or DASH,
+            _with_unit(verdict, verdict.ours) or DASH,
             verdict.difference or DASH,
             verdict.printed,
             _protocol(verdict),
@@ -61,6 +62,14 @@ def verdicts(declared: Declaration, facts: Facts) -> Table:
     ):
         declared = replace(declared, note=f"{declared.note} {_SIGNS}".strip())
     return declared.table(verdict_finding(facts.verdicts), columns, rows)
+
+
+def _with_unit(verdict: Verdict, quantity: Quantity | None) -> Quantity | None:
+    """QUANTITY; what a claim on counts has counted as `5 models`, for no column's head says what it is."""
+    if verdict.claim.kind is not ClaimKind.COUNT or quantity is None or quantity.value is None:
+        return quantity
+    models = f"{quantity.value:,.0f} model{'s' if quantity.value != 1 else ''}"
+    return replace(quantity, id=f"{quantity.id}/models", quoted=models)
 
 
 def _protocol(verdict: Verdict) -> str:

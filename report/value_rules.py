@@ -142,10 +142,6 @@ def _against_quoted(claim: Claim, sources: Sources) -> tuple[CellEvidence, Quant
     return sources.evidence.cell(str(claim.group), claim.cell), row.accuracy
 
 
-def _models(number: int) -> str:
-    return f"{number} model{'s' if number != 1 else ''}"
-
-
 def counts(claim: Claim, sources: Sources) -> Trial:
     """Each quoted parameter count, in thousands, is that of the recorded models of the same sizes."""
     rows = sources.quoted(claim, len(claim.quoted))
@@ -172,7 +168,7 @@ def counts(claim: Claim, sources: Sources) -> Trial:
     def details() -> Details:
         reported = count(f"claim/{claim.id}/quoted", len(rows), "models whose parameter count is quoted")
         ours = count(f"claim/{claim.id}/agreeing", agreeing, "of these, models recorded here with the quoted count")
-        return Details(replace(reported, quoted=_models(len(rows))), replace(ours, quoted=_models(agreeing)))
+        return Details(reported, ours)
 
     return Trial(
         tuple(cells),
