@@ -107,6 +107,8 @@ def _dispatch(arguments: list[str], root: "Path") -> int:
     from experiments import commands
 
     if options.verb == "run":
+        from report.facts import check_claims
+
         return commands.run_runs(
             root,
             options.patterns,
@@ -117,12 +119,14 @@ def _dispatch(arguments: list[str], root: "Path") -> int:
             keep_going=options.keep_going,
             budget_seconds=options.budget,
             executor=options.executor,
+            check=check_claims,
         )
     if options.verb == "status":
+        from report.facts import check_claims
         from report.recollection import say
 
         runs = options.runs or options.explain or bool(options.patterns)
-        how = {"runs": runs, "explain": options.explain, "as_json": options.json}
+        how = {"runs": runs, "explain": options.explain, "as_json": options.json, "check": check_claims}
         return say(root, arguments, lambda: commands.show_status(root, options.patterns, options.group, **how))
     if options.verb == "smoke":
         return commands.rehearse(root, options.jobs) or _report_on_rehearsal(root)

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from experiments.plan_file import DEVICE_CLASSES
 from experiments.prices import Price, by_device, reservation
 from experiments.progress import format_seconds, open_monitor
 from experiments.schema import RecordFault
-from experiments.spec import ConfigurationError, Group, MissingTool, State
+from experiments.spec import ConfigurationError, Group, MissingTool, ReproductionError, State
 from experiments.status import RunStatus, statuses
 from experiments.status_document import format_status
 from experiments.workspace import LOCKS, Workspace
@@ -35,10 +35,23 @@ _UNFINISHED = {
 _WIDE = 200  # Columns off a terminal, so that no line is wrapped or cut.
 
 
+Check = Callable[[Path, Plan], None]  # of the paper; the report, which knows its rules, is not imported here
+
+
 def show_status(
-    root: Path, patterns: Sequence[str], group: str | None, *, runs: bool, explain: bool, as_json: bool
+    root: Path,
+    patterns: Sequence[str],
+    group: str | None,
+    *,
+    runs: bool,
+    explain: bool,
+    as_json: bool,
+    check: Check,
 ) -> int:
-    """Prints where groups stand, or with `runs` each run; 3 where a record cannot be trusted, 0 otherwise."""
+    """Prints where groups stand, or with `runs` each run, and what CHECK finds wrong with the paper.
+
+    3 where a record cannot be trusted, 2 where the paper is at fault, 0 otherwise.
+    """
     plan, ledger = _open(root)
     chosen = {run.name for run in select(plan, patterns, group)}
     records, faults = ledger.inspect(plan)
@@ -55,6 +68,11 @@ def show_status(
         _print_groups([plan.group(group)] if group else list(plan.groups.values()), shown)
         print(summarize(shown))
     _print_faults(faults)
+    try:
+        check(root, plan)
+    except ConfigurationError as error:
+        _print_faults([error])
+        return RecordFault.exit_code if faults else error.exit_code
     return RecordFault.exit_code if faults else 0
 
 
@@ -68,6 +86,7 @@ def run_runs(
     patterns: Sequence[str],
     group: str | None,
     *,
+    check: Check,
     jobs: int = 1,
     force: bool = False,
     dry: bool = False,
@@ -78,9 +97,11 @@ def run_runs(
     """Runs what is missing or stale among the chosen runs (with `force`, all of them); 1 where a run failed.
 
     Raises:
+        ConfigurationError: CHECK finds a fault of the paper, such as a claim on a cell that nobody plans.
         MissingTool: nothing can be run for want of a device, or the executor lacks a package or a daemon.
     """
     plan, ledger = _open(root)
+    check(root, plan)
     chosen = {run.name for run in select(plan, patterns, group)}
     # What a cluster has, it says itself when it is asked for it.
     devices = _find_devices(plan) if executor == "local" else DEVICE_CLASSES
@@ -327,7 +348,7 @@ def _print_runs(found: Sequence[RunStatus], explain: bool) -> None:
     _console().print(table)
 
 
-def _print_faults(faults: Sequence[RecordFault]) -> None:
+def _print_faults(faults: Sequence[ReproductionError]) -> None:
     errors = Console(stderr=True, soft_wrap=True)
     for fault in faults:
         errors.print(f"error: {fault}", style="red", markup=False, highlight=False)

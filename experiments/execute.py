@@ -37,6 +37,7 @@ from experiments.workspace import Workspace
 if TYPE_CHECKING:
     from experiments.kernels import Kernels
 
+ACCURACY = "test_accuracy"  # what the report judges by
 # Python 3.11 counts the depth of all threads' syntax trees in one place: two at once can end in a SystemError.
 _PARSING = threading.Lock()
 
@@ -186,10 +187,15 @@ def make_record(run: Run, parameters: Mapping[str, Any], today: Fingerprint, pay
     """The record of a run, as sound as one that is read from the ledger.
 
     Raises:
-        RunFailed: the notebook's payload is of another schema or breaks a rule of it.
+        RunFailed: the notebook's payload is of another schema or breaks a rule of it, or has no accuracy.
     """
     if payload.get("schema") != SCHEMA:
         raise RunFailed(f"{run.name}: the record's schema is {payload.get('schema')!r}; expected {SCHEMA}")
+    if ACCURACY not in payload["metrics"]:  # no claim, table or figure could be made from it
+        raise RunFailed(
+            f"{run.name}: record(): metrics has no {ACCURACY!r}; it has {', '.join(payload['metrics'])}. The report is "
+            "about accuracies: expected the share of the test images that are right"
+        )
     correct = payload["correct"]
     record = Record(
         run=run.name,

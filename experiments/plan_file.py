@@ -2,13 +2,14 @@
 
 import difflib
 import itertools
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 from experiments.reading import FILE_NAME_RULE, is_file_name
-from experiments.spec import ConfigurationError
+from experiments.spec import ConfigurationError, Scalar
 from experiments.strict_yaml import read_yaml
 
 VERSION = 1
@@ -113,7 +114,8 @@ def _are_names(parameters: Iterable[Any]) -> bool:
 def check_value(name: str, value: Any, allowed: Any, place: str) -> None:
     """Refuses a parameter's value that the section `values` does not allow: not listed, or below the least."""
     if isinstance(allowed, list) and value not in allowed:
-        refuse(place, name, value, f"{' or '.join(map(str, allowed))}{suggest(str(value), map(str, allowed))}")
+        spelled = [json.dumps(one) if isinstance(one, bool) else str(one) for one in allowed]  # `true`, as YAML has it
+        refuse(place, name, value, f"{' or '.join(spelled)}{suggest(str(value), spelled)}")
     if isinstance(allowed, dict) and not (isinstance(value, int | float) and value >= allowed["least"]):
         refuse(place, name, value, f"{allowed['least']} or more")
 
@@ -215,10 +217,15 @@ def _check_speed(speed: Mapping[str, Any], place: str) -> None:
 
 
 def _check_allowed(allowed: Any, place: str, name: str) -> None:
-    is_list = isinstance(allowed, list) and bool(allowed)
+    is_list = isinstance(allowed, list) and bool(allowed) and all(isinstance(one, Scalar) for one in allowed)
     is_least = isinstance(allowed, dict) and allowed.keys() == {"least"} and type(allowed["least"]) in (int, float)
     if not (is_list or is_least):
-        refuse(place, name, allowed, "a list of the values that it may have, or {least: a number}")
+        refuse(
+            place,
+            name,
+            allowed,
+            "a list of the values that it may have, each text, a number, true or false, or {least: a number}",
+        )
 
 
 def _check_fields(

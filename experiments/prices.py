@@ -46,6 +46,14 @@ def rough_hours(seconds: float) -> str:
     return f"{hours:,.0f}" if hours >= 10 else f"{hours:g}"
 
 
+def rough_time(seconds: float) -> str:
+    """SECONDS to two significant digits in a unit that suits them: `35 s`, `12 min`, `0.52 h`, `280 h`."""
+    for limit, unit, name in ((60, 1, "s"), (1800, 60, "min")):
+        if 0 < seconds < limit:
+            return f"{float(f'{seconds / unit:.2g}'):g} {name}"
+    return f"{rough_hours(seconds)} h"
+
+
 class Prices:
     """The prices of a plan's runs, given the records that there are."""
 

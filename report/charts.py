@@ -148,7 +148,7 @@ def draw_effect(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
     outlying = []
     for axes, panel in zip(grid, panels, strict=True):
         found = [row for row in rows if row["panel"] == panel["panel"]]
-        levels = sorted(distinct(found, "level"))
+        levels = distinct(found, "level")
         for x, level in enumerate(levels):
             here = [row for row in found if row["level"] == level]
             outlying.append((axes, x, _marks(axes, x, here, within=within)))

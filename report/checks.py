@@ -14,7 +14,7 @@ from experiments.plan import load_plan
 from experiments.spec import MissingTool, ReproductionError, State
 from report.findings import RULES, Finding, unless_git_fails
 from report.journal import faults
-from report.manuscript import inspect_manuscript
+from report.manuscript import FATAL, inspect_manuscript
 from report.metadata import read_metadata
 from report.notebook_checks import inspect_notebooks
 from report.page_checks import inspect_formats, inspect_log, inspect_pages
@@ -43,7 +43,8 @@ def check(root: Path, strict: bool = False) -> list[Finding]:
     is trusted.
     """
     findings = [*inspect_ledger(root), *inspect_tracked(root), *inspect_manuscript(root), *inspect_metadata(root)]
-    if not any(finding.rule == "ledger-fault" for finding in findings):
+    # What keeps a report from being built stands there already.
+    if not any(finding.rule == "ledger-fault" or finding.rule in FATAL for finding in findings):
         findings += inspect_outputs(root, by_tex=strict)
     order = {rule: number for number, rule in enumerate(RULES)}  # causes before what follows from them
     kept = [finding for finding in findings if strict or finding.rule not in OF_A_FINISHED_REPORT]

@@ -2,17 +2,21 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from experiments.spec import State
 from report.claims import Claim, ClaimKind
 from report.evidence import in_words, price_text
 from report.facts import Facts
+from report.quantities import Quantity
 from report.result_tables import DASH, Declaration
 from report.tables import Cell, Column, Table
 from report.trials import Outcome, margin_text
 from report.verdicts import Verdict
 
 _NO_GROUP = "several groups"
+_ON_EFFECTS = (ClaimKind.DIRECTION, ClaimKind.TREND)
+_SIGNS = "An effect is positive where it goes the claimed way, up or down."
 
 
 def claims(declared: Declaration, facts: Facts) -> Table:
@@ -36,8 +40,8 @@ def verdicts(declared: Declaration, facts: Facts) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (
             verdict.claim.id,
-            verdict.reported or DASH,
-            verdict.ours or DASH,
+            _with_unit(verdict, verdict.reported) or DASH,
+            _with_unit(verdict, verdict.ours) or DASH,
             verdict.difference or DASH,
             verdict.printed,
             _protocol(verdict),
@@ -53,16 +57,28 @@ def verdicts(declared: Declaration, facts: Facts) -> Table:
         Column("verdict", "Verdict"),
         Column("protocol", "Protocol"),
     )
+    if any(
+        verdict.claim.kind in _ON_EFFECTS and verdict.ours for verdict in facts.verdicts.values() if verdict.is_tested
+    ):
+        declared = replace(declared, note=f"{declared.note} {_SIGNS}".strip())
     return declared.table(verdict_finding(facts.verdicts), columns, rows)
 
 
+def _with_unit(verdict: Verdict, quantity: Quantity | None) -> Quantity | None:
+    """QUANTITY; what a claim on counts has counted as `5 models`, for no column's head says what it is."""
+    if verdict.claim.kind is not ClaimKind.COUNT or quantity is None or quantity.value is None:
+        return quantity
+    models = f"{quantity.value:,.0f} model{'s' if quantity.value != 1 else ''}"
+    return replace(quantity, id=f"{quantity.id}/models", quoted=models)
+
+
 def _protocol(verdict: Verdict) -> str:
-    """Whether the runs were made as the original's: a verdict holds for the protocol that it was reached with."""
+    """Whether the runs keep to the claim's protocol: a verdict holds for the protocol that it was reached with."""
     if verdict.claim.is_beyond or verdict.claim.protocol is None:
         return DASH
     if verdict.deviations:
         return "reduced"
-    return "with deviations" if verdict.claim.deviations else "the original's"
+    return "with deviations" if verdict.claim.deviations else "kept"
 
 
 def verdict_finding(verdicts: Mapping[str, Verdict]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from experiments import arithmetic
 from experiments.plan_file import suggest
 from experiments.rules import ORIGINAL, digest_rules
-from experiments.spec import FrozenMapping
+from experiments.spec import ConfigurationError, FrozenMapping
 from experiments.strict_yaml import read_yaml
 from report import options
 from report.fields import check_names, line, lines, mapping, refuse
@@ -149,7 +149,10 @@ _POSSIBLE = {ClaimKind.DIRECTION: {"quoted"}, ClaimKind.TREND: {"quoted", "cell"
 
 
 def read_claims(path: Path) -> Claims:
-    """The claims, protocols and formulas of PATH. Raises ConfigurationError, naming the field, for anything unclear."""
+    """The claims, protocols and formulas of PATH.
+
+    Raises ConfigurationError, naming the field, for anything unclear: every claim's first fault, on a line each.
+    """
     content = read_yaml(path)
     place = path.name
     check_names(content, _TOP, {name for name, needed in _TOP.items() if needed}, place)
@@ -160,10 +163,15 @@ def read_claims(path: Path) -> Claims:
     parts = {part: _named(content.get(part, {}), f"{place}: {part}") for part in ("formulas", "protocols", "claims")}
     formulas = {name: _formula(name, item, f"{place}: formulas.{name}") for name, item in parts["formulas"].items()}
     protocols = {name: _protocol(name, item, f"{place}: protocols.{name}") for name, item in parts["protocols"].items()}
-    claims = {
-        id: _claim(id, {"alpha": alpha, "min_seeds": min_seeds, **item}, protocols, f"{place}: claims.{id}")
-        for id, item in parts["claims"].items()
-    }
+    claims, faults = dict[str, Claim](), list[str]()
+    for id, item in parts["claims"].items():
+        try:
+            common = {"alpha": alpha, "min_seeds": min_seeds}
+            claims[id] = _claim(id, {**common, **item}, protocols, f"{place}: claims.{id}")
+        except ConfigurationError as error:
+            faults.append(str(error))
+    if faults:
+        raise ConfigurationError("\n".join(faults))
     _check_parts(claims, place)
     digests = digest_rules(content, path.parent / ORIGINAL)
     claims = {id: replace(claim, digest=digests[id]) for id, claim in claims.items()}
@@ -229,8 +237,7 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
     if type(item["main"]) is not bool:
         refuse(f"{place}.main", item["main"], "true or false")
     if item["certainty"] not in CERTAINTIES:  # a misspelt `ours` would make it the original's
-        near = suggest(str(item["certainty"]), CERTAINTIES)
-        refuse(f"{place}.certainty", item["certainty"], f"{' | '.join(CERTAINTIES)}{near}")
+        refuse(f"{place}.certainty", item["certainty"], f"a known one{suggest(str(item['certainty']), CERTAINTIES)}")
     if item["certainty"] == OURS and item["main"]:
         refuse(f"{place}.main", True, f"false: a claim of certainty {OURS!r} cannot decide on the original")
     _probability(item["alpha"], f"{place}.alpha")

@@ -5,9 +5,9 @@ from typing import Any
 
 from report.comparisons import are_pairs
 from report.contrasts import Contrast, find_contrasts
-from report.evidence import ACCURACY, CellEvidence, Evidence, in_words
+from report.evidence import ACCURACY, CellEvidence, Evidence, in_words, varying_parameters
 from report.figure import Figure, Row
-from report.figure_rows import absent, epochs_words, runs_words, sample_words
+from report.figure_rows import absent, cell_label, epochs_words, runs_words, sample_words
 from report.original import Quoted
 from report.quantities import Kind, spell
 
@@ -56,7 +56,7 @@ def scatter(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     """Every cell's mean accuracy against a metric, a panel a metric; only cells with a run are drawn."""
     cells = evidence.cells_of(item["groups"])
     drawn = [cell for cell in cells if cell.quantity().is_measured]
-    labels = {cell.name: str(cell.parameters[item["label"]]) for cell in cells}  # of those not measured yet, too
+    labels = _scatter_labels(cells, item["label"])  # of those not measured yet, too
     if not drawn:
         return absent(name, item, cells)
     metrics = {panel["metric"]: panel["text"] for panel in item["panels"]}
@@ -66,9 +66,22 @@ def scatter(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     note = f"{item['note']} Marks are means with a 95 % t interval, {sample_words(drawn)}"
     if missing := len(cells) - len(drawn):
         note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."
-    words = "; ".join(_scatter_words(cell, item["label"]) for cell in drawn)
+    words = "; ".join(_scatter_words(cell, item["label"], labels[cell.name]) for cell in drawn)
     alt = f"Scatter plots of test accuracy against {' and '.join(metrics.values())}. {words}."
     return Figure(name, "scatter", item["title"], note.strip(), alt, tuple(rows), {"panels": metrics})
+
+
+def _scatter_labels(cells: Iterable[CellEvidence], name: str) -> dict[str, str]:
+    """The label of each cell, its value of NAME; with what else differs among the cells of one value and one training."""
+    alike: dict[tuple[Any, str], list[CellEvidence]] = {}
+    for cell in cells:
+        alike.setdefault((cell.parameters[name], epochs_words(cell)), []).append(cell)
+    labels = {}
+    for (value, _), same in alike.items():
+        others = varying_parameters(same)
+        for cell in same:
+            labels[cell.name] = ", ".join([str(value), *([cell_label(cell, others)] if others else [])])
+    return labels
 
 
 def _scatter_row(cell: CellEvidence, label: str, metric: str) -> Row:
@@ -78,6 +91,6 @@ def _scatter_row(cell: CellEvidence, label: str, metric: str) -> Row:
     return {**shared, ACCURACY: accuracy.value, "low": low, "high": high, "n": cell.n}
 
 
-def _scatter_words(cell: CellEvidence, label: str) -> str:
+def _scatter_words(cell: CellEvidence, name: str, label: str) -> str:
     accuracy = spell(Kind.ACCURACY, cell.quantity().value)
-    return f"{in_words(label)} {cell.parameters[label]}, {epochs_words(cell)}: {accuracy} ({runs_words(cell.n)})"
+    return f"{in_words(name)} {label}, {epochs_words(cell)}: {accuracy} ({runs_words(cell.n)})"

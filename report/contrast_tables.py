@@ -24,13 +24,11 @@ def contrasts(declared: Declaration, facts: Facts) -> Table:
     rows: list[tuple[Cell, ...]] = [first, *(_contrast_row(contrast, who, facts) for contrast in listed)]
     columns = (
         Column("change", "Change"),
-        Column("original", "Original", "%", "right"),
-        Column("reported", "Difference there", "pp", "right"),
+        Column("original", "Original", "%", "right", optional=True),
+        Column("reported", "Difference there", "pp", "right", optional=True),
         Column("ours", "Ours", "%", "right"),
         Column("difference", "Difference here", "pp", "right"),
     )
-    if not any(contrast.reported for contrast in listed):
-        columns, rows = (columns[0], *columns[3:]), [(row[0], *row[3:]) for row in rows]
     measured = sum(contrast.ours.is_measured for contrast in listed)
     return declared.table(f"{measured} of {len(listed)} changes are measured.", columns, rows)
 
@@ -44,7 +42,7 @@ def _contrast_row(contrast: Contrast, who: str, facts: Facts) -> tuple[Cell, ...
 def models(declared: Declaration, facts: Facts) -> Table:
     """One line a model of the groups: its size, its arithmetic, its accuracy and what training it took."""
     rows: list[tuple[Cell, ...]] = []
-    cells = [cell for group in declared.options["groups"] for cell in facts.evidence.cells(group)]
+    cells = facts.evidence.cells_of(declared.options["groups"])
     for cell in cells:
         sizes = tuple(str(size) if size else DASH for size in declared.sizes(cell))
         rows.append(
@@ -63,11 +61,11 @@ def models(declared: Declaration, facts: Facts) -> Table:
         *declared.parameter_columns(),
         Column("epochs", "Epochs", align="right"),
         Column("parameters", "Parameters", align="right"),
-        Column("work", "Multiply-accumulates", "M", "right"),
+        Column("work", "Multiply-accumulates", "M", "right", optional=True),
         Column("n", "Runs", align="right"),
         Column("accuracy", "Accuracy", "%", "right"),
-        Column("images_per_second", "Images per second", align="right"),
-        Column("memory", "Peak memory", "MiB", "right"),
+        Column("images_per_second", "Images per second", align="right", optional=True),
+        Column("memory", "Peak memory", "MiB", "right", optional=True),
     )
     measured = sum(cell.n > 0 for cell in cells)
     return declared.table(f"{measured} of {len(cells)} are measured.", columns, rows)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from experiments.prices import reservation, rough_hours
+from experiments.prices import reservation, rough_time
 from experiments.spec import FrozenMapping, Group, Record, ReproductionError, State
 from experiments.status import RunStatus
 from report.quantities import Fidelity, Kind, Quantity, Spread, Tier
@@ -101,8 +101,8 @@ def cell_text(parameters: Mapping[str, Any]) -> str:
 def price_text(statuses: Iterable[RunStatus]) -> str:
     """What runs still to come would take: `3 runs to come, about 0.52 h (a guess)`, or `(extrapolated)`."""
     prices = [status.price for status in statuses if status.state is not State.MEASURED]
-    hours = rough_hours(math.fsum(price.seconds for price in prices))
-    return f"{len(prices)} run{'s' if len(prices) != 1 else ''} to come, about {hours} h{reservation(prices)}"
+    time = rough_time(math.fsum(price.seconds for price in prices))
+    return f"{len(prices)} run{'s' if len(prices) != 1 else ''} to come, about {time}{reservation(prices)}"
 
 
 @dataclass(frozen=True)
@@ -385,6 +385,15 @@ def varying_parameters(cells: Iterable[CellEvidence]) -> tuple[str, ...]:
     """The parameters in which CELLS differ, in alphabetical order."""
     listed = list(cells)
     return tuple(name for name in listed[0].parameters if len({cell.parameters[name] for cell in listed}) > 1)
+
+
+def by_level(cells: Iterable[CellEvidence], name: str) -> list[CellEvidence]:
+    """CELLS by the values of a parameter: numbers by size, other values in the order of the plan, which means something."""
+    listed = list(cells)
+    values = list(dict.fromkeys(cell.parameters[name] for cell in listed))
+    if all(isinstance(value, int | float) for value in values):
+        values.sort()
+    return sorted(listed, key=lambda cell: values.index(cell.parameters[name]))
 
 
 def differing_settings(cells: Iterable[CellEvidence], names: tuple[str, ...] = FIDELITY) -> dict[str, tuple[str, ...]]:

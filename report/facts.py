@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.naming import Naming
+from experiments.plan import Plan
+from experiments.prices import Price
+from experiments.rules import CLAIMS, FOLDER, ORIGINAL
 from experiments.spec import Group, Record, State
 from experiments.status import RunStatus
 from report.claims import Claims, Protocol, read_claims
@@ -16,7 +19,7 @@ from report.original import EARLIER, PAPER, Quoted, find_quoted, read_original
 from report.quantities import Kind, Quantity, Tier, count, spell
 from report.recipes import Setting, read_recipes
 from report.statistics import wilson
-from report.verdicts import Verdict, judge
+from report.verdicts import Verdict, check, judge
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,21 @@ def gather(
     verdicts = judge(claims, evidence, original)
     recipes = read_recipes(paper / "recipes.csv") if (paper / "recipes.csv").exists() else ()
     return Facts(claims, original, evidence, verdicts, recipes, smoke)
+
+
+def check_claims(root: Path, plan: Plan) -> None:
+    """Judges every claim below ROOT as if nothing of PLAN were recorded: so its faults are known before the first run.
+
+    A run keeps the digests of the rules that were to judge it; one that is mended afterwards looks changed. Raises
+    ConfigurationError, a line a claim; a paper without claims.yaml has none.
+    """
+    paper = root / FOLDER
+    if not (paper / CLAIMS).is_file():
+        return
+    claims, original = read_claims(paper / CLAIMS), read_original(paper / ORIGINAL, plan.naming)
+    price = Price(0.0, "guess", "cpu")
+    waiting = (RunStatus(run, State.PENDING, "planned, not run", price, None, "") for run in plan.runs.values())
+    check(claims, Evidence(plan.groups.values(), waiting), original)
 
 
 def run_accuracy(record: Record) -> Quantity:

@@ -17,6 +17,7 @@ from report.evidence import (
     CellEvidence,
     Evidence,
     UnknownName,
+    by_level,
     cell_text,
     in_words,
     kind_of,
@@ -141,7 +142,9 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     facet = _choose_facet([cell for cell, _ in drawn.values()], names)
     inside = [key for key in names if key != facet]
     rows: list[Row] = []
-    for cell, records in sorted(drawn.values(), key=lambda item: facet is not None and item[0].parameters[facet]):
+    cells_drawn = [cell for cell, _ in drawn.values()]
+    for cell in cells_drawn if facet is None else by_level(cells_drawn, facet):
+        records = drawn[cell.name][1]
         panel = ", ".join([epochs_words(cell), *([cell_label(cell, [facet])] if facet else [])])
         shared = {"panel": panel, "setting": cell_label(cell, inside) if names else cell.name}
         for record in records:
@@ -271,7 +274,7 @@ def _sweep(panel: Mapping[str, Any], evidence: Evidence) -> list[CellEvidence]:
     found = [cell for cell in cells if all(cell.parameters.get(name) == value for name, value in where.items())]
     if not found:
         raise UnknownName(f"group {panel['group']!r} has no cell with {parameters_text(where)}")
-    return sorted(found, key=lambda cell: cell.parameters[panel["parameter"]])
+    return by_level(found, panel["parameter"])
 
 
 def _panel_key(panel: Mapping[str, Any]) -> str:

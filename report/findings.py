@@ -112,6 +112,11 @@ RULES = {
     "reference-unknown": Rule(
         "error", "every reference has its target", "place the table or figure, or correct the name"
     ),
+    "reference-typed": Rule(
+        "warning",
+        "tables, figures and sections are referred to by name, and numbered by the build",
+        "write << ref('fig:…') >>, << ref('tab:…') >> or << ref('sec:…') >>; of another work say `Table 2 of [@key]`",
+    ),
     "float-unreferenced": Rule("warning", "every table and figure is mentioned", "mention it with << ref(…) >>"),
     "claim-unused": Rule(
         "error", "every claim is printed with its verdict", "print << verdict(…) >> or delete the claim"

@@ -258,6 +258,18 @@ TEMPLATE_FAULTS = (
 )  # fmt: skip
 
 
+class Unknown(jinja2.StrictUndefined):
+    """A name that is not there; of an attribute, the message lists those that there are."""
+
+    @property
+    def _undefined_message(self) -> str:
+        thing, name = self._undefined_obj, self._undefined_name
+        if self._undefined_hint or type(thing).__module__.partition(".")[0] != "report":
+            return super()._undefined_message
+        known = [key for key in dir(thing) if not key.startswith("_") and not callable(getattr(thing, key))]
+        return f"{name!r} is no attribute of a {type(thing).__name__}; it has {', '.join(known)}"
+
+
 def render_template(made: jinja2.Environment, file: str, place: str, values: Mapping[str, Any]) -> str:
     """The template FILE of MADE with VALUES. Raises ConfigurationError with PLACE and line where it is at fault."""
     try:
@@ -274,7 +286,8 @@ def template_fault(error: BaseException, place: str, file: str, names: Iterable[
         what = "cannot be read" if error.name == file else f"includes {error.name!r}, which is not there"
         return f"{where}: {what}" if line else f"{where}: {what}; expected the file beside the others"
     if isinstance(error, jinja2.UndefinedError):
-        return f"{where}: {error.message}; it may use {', '.join(sorted(names))}"
+        known = f"; it may use {', '.join(sorted(names))}" if str(error.message).endswith("is undefined") else ""
+        return f"{where}: {error.message}{known}"
     if isinstance(error, RecursionError):
         return f"{where}: it includes itself"
     return f"{where}: {error.message if isinstance(error, jinja2.TemplateSyntaxError) else error}"

@@ -48,11 +48,23 @@ _CHARACTER = re.compile(r"\\([!-/:-@\[-`{-~])|.", re.DOTALL)
 _MATHS = re.compile(r"(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|\$\$.*?\$\$", re.DOTALL)
 _SHARE = re.compile(r"\d(?:\\[,;:! ]|[\s~{}])*\\%")  # 71.2\,\% in mathematics
 _RAW_FORMAT = re.compile(r"\{\s*=\s*\w+")  # {=html} lets a text through to one format as it is
+# What another language would make of the text, and Markdown prints as it stands.
+_TAG = re.compile(
+    r"(?<!\\)</?(?:a|abbr|b|blockquote|br|center|code|details|div|em|figure|font|h[1-6]|hr|i|iframe|img|kbd|li|mark|ol|p|pre"
+    r"|q|s|script|small|span|strike|strong|style|sub|summary|sup|table|tbody|td|tfoot|th|thead|tr|tt|u|ul)(?:\s[^<>\n]*)?/?>",
+    re.IGNORECASE,
+)
+_TEX = re.compile(r"(?<!\\)\\[A-Za-z]{2,}")
 _IMAGE = re.compile(r"!\[")
 _CITATION = re.compile(r"(?<![\w\\.])@\{?([A-Za-z0-9_][\w:.#$%&+?<>~/-]*\w)")
 _ENTRY = re.compile(r"^\s*@(?!comment|string|preamble)\w+\s*\{\s*([^,\s]+)\s*,", re.IGNORECASE | re.MULTILINE)
 _PLACED = re.compile(r"\b(table|figure)\(\s*[\"']([^\"']+)[\"']\s*\)")
 _REFERRED = re.compile(r"\bref\(\s*[\"']([^\"']+)[\"']\s*\)")
+# `Figure 3`, unless it is another work's: the paper's Table 2, Table 2 of [@key], [@key, Table 2].
+_TYPED_REFERENCE = re.compile(
+    r"(?<!['’]s )(?<!original )(?<!their )\b(?:Figure|Fig\.|Table|Section)(?:\s|&nbsp;)\d+\b(?!\.\w)(?!\s(?:of|in|there)\b)"
+)
+_CITED = re.compile(r"\[[^\[\]]*@[^\[\]]*\]")
 _SECTION_ID = re.compile(r"^#+ .*\{[^}]*#([\w:.-]+)", re.MULTILINE)
 # What is not prose: code, mathematics, template brackets, comments, addresses. Blanked out: lines keep their place.
 _NOT_PROSE = re.compile(
@@ -99,7 +111,11 @@ def inspect_manuscript(root: Path) -> list[Finding]:
 
 def refuse_faults(root: Path) -> None:
     """Raise ConfigurationError with every fault of the prose with which no report may be built."""
-    faults = [str(finding) for finding in inspect_manuscript(root) if finding.rule in FATAL]
+    faults = [
+        str(finding).removeprefix(f"{finding.severity} ")  # whoever prints the exception says that it is an error
+        for finding in inspect_manuscript(root)
+        if finding.rule in FATAL
+    ]
     if faults:
         raise ConfigurationError("\n".join(faults))
 
@@ -110,6 +126,12 @@ def _inspect_words(section: Section) -> Iterator[Finding]:
         yield Finding("placeholder", section.at(found.start()), f"{found[0]!r} is no sentence of the report")
     for found in _RAW_FORMAT.finditer(without_templates):
         yield Finding("raw-format", section.at(found.start()), f"{found[0]!r} passes text to one format unescaped")
+    for found in (*_TAG.finditer(section.prose), *_TEX.finditer(section.prose)):
+        yield Finding(
+            "raw-format", section.at(found.start()), f"{found[0]!r} is no Markdown and is printed as it stands"
+        )
+    for found in _TYPED_REFERENCE.finditer(_CITED.sub(lambda cited: " " * len(cited[0]), section.prose)):
+        yield Finding("reference-typed", section.at(found.start()), f"{found[0]!r} is typed by hand, and no link")
     for found in _IMAGE.finditer(section.prose):
         yield Finding("image", section.at(found.start()), "an image in the prose has no number, caption or source")
     yield from _inspect_results(section)

@@ -14,7 +14,7 @@ import jinja2
 
 from experiments.reading import MAX_SECTION_BYTES, read_text
 from experiments.spec import ConfigurationError
-from report.formats import ANGLE, TEMPLATE_FAULTS, Fragment, compiled, escape_prose, refusal, template_fault
+from report.formats import ANGLE, TEMPLATE_FAULTS, Fragment, Unknown, compiled, escape_prose, refusal, template_fault
 from report.holes import Holes, Pieces, make_seal
 from report.prose_language import ProseEnvironment
 from report.quantities import Quantity
@@ -162,7 +162,7 @@ def _environment(
     return ProseEnvironment(
         bytecode_cache=compiled(cache),
         loader=jinja2.FunctionLoader(lambda name: (sources[name], str(folder / name), None)),
-        undefined=jinja2.StrictUndefined,
+        undefined=Unknown,
         finalize=finalize,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,12 +1,12 @@
 """The tables of results: parameter counts, rows beside the originals', and effects."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from experiments.spec import FrozenMapping
 from report.comparisons import difference, gap
-from report.evidence import CellEvidence, UnknownName, in_words, varying_parameters
+from report.evidence import CellEvidence, UnknownName, by_level, in_words, varying_parameters
 from report.facts import Facts
 from report.original import PAPER, Quoted
 from report.quantities import Kind, Quantity, spell
@@ -29,8 +29,10 @@ class Declaration:
     def table(
         self, finding: str, columns: tuple[Column, ...], rows: list[tuple[Cell, ...]], condensed: Table | None = None
     ) -> Table:
-        """The finished table: the declared title followed by what the records say."""
-        return Table(self.name, f"{self.title} {finding}".strip(), self.note, columns, tuple(rows), condensed)
+        """The finished table: the declared title followed by what the records say, the note by what its ± is."""
+        columns, rows = _without_empty(columns, rows)
+        note = f"{self.note} {_spread_note(rows)}".strip()
+        return Table(self.name, f"{self.title} {finding}".strip(), note, columns, tuple(rows), condensed)
 
     def label(self, parameter: str) -> str:
         """The header of a cell's parameter."""
@@ -47,6 +49,25 @@ class Declaration:
     def parameter_columns(self) -> tuple[Column, ...]:
         """The columns of the declared cell parameters."""
         return tuple(Column(name, self.label(name), align="right") for name in self.options["columns"])
+
+
+def _without_empty(
+    columns: tuple[Column, ...], rows: list[tuple[Cell, ...]]
+) -> tuple[tuple[Column, ...], list[tuple[Cell, ...]]]:
+    """COLUMNS and ROWS less the optional columns that have nothing but dashes."""
+    kept = [
+        index
+        for index, column in enumerate(columns)
+        if not (column.optional and rows and all(row[index] == DASH for row in rows))
+    ]
+    return tuple(columns[index] for index in kept), [tuple(row[index] for index in kept) for row in rows]
+
+
+def _spread_note(rows: Iterable[tuple[Cell, ...]]) -> str:
+    """`± is the 95 % t interval of the mean.`: every kind of spread in ROWS; empty where none has one."""
+    cells = (cell for row in rows for cell in row)
+    kinds = dict.fromkeys(cell.spread.kind for cell in cells if isinstance(cell, Quantity) and cell.spread)
+    return f"± is the {', or the '.join(kinds)}." if kinds else ""
 
 
 Builder = Callable[[Declaration, Facts], Table]
@@ -73,8 +94,8 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
         rows.append((*map(str, sizes), there, formula or DASH, counted or "not recorded"))
     columns = (
         *declared.parameter_columns(),
-        Column("quoted", "Quoted", align="right"),
-        Column("formula", "Formula", align="right"),
+        Column("quoted", "Quoted", align="right", optional=True),
+        Column("formula", "Formula", align="right", optional=True),
         Column("counted", "Counted in the recorded model", align="right"),
     )
     finding = f"{agreeing} of {len(rows)} are counted in recorded models and agree."
@@ -188,7 +209,7 @@ def effects(declared: Declaration, facts: Facts) -> Table:
     columns = (
         Column("varied", "Varied"),
         Column("level", "Level", align="right"),
-        Column("original", f"Original{_epochs_of(quoted_rows)}", "%", "right"),
+        Column("original", f"Original{_epochs_of(quoted_rows)}", "%", "right", optional=True),
         Column("ours", f"Ours{_in_epochs({cell.parameters['epochs'] for cell in cells})}", "%", "right"),
         Column("step", "Step", "pp", "right"),
     )
@@ -201,4 +222,4 @@ def effects(declared: Declaration, facts: Facts) -> Table:
 def _sweep(sweep: Mapping[str, Any], facts: Facts) -> list[CellEvidence]:
     """The cells of one sweep, by the parameter that it varies: those of its group, where all in `where` holds."""
     cells = [cell for cell in facts.evidence.cells(sweep["group"]) if has_all(cell, sweep.get("where", {}))]
-    return sorted(cells, key=lambda cell: cell.parameters[sweep["along"]])
+    return by_level(cells, sweep["along"])

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from experiments.prices import Price, by_device, reservation, rough_hours
+from experiments.prices import Price, by_device, reservation, rough_hours, rough_time
 from experiments.spec import Record, State
 from experiments.status import RunStatus
 from report.evidence import setting_of
@@ -83,7 +83,7 @@ def missing(declared: Declaration, facts: Facts) -> Table:
         return declared.table("Nothing: every planned run is recorded.", columns, rows)
     runs = f"{len(everything)} run{'s' if len(everything) != 1 else ''}"
     totals = " or ".join(
-        f"{rough_hours(math.fsum(item.seconds for item in prices))} h on {_called(device)}{reservation(prices)}"
+        f"{rough_time(math.fsum(item.seconds for item in prices))} on {_called(device)}{reservation(prices)}"
         for device, prices in by_device(status.every_price for status in everything).items()
     )
     return declared.table(f"{runs}, about {totals} in all.", columns, rows)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from experiments.prices import Price, reservation, rough_hours
+from experiments.prices import Price, reservation, rough_time
 from experiments.spec import State
 from report.claims import Claim
 from report.evidence import CellEvidence
@@ -47,7 +47,7 @@ def _price(claim: Claim, trial: Trial, needed: int, condition: str) -> Settling:
         tier=Tier.COMPUTED,
     )
     runs = f"{len(prices)} more run{'s' if len(prices) != 1 else ''}"
-    text = f"{runs} ({needed} a cell), about {rough_hours(seconds)} h{reservation(prices)}"
+    text = f"{runs} ({needed} a cell), about {rough_time(seconds)}{reservation(prices)}"
     return Settling(f"what would settle it: {text}, {condition}", more, hours)
 
 

@@ -21,12 +21,16 @@ Align = Literal["left", "right", "center"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `key` names it in the CSV, `header` and `unit` on a page."""
+    """One column: `key` names it in the CSV, `header` and `unit` on a page.
+
+    An OPTIONAL one is left out of a table in which it says nothing.
+    """
 
     key: str
     header: str
     unit: str = ""
     align: Align = "left"
+    optional: bool = False
 
 
 @dataclass(frozen=True)

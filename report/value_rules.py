@@ -27,7 +27,7 @@ def equality(claim: Claim, sources: Sources) -> Trial:
     rule = (
         f"REPRODUCED if two one-sided tests at {claim.alpha:g} place our mean within {margin_text(claim.margin)} of "
         f"the quoted value; NOT REPRODUCED if the {percent_text(1 - claim.alpha)} interval lies wholly outside and the "
-        f"quoted value, itself a single run, lies outside the {percent_text(1 - claim.alpha)} prediction interval for "
+        f"quoted value, taken for a single run, lies outside the {percent_text(1 - claim.alpha)} prediction interval for "
         f"one more run; at least {claim.min_seeds} runs"
     )
     cell, quoted = _against_quoted(claim, sources)
@@ -167,8 +167,8 @@ def counts(claim: Claim, sources: Sources) -> Trial:
 
     def details() -> Details:
         reported = count(f"claim/{claim.id}/quoted", len(rows), "models whose parameter count is quoted")
-        ours = "of these, models recorded here with the quoted count"
-        return Details(reported, count(f"claim/{claim.id}/agreeing", agreeing, ours))
+        ours = count(f"claim/{claim.id}/agreeing", agreeing, "of these, models recorded here with the quoted count")
+        return Details(reported, ours)
 
     return Trial(
         tuple(cells),

@@ -10,12 +10,12 @@ one of them, and where it is inconclusive what would settle it.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from experiments.spec import ReproductionError
+from experiments.spec import ConfigurationError, ReproductionError
 from report import effect_rules, statistics, value_rules
 from report.claims import Claim, ClaimKind, Claims
 from report.compound import RULE, judge_compound
 from report.equivalence_rules import equivalence
-from report.evidence import Evidence
+from report.evidence import Evidence, UnknownName
 from report.gates import (
     COMPARING,
     TOLD,
@@ -201,6 +201,19 @@ def _judge_simple(listed: Mapping[str, Claim], sources: Sources) -> dict[str, Ve
     return verdicts
 
 
+def check(claims: Claims, evidence: Evidence, original: Mapping[str, Quoted]) -> None:
+    """Raises ConfigurationError, a line a claim, where a claim names a group, cell or quoted value that is not there."""
+    faults = []
+    for claim in claims.claims.values():
+        try:
+            if claim.kind is not ClaimKind.COMPOUND:
+                _examine(claim, Sources(evidence, original, claims.formulas)).details()
+        except ReproductionError as error:
+            faults.append(str(error))
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+
+
 def title_prefix(verdicts: Mapping[str, Verdict]) -> str:
     """ReScience's prefix: [¬Re] where more main claims failed than held in full or part, [Re] where not.
 
@@ -215,15 +228,21 @@ def title_prefix(verdicts: Mapping[str, Verdict]) -> str:
 
 
 def _examine(claim: Claim, sources: Sources) -> Trial:
-    """The claim on trial by the rule of its kind; a rehearsal, a part of the plan, need not reach every claim."""
+    """The claim on trial by the rule of its kind; a rehearsal, a part of the plan, need not reach every claim.
+
+    Raises UnknownName or ConfigurationError, naming the claim, where it names what is not there.
+    """
     if claim.untested:
         return Trial((), "", shortage=claim.untested)
     try:
         return _RULES[claim.kind](claim, sources)
-    except ReproductionError:
+    except ReproductionError as error:
         if sources.evidence.is_rehearsal:
             return Trial((), "", shortage="this rehearsal leaves its cells out")
-        raise
+        if not isinstance(error, UnknownName):
+            raise
+        field = ".group" if claim.group not in sources.evidence.groups else ""
+        raise UnknownName(f"claims.yaml: claims.{claim.id}{field}: {error}") from error
 
 
 def _family_sizes(claims: Mapping[str, Claim]) -> dict[str, int]:

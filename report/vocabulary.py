@@ -186,10 +186,17 @@ class Vocabulary:
         return ", ".join(sorted({setting_text(setting_of(record, name, NOT_RECORDED)) for record in records}))
 
     def _check_recipe(self, recipe: str) -> None:
-        """Refuses a RECIPE that no cell has; where it is no parameter of the plan, only the records will know it."""
-        recipes = {str(cell.parameters["recipe"]) for cell in self._evidence.cells() if "recipe" in cell.parameters}
-        if recipes and recipe not in recipes and not self._facts.smoke:
-            raise UnknownName(f"there is no recipe {recipe!r} in the plan; it has {', '.join(sorted(recipes))}")
+        """Refuses a RECIPE that no cell has.
+
+        Where it is no parameter of the plan, only the records know it: then once every cell has one.
+        """
+        cells = self._evidence.cells()
+        planned = {str(cell.parameters["recipe"]) for cell in cells if "recipe" in cell.parameters}
+        recorded = {str(setting_of(record, "recipe")) for record in self._evidence.recorded()}
+        is_known = bool(planned) or all(cell.records for cell in cells)
+        if is_known and recipe not in planned | recorded and not self._facts.smoke:
+            where = "in the plan; it has" if planned else "among the records; they have"
+            raise UnknownName(f"there is no recipe {recipe!r} {where} {', '.join(sorted(planned or recorded))}")
 
     def epochs(self, group: str) -> Quantity:
         """The number of epochs that all cells of GROUP have."""

@@ -28,8 +28,8 @@ groups:
 
 def make_digits_repository(folder: Path, epochs: int = 2, resources: str = "{}") -> Path:
     """Lays out the code, the notebook and a plan of four runs in the folder, which is returned."""
-    ignored = shutil.ignore_patterns("__pycache__", "records", "executed", "*.jsonl")
-    for name in ("convmixer", "experiments"):
+    ignored = shutil.ignore_patterns("__pycache__", "records", "executed", "*.jsonl", "paper", "out")
+    for name in ("convmixer", "experiments", "report"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored)
     shutil.copy(REPOSITORY / "build.py", folder)
     (folder / "experiments" / "plan.yaml").write_text(PLAN.format(epochs=epochs, resources=resources))

@@ -24,6 +24,7 @@ from report.findings import Finding
 from report.render import OUTPUTS
 from tests.processes import CAN_MOUNT, UNSHARE, finish, start_build
 from tests.schemas import faults_of
+from tests.small_claims import make_claims
 from tests.small_git import commit, git
 from tests.small_repository import PLAN, edit, make_record, make_repository
 
@@ -279,6 +280,53 @@ def test_run_runs_what_is_missing_and_leaves_what_is_recorded(root: Path, comman
         0,
         "nothing to run: all 2 chosen runs are recorded; --force runs them again\n",
     )
+
+
+@pytest.mark.parametrize("arguments", [("run", "tiny-z2*"), ("run", "-n"), ("status",), ("status", "--json")])
+@pytest.mark.parametrize(
+    ("faults", "message"),
+    [
+        (
+            {
+                "kind: direction": "kind: directin",
+                "certainty: seen in primary source\n    kind: thr": "certainty: 7\n    kind: thr",
+            },
+            (
+                "claims.yaml: claims.larger-is-better.kind: found 'directin'; expected direction | trend | equality | "
+                "equivalence | threshold | count | compound\n"
+                "claims.yaml: claims.three-reaches-half.certainty: found 7; expected a known one; there are seen in "
+                "primary source, seen in secondary source, only in the earlier report, carried over by us, ours"
+            ),
+        ),
+        (
+            {"worse: {size: 2}": "worse: {size: 5}", "group: sizes\n    cell": "group: size\n    cell"},
+            (
+                "claims.yaml: claims.larger-is-better: no cell of group 'sizes' with size=5; name exactly one of: size=2; "
+                "size=3\n"
+                "claims.yaml: claims.three-reaches-half.group: there is no group 'size'; the plan has sizes, larger"
+            ),
+        ),
+        (
+            {"quoted: [half]": "quoted: [whole]"},
+            "claims.yaml: claims.three-reaches-half.quoted: 'whole' is not in original.csv, which has half",
+        ),
+    ],
+)
+def test_a_claim_at_fault_is_told_before_anything_is_run_against_it(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    faults: dict[str, str],
+    message: str,
+) -> None:
+    root = make_claims(tmp_path / "with-claims")
+    for old, new in faults.items():
+        edit(root / "report/paper/claims.yaml", old, new)
+    for _ in range(2):  # the second time from what was kept
+        code, out, errors = build.main([*arguments], root), *capsys.readouterr()
+        assert (code, errors) == (2, f"error: {message}\n")
+        assert bool(out) == (arguments[0] == "status")
+    assert not list((root / "experiments").glob("records/*.json"))
 
 
 def test_a_stale_record_is_run_again_and_replaced(root: Path, command: Command) -> None:

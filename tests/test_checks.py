@@ -315,6 +315,16 @@ def test_files_missing_and_too_many_are_found(restored: Path) -> None:
     ]
 
 
+def test_a_fault_of_the_prose_that_stops_the_build_is_told_once(restored: Path) -> None:
+    section = restored / "report/paper/sections/10-introduction.md"
+    text = section.read_text(encoding="utf-8")
+    section.write_text(text + "\nWe reach 71.23 %.\n", encoding="utf-8")
+    try:
+        assert [finding.rule for finding in errors(restored)] == ["typed-result"]
+    finally:
+        section.write_text(text, encoding="utf-8")
+
+
 def test_a_report_that_cannot_be_built_is_a_finding(restored: Path) -> None:
     section = restored / "report/paper/sections/10-introduction.md"
     text = section.read_text(encoding="utf-8")

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from experiments.spec import ConfigurationError, State
+from experiments.status import RunStatus
+from report.claims import Claims
 from report.context import build_context, read_tables
 from report.evidence import UnknownName
+from report.facts import Facts
 from report.quantities import Quantity
 from report.vocabulary import Vocabulary
-from tests.made_up import make_cell, make_evidence, make_facts
+from tests.made_up import make_cell, make_evidence, make_facts, make_run, waiting
 
 Words = dict[str, Callable[..., Any]]
 
@@ -193,3 +196,18 @@ def test_an_unknown_name_in_prose_is_refused_with_the_known_ones(
 def test_an_unknown_recipe_is_refused_even_without_records(empty: Words) -> None:
     with pytest.raises(UnknownName, match="there is no recipe 'karas' in the plan; it has authors, keras"):
         empty["setting"]("karas", "batch_size")
+
+
+def test_a_recipe_that_only_records_know_is_refused_once_every_cell_has_one() -> None:
+    def facts(*statuses: RunStatus) -> Facts:
+        return Facts(Claims(0.05, 3, {}, {}, {}), {}, make_evidence(*statuses), {})
+
+    def without_recipe(status: RunStatus) -> RunStatus:
+        parameters = {name: value for name, value in status.run.parameters.items() if name != "recipe"}
+        return replace(status, run=replace(status.run, parameters=parameters))
+
+    done, todo = without_recipe(make_cell([0.7])[0]), without_recipe(waiting(make_run(0, kernel_size=5)))
+    with pytest.raises(UnknownName, match="there is no recipe 'karas' among the records; they have keras"):
+        Vocabulary(facts(done)).setting("karas", "batch_size")
+    pending = Vocabulary(facts(done, todo)).setting("other", "batch_size")
+    assert isinstance(pending, Quantity) and pending.state is State.PENDING

@@ -167,6 +167,13 @@ def test_a_killed_kernel_is_a_failure(root: Path) -> None:
         ),
         ("records-twice.ipynb", "the notebook emitted 2 records; expected one call of `record(...)`, in its last cell"),
         (
+            "records-no-accuracy.ipynb",
+            (
+                "record(): metrics has no 'test_accuracy'; it has bleu. The report is about accuracies: expected the share "
+                "of the test images that are right"
+            ),
+        ),
+        (
             "contradicts-itself.ipynb",
             (
                 "the record: metrics.test_accuracy: found 0.75, but the 2 bits of `correct` says 0.5; "

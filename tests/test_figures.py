@@ -14,6 +14,7 @@ from report import charts
 from report.canvas import Canvas
 from report.charts import draw_effect
 from report.claims import read_claims
+from report.contrast_charts import draw_scatter
 from report.drawing import Studio, draw
 from report.evidence import Evidence, UnknownName
 from report.figures import Figure, build_figures, read_figures
@@ -325,6 +326,35 @@ def test_a_scatter_sets_accuracy_against_a_metric_for_each_measured_cell(tmp_pat
         ("parameters", "5", 600_458, 1),
     ]
     assert made.note.endswith("1 of 3 settings have no recorded run yet and are not drawn.")
+
+
+def test_points_of_a_scatter_that_share_their_label_are_told_apart(tmp_path: Path) -> None:
+    panels = [{"metric": "seconds", "text": "seconds"}]
+    path = declare(tmp_path, "scatter", groups=["sweep"], label="recipe", panels=panels)
+    made = build_figures(path, sweep(), {})["demo"]
+    assert [row["label"] for row in made.rows] == ["keras, kernel size 3", "keras, kernel size 5"]
+    assert "recipe keras, kernel size 5, 5 epochs: 55.00 % (1 run)" in made.alt
+
+
+def test_ticks_of_a_scatter_are_whole_numbers_only_where_the_values_are(tmp_path: Path) -> None:
+    row = {"panel": "seconds", "label": "a", "setting": "5 epochs", "test_accuracy": 0.5, "low": None, "high": None}
+    for values, words in (((0.9, 1.6), "1.2"), ((500_000, 2_000_000), "1,000,000")):
+        canvas = Canvas()
+        draw_scatter(canvas, tuple({**row, "x": x} for x in values), {"panels": {"seconds": "seconds"}})
+        canvas.draw_without_rendering()
+        labels = [tick.get_text() for tick in canvas.axes[0].get_xticklabels()]
+        assert words in labels and len(set(labels)) == len(labels)
+
+
+def test_levels_that_are_texts_stand_in_the_order_of_the_plan(tmp_path: Path) -> None:
+    cells = [make_cell([0.5 + place / 10], recipe=name, patch_size=place) for place, name in enumerate("bca", 1)]
+    evidence = make_evidence(*(status for cell in cells for status in cell))
+    path = declare(tmp_path, "effect", panels=[{"group": "sweep", "parameter": "recipe"}])
+    made = build_figures(path, evidence, {})["demo"]
+    assert list(dict.fromkeys(row["level"] for row in made.rows)) == ["b", "c", "a"]
+    canvas = Canvas()
+    draw_effect(canvas, made.rows, made.options)
+    assert [tick.get_text() for tick in canvas.axes[0].get_xticklabels()] == ["b", "c", "a"]
 
 
 def test_the_margin_that_is_drawn_is_the_claims(root: Path) -> None:

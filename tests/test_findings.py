@@ -184,6 +184,7 @@ TRIGGERS: dict[str, Callable[[Path], Findings]] = {
     "citation-unknown": lambda folder: prose(folder, "See [@nobody]."),
     "entry-unused": lambda folder: prose(folder, "Text."),
     "reference-unknown": lambda folder: prose(folder, "See << ref('tab:none') >>."),
+    "reference-typed": lambda folder: prose(folder, "See Table 3."),
     "float-unreferenced": lambda folder: prose(folder, "<< table('lonely') >>"),
     "claim-unused": lambda _: inspect_claims(["kernel-size"], "only kernel-size-25 is named"),
     "formats-differ": formats,

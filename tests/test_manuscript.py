@@ -53,6 +53,9 @@ CITED = "A sentence [@known2020].\n"
         ("```{=html}\n<script>\n```", "raw-format", 2, "'{=html' passes text to one format unescaped"),
         ("`<b>`{ =html}", "raw-format", 2, "'{ =html' passes text to one format unescaped"),
         ("`<b>`{<# x #>=html}", "raw-format", 2, "'{       =html' passes text to one format unescaped"),
+        ("We see<br/> it", "raw-format", 2, "'<br/>' is no Markdown and is printed as it stands"),
+        (r"We \textbf{see} it", "raw-format", 2, r"'\\textbf' is no Markdown and is printed as it stands"),
+        ("Figure 3 shows it", "reference-typed", 2, "'Figure 3' is typed by hand, and no link"),
         ("![x](a.png)", "image", 2, "an image in the prose has no number, caption or source"),
         ("See [@unknown2021].", "citation-unknown", 2, "'@unknown2021' has no entry in references.bib"),
         ("See << ref('tab:none') >>.", "reference-unknown", 2, "ref('tab:none') has no target; there are "),
@@ -72,6 +75,7 @@ def test_a_fault_in_the_prose_is_found(
         "`71.23 %` and $p = 0.0123$ and << accuracy('a', threshold=0.7123) >>",
         "```\n71.23 % @nobody\n```",
         "<# 71.23 % #>",
+        "the paper's Table 2, Figure 3 of [@known2020], [@known2020, Table 1] and $\\alpha < b$, a \\<b> and 1 < a > b",
         "See << ref('tab:a') >> and << ref('sec:b') >>.\n\n<< table('a') >>\n\n## B {#sec:b}",
     ],
 )
@@ -117,11 +121,11 @@ def test_the_build_refuses_what_no_report_may_have_in_one_message(tmp_path: Path
     with pytest.raises(ConfigurationError) as caught:
         refuse_faults(tmp_path)
     assert str(caught.value) == (
-        "error placeholder: report/paper/sections/10-body.md:2: 'TODO' is no sentence of the report\n"
+        "placeholder: report/paper/sections/10-body.md:2: 'TODO' is no sentence of the report\n"
         "  to do: write the sentence, or delete it\n"
-        "error typed-result: report/paper/sections/10-body.md:3: '71.23 %' is typed by hand\n"
+        "typed-result: report/paper/sections/10-body.md:3: '71.23 %' is typed by hand\n"
         "  to do: print it as a quantity, such as << accuracy(…) >> or << original(…) >>\n"
-        "error citation-unknown: report/paper/sections/10-body.md:2: '@nobody' has no entry in references.bib\n"
+        "citation-unknown: report/paper/sections/10-body.md:2: '@nobody' has no entry in references.bib\n"
         "  to do: correct the key, or add the entry to references.bib"
     )
 

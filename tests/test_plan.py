@@ -225,7 +225,12 @@ def test_an_unknown_group_or_run_is_refused_with_the_nearest(small: Plan) -> Non
         (
             "version: 1",
             "version: 1\nvalues: {size: 3}",
-            "plan.yaml: values: size: found 3; expected a list of the values that it may have, or {least: a number}",
+            "plan.yaml: values: size: found 3; expected a list of the values that it may have, each text, a number, true or false, or {least: a number}",
+        ),
+        (
+            "version: 1",
+            "version: 1\nvalues: {name: [null, tiny]}",
+            "plan.yaml: values: name: found [None, 'tiny']; expected a list of the values that it may have, each text, a number, true or false, or {least: a number}",
         ),
         (
             "  sizes:\n",

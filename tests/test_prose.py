@@ -82,6 +82,7 @@ def test_a_condition_decides_what_is_numbered(tmp_path: Path) -> None:
     assert "table a" not in text
 
 
+ATTRIBUTES = "aggregate, details, fidelity, id, is_measured, kind, n, origin, parts, planned, quoted, spread, state, tier, value, why"
 NAMES = "it may use figure, number, ours, ref, table"
 ONCE = "place it once and refer to it with ref('tab:a')"
 NOWHERE = "ref('tab:b') refers to what the prose does not place; it places tab:a"
@@ -96,7 +97,7 @@ RAW_FLOAT = (
     [
         ("one\n\n<< unknown >>", f":3: 'unknown' is undefined; {NAMES}"),
         ("<< number >>", f":1: {RAW_FLOAT}"),
-        ("\n<< ours.valu >>", f":2: 'report.quantities.Quantity object' has no attribute 'valu'; {NAMES}"),
+        ("\n<< ours.valu >>", f":2: 'valu' is no attribute of a Quantity; it has {ATTRIBUTES}"),
         ("<< table('a') >>\n<< table('a') >>", f":2: 'tab:a' is placed twice; {ONCE}"),
         ("<< table('a') >>\n<< ref('tab:b') >>", f":2: {NOWHERE}"),
         ("\n<< 1 / 0 >>", ":2: the prose may not calculate: found '/'"),

@@ -6,7 +6,7 @@ import pytest
 
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
-from experiments.prices import Basis, Price, Prices, reservation, rough_hours
+from experiments.prices import Basis, Price, Prices, reservation, rough_hours, rough_time
 from experiments.spec import State
 from experiments.status import RunStatus, statuses
 from tests.small_repository import COST, PLAN, PROVENANCE, edit, make_record, make_repository, open_repository
@@ -115,6 +115,13 @@ def test_a_price_is_told_with_its_weakest_basis(bases: list[Basis], words: str) 
 @pytest.mark.parametrize(("hours", "text"), [(277.3, "280"), (2.54, "2.5"), (0.521, "0.52"), (0, "0"), (1234, "1,200")])
 def test_a_price_has_two_digits(hours: float, text: str) -> None:
     assert rough_hours(3600 * hours) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(3.456, "3.5 s"), (42, "42 s"), (60, "1 min"), (754, "13 min"), (1800, "0.5 h"), (0, "0 h")]
+)
+def test_a_short_price_has_a_unit_that_suits_it(seconds: float, text: str) -> None:
+    assert rough_time(seconds) == text
 
 
 def test_prices_are_of_the_device_class_with_most_recorded_work(root: Path) -> None:

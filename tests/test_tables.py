@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from experiments.spec import ReproductionError, State
+from experiments.spec import Record, ReproductionError, State
 from experiments.status import RunStatus
 from report import claim_tables, run_list
 from report.claims import ClaimKind
 from report.context import build_table, read_tables
 from report.quantities import Kind, Quantity
-from report.result_tables import DASH
+from report.result_tables import DASH, Declaration
 from report.tables import Column, Table
 from report.trials import Outcome, margin_text
 from report.verdicts import Verdict
@@ -178,6 +178,21 @@ def test_verdicts_are_words_and_counted_in_the_title(complete: dict[str, Table])
     assert " REPRODUCED, " in table.title and "; beyond the paper " in table.title
 
 
+def test_a_table_says_what_its_spread_is(complete: dict[str, Table]) -> None:
+    spreads = "± is the 95 % t interval of the mean, or the 95 % interval of the difference (Welch)."
+    assert complete["effects"].note.endswith(spreads)
+    assert (
+        "An effect is positive where it goes the claimed way, up or down. ± is the 95 % " in complete["verdicts"].note
+    )
+    assert "±" not in complete["rules"].note
+
+
+def test_verdicts_name_the_unit_of_a_count_and_whose_protocol_was_kept(complete: dict[str, Table]) -> None:
+    (row,) = (row for row in complete["verdicts"].rows if row[0] == "parameter-counts")
+    assert [text(cell) for cell in row[1:3]] == ["5 models", "5 models"]
+    assert {row[5] for row in complete["verdicts"].rows} <= {DASH, "reduced", "with deviations", "kept"}
+
+
 def test_claims_without_a_run_are_listed_apart_with_the_price_of_what_they_wait_for(root: Path) -> None:
     facts = make_facts(root, runs=9)
     made = {name: build_table(read_tables(root)[name], facts) for name in ("verdicts", "untested", "reasons")}
@@ -211,10 +226,29 @@ def test_models_stand_with_their_size_accuracy_and_cost(complete: dict[str, Tabl
     rows = lines(complete["architectures"])
     assert [row[0] for row in rows] == 2 * ["convmixer", "vit", "mlp-mixer", "resnet"]
     assert [column.key for column in complete["architectures"].columns] == [
-        "architecture", "epochs", "parameters", "work", "n", "accuracy", "images_per_second", "memory"
+        "architecture", "epochs", "parameters", "n", "accuracy", "memory"
     ]  # fmt: skip
     assert rows[3][1] == "25"
-    assert rows[0][3:5] == [DASH, "5"]  # these records do not say how much arithmetic it was
+    assert rows[0][3] == "5"
+
+
+def test_a_column_that_says_nothing_is_left_out_if_it_is_optional_and_so_is_a_cell_shown_before(root: Path) -> None:
+    shared, other = make_cell([0.7]), make_cell([0.8], kernel_size=5)
+    cells = [replace(status, record=with_cost(status, images_per_second=100.0)) for status in (*shared, *other)]
+    evidence = make_evidence(*cells, more=cells[:1])
+    facts = replace(make_facts(root, runs=0), evidence=evidence, original={})
+    options = {"groups": ["sweep", "more"], "columns": ["kernel_size"]}
+    models = build_table(Declaration("t", "models", "Models.", "", options, {}), facts)
+    assert [column.key for column in models.columns if column.optional] == ["images_per_second", "memory"]
+    assert [row[0] for row in models.rows] == ["3", "5"]
+    sweeps = {"sweeps": [{"group": "sweep", "along": "kernel_size"}], "original": "paper"}
+    effects = build_table(Declaration("t", "effects", "Effects.", "", sweeps, {}), facts)
+    assert [column.key for column in effects.columns] == ["varied", "level", "ours", "step"]
+
+
+def with_cost(status: RunStatus, **cost: float) -> Record:
+    assert status.record is not None
+    return replace(status.record, cost={**status.record.cost, **cost})
 
 
 def test_a_recipe_is_listed_by_its_sources(complete: dict[str, Table]) -> None:

@@ -351,7 +351,7 @@ def test_a_claim_on_an_unknown_cell_is_refused_by_name() -> None:
     with pytest.raises(UnknownName) as caught:
         judged(sweep(LOW, HIGH), claim(ClaimKind.EQUALITY, cell={"kernel_size": 9}, quoted=("a",), margin=0.01))
     assert str(caught.value) == (
-        "no cell of group 'sweep' with kernel_size=9; name exactly one of: kernel_size=3; kernel_size=5"
+        "claims.yaml: claims.it: no cell of group 'sweep' with kernel_size=9; name exactly one of: kernel_size=3; kernel_size=5"
     )
 
 
