@@ -4,7 +4,7 @@ import pytest
 
 from experiments.spec import State
 from report.comparisons import difference, gap, quoted_difference
-from report.evidence import UnknownName, kind_of
+from report.evidence import Evidence, UnknownName, kind_of
 from report.quantities import Fidelity, Kind, Quantity, Registry, Spread, Tier, parts
 from report.statistics import summarise
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
@@ -128,6 +128,16 @@ def test_an_unknown_cell_is_refused(group: str, parameters: dict[str, int], mess
     with pytest.raises(UnknownName) as caught:
         evidence.cell(group, parameters)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [("Kernel size k", "kernel size 3"), ("MLP ratio", "MLP ratio 3"), ("Hidden layers", "hidden layers 3")],
+)
+def test_a_parameter_is_called_by_its_label_less_the_symbol_of_a_tables_head(label: str, text: str) -> None:
+    plain = make_evidence(*make_cell([0.7]))
+    labelled = Evidence(plain.groups.values(), plain.statuses.values(), {"kernel_size": label})
+    assert labelled.cells()[0].words(["kernel_size", "patch_size"]) == f"{text}, patch size 8"
 
 
 def test_a_cell_of_two_groups_counts_once_in_the_whole() -> None:
