@@ -5,7 +5,7 @@ from typing import Any
 
 from report.comparisons import are_pairs
 from report.contrasts import Contrast, find_contrasts
-from report.evidence import ACCURACY, CellEvidence, Evidence, in_words, varying_parameters
+from report.evidence import ACCURACY, CellEvidence, Evidence, varying_parameters
 from report.figure import Figure, Row
 from report.figure_rows import absent, cell_label, epochs_words, runs_words, sample_words
 from report.original import Quoted
@@ -93,4 +93,4 @@ def _scatter_row(cell: CellEvidence, label: str, metric: str) -> Row:
 
 def _scatter_words(cell: CellEvidence, name: str, label: str) -> str:
     accuracy = spell(Kind.ACCURACY, cell.quantity().value)
-    return f"{in_words(name)} {label}, {epochs_words(cell)}: {accuracy} ({runs_words(cell.n)})"
+    return f"{cell.word(name)} {label}, {epochs_words(cell)}: {accuracy} ({runs_words(cell.n)})"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from report.comparisons import compare, difference, quoted_difference
-from report.evidence import CellEvidence, Evidence, cell_text
+from report.evidence import CellEvidence, Evidence
 from report.original import Quoted, find_quoted
 from report.quantities import Quantity
 from report.statistics import Interval
@@ -45,7 +45,7 @@ def find_contrasts(
 
 def _change(cell: CellEvidence, base: CellEvidence) -> str:
     """What CELL has otherwise: `without randaugment`, `residual both`."""
-    return cell_text({name: value for name, value in cell.parameters.items() if value != base.parameters[name]})
+    return cell.words(name for name, value in cell.parameters.items() if value != base.parameters[name])
 
 
 def _reported(original: Mapping[str, Quoted], who: str, cell: CellEvidence, base: CellEvidence) -> Quantity | None:

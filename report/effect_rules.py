@@ -66,7 +66,8 @@ def trend(claim: Claim, sources: Sources) -> Trial:
     What is printed as ours spans the levels of the quoted effect, so that the two can be set side by side; the rule
     itself looks at all levels.
     """
-    cells, along = _levels(claim, sources), in_words(str(claim.along))
+    cells = _levels(claim, sources)
+    along = cells[0].word(claim.along)
     best, worst = _quoted_ends(claim, cells, sources)
     rule = (
         f"REPRODUCED if Jonckheere and Terpstra's one-sided p, exact for few runs, over {along} ({claim.order}), after Holm over the "
@@ -161,7 +162,7 @@ def _span_text(claim: Claim, cells: tuple[CellEvidence, ...], ends: tuple[CellEv
     best, worst = ends
     if best.name == cells[-1].name and worst.name == cells[0].name:
         return ""
-    along, name = in_words(claim.along), claim.along
+    along, name = best.word(claim.along), claim.along
     return (
         f"reported and ours are the difference between {along} {best.parameters[name]} and {worst.parameters[name]}, "
         f"the end-to-end difference is between {cells[-1].parameters[name]} and {cells[0].parameters[name]}"
@@ -179,7 +180,7 @@ def _judge_trend(
     raw, p = tested
     told = adjusted_text(raw, p)
     end_to_end = statistics.welch(cells[-1].summary(), cells[0].summary())
-    along = in_words(str(claim.along))
+    along = cells[0].word(claim.along)
     if p is not None and p < claim.alpha and end_to_end.interval(1 - claim.alpha).low > 0:
         if steps := _reversed_steps(claim, cells):
             return Outcome.PARTIAL, (f"the trend is there ({told}), but reversed from {', '.join(steps)}",)

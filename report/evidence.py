@@ -5,6 +5,7 @@ pending, in this order: what a reader should know first), and where its runs dis
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from copy import copy
@@ -19,6 +20,7 @@ from report.quantities import Fidelity, Kind, Quantity, Spread, Tier
 from report.statistics import Interval, Summary, of_equal_shares, summarise
 
 ACCURACY = "test_accuracy"
+_SYMBOL = re.compile(r"\s+\S$")  # the k of `Kernel size k`, which a table's head has
 NOT_MEASURED = "not measured on the machine used"
 EQUAL_RUNS = "95 % t interval of the mean, from the binomial error of the test images: the runs are exactly equal"
 FIDELITY = ("dataset", "epochs", "recipe", "precision", "train_images")
@@ -109,7 +111,7 @@ def price_text(statuses: Iterable[RunStatus]) -> str:
 class CellEvidence:
     """The runs of one cell in one group: what differs only in the seed.
 
-    `parameters` has no seed; `statuses` has one entry a planned run and `records` the measured ones, both by seed.
+    `parameters` has no seed; `labels` are what tables.yaml calls some of them; `statuses` has one entry a planned run and `records` the measured ones, both by seed.
     """
 
     group: str
@@ -117,6 +119,18 @@ class CellEvidence:
     parameters: Mapping[str, Any]
     statuses: tuple[RunStatus, ...]
     records: tuple[Record, ...]
+    labels: Mapping[str, str] = FrozenMapping()
+
+    def word(self, name: str) -> str:
+        """What a sentence calls a parameter: its label, less the symbol at its end, or else its name in words."""
+        if name not in self.labels:
+            return in_words(name)
+        label = _SYMBOL.sub("", self.labels[name])
+        return label[0].lower() + label[1:] if label[1:2].islower() else label  # MLP stays MLP
+
+    def words(self, names: Iterable[str]) -> str:
+        """`kernel size 9, patch size 4`: these parameters with their values, for a reader."""
+        return ", ".join(f"{self.word(name)} {self.parameters[name]}" for name in names)
 
     @property
     def n(self) -> int:
@@ -268,17 +282,22 @@ def spread(interval: Interval, sd: float | None, kind: str = "95 % t interval of
     return Spread(interval.low, interval.high, sd, kind)
 
 
-def _make_cell(group: str, name: str, statuses: Iterable[RunStatus]) -> CellEvidence:
+def _make_cell(
+    group: str, name: str, statuses: Iterable[RunStatus], labels: Mapping[str, str] = FrozenMapping()
+) -> CellEvidence:
     by_seed = tuple(sorted(statuses, key=lambda status: status.run.seed))
     parameters = {key: value for key, value in by_seed[0].run.parameters.items() if key != "seed"}
     records = tuple(s.record for s in by_seed if s.state is State.MEASURED and s.record is not None)
-    return CellEvidence(group, name, Parameters(parameters), by_seed, records)
+    return CellEvidence(group, name, Parameters(parameters), by_seed, records, labels)
 
 
 class Evidence:
     """All planned runs with what is known of them, by group and cell; unknown names are refused."""
 
-    def __init__(self, groups: Iterable[Group], statuses: Iterable[RunStatus]) -> None:
+    def __init__(
+        self, groups: Iterable[Group], statuses: Iterable[RunStatus], labels: Mapping[str, str] = FrozenMapping()
+    ) -> None:
+        self._labels = labels
         self.statuses = {status.run.name: status for status in statuses}
         self.groups = {group.name: group for group in groups}
         self._cells = {name: self._gather(group) for name, group in self.groups.items()}
@@ -290,7 +309,7 @@ class Evidence:
         by_cell: dict[str, list[RunStatus]] = {}
         for run in group.runs:
             by_cell.setdefault(run.cell, []).append(self.statuses[run.name])
-        return tuple(_make_cell(group.name, name, statuses) for name, statuses in by_cell.items())
+        return tuple(_make_cell(group.name, name, statuses, self._labels) for name, statuses in by_cell.items())
 
     @cached_property
     def _all(self) -> tuple[CellEvidence, ...]:
@@ -302,7 +321,7 @@ class Evidence:
         for name, cells in by_cell.items():
             statuses = {status.run.name: status for cell in cells for status in cell.statuses}
             whole = next((cell for cell in reversed(cells) if cell.planned == len(statuses)), None)
-            united.append(whole or _make_cell(cells[-1].group, name, statuses.values()))
+            united.append(whole or _make_cell(cells[-1].group, name, statuses.values(), self._labels))
         return tuple(united)
 
     def group(self, name: str) -> Group:

@@ -13,6 +13,7 @@ from experiments.prices import Price
 from experiments.rules import CLAIMS, FOLDER, ORIGINAL
 from experiments.spec import Group, Record, State
 from experiments.status import RunStatus
+from experiments.strict_yaml import read_yaml
 from report.claims import Claims, Protocol, read_claims
 from report.evidence import ACCURACY, Evidence, UnknownName, parameters_text
 from report.original import EARLIER, PAPER, Quoted, find_quoted, read_original
@@ -124,7 +125,11 @@ def gather(
     """
     paper = root / "report" / "paper"
     claims, original = read_claims(paper / "claims.yaml"), read_original(paper / "original.csv", naming)
-    evidence = Evidence(groups, statuses)
+    tables = paper / "tables.yaml"
+    labels = read_yaml(tables).get("labels") if tables.is_file() else None
+    items = labels.items() if isinstance(labels, dict) else ()  # what is no label there is refused with the tables
+    named = {name: label.strip() for name, label in items if isinstance(label, str) and label.strip()}
+    evidence = Evidence(groups, statuses, named)
     verdicts = judge(claims, evidence, original)
     recipes = read_recipes(paper / "recipes.csv") if (paper / "recipes.csv").exists() else ()
     return Facts(claims, original, evidence, verdicts, recipes, smoke)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from experiments.spec import State
-from report.evidence import CellEvidence, in_words, price_text
+from report.evidence import CellEvidence, price_text
 from report.figure import Figure
 
 INTERVALS = "Dots are single runs, diamonds their means with a 95 % t interval"
@@ -25,7 +25,7 @@ def absent(name: str, item: Mapping[str, Any], cells: Iterable[CellEvidence], dr
 def cell_label(cell: CellEvidence, names: Iterable[str]) -> str:
     """What tells CELL from its neighbours: `patch size 4, kernel size 9, 5 epochs`; the epochs come last."""
     listed = list(names)
-    words = [f"{in_words(name)} {cell.parameters[name]}" for name in listed if name != "epochs"]
+    words = [cell.words([name]) for name in listed if name != "epochs"]
     return ", ".join([*words, epochs_words(cell)] if "epochs" in listed else words)
 
 

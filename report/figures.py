@@ -247,7 +247,7 @@ def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
         fixed = [key for key in varied if key != parameter]
         title = cell_label(sweep[0], fixed) or epochs_words(sweep[0])
         key = _panel_key(panel)
-        panels.append({"panel": key, "parameter": in_words(parameter), "title": title})
+        panels.append({"panel": key, "parameter": sweep[0].word(parameter), "title": title})
         for cell in sweep:
             shared = {"panel": key, "level": cell.parameters[parameter]}
             rows += [{**shared, **row} for row in (*_measured_rows(cell), *_quoted_rows(cell, original))]

@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.spec import FrozenMapping
 from report.comparisons import difference, gap
-from report.evidence import CellEvidence, UnknownName, by_level, in_words, varying_parameters
+from report.evidence import CellEvidence, UnknownName, by_level, varying_parameters
 from report.facts import Facts
 from report.original import PAPER, Quoted
 from report.quantities import Kind, Quantity, spell
@@ -193,7 +193,7 @@ def effects(declared: Declaration, facts: Facts) -> Table:
     rows: list[tuple[Cell, ...]] = []
     quoted_rows: list[Quoted | None] = []
     for along, levels in sweeps:
-        fixed = ", ".join(f"{in_words(name)} {levels[0].parameters[name]}" for name in sorted(varied - {along}))
+        fixed = levels[0].words(sorted(varied - {along}))
         for index, cell in enumerate(levels):
             quoted = facts.quoted_for(declared.options["original"], cell.parameters)
             quoted_rows.append(quoted)

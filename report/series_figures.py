@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from report.budget_tables import images_seen, percent_of_images
-from report.evidence import ACCURACY, CellEvidence, Evidence, cell_text
+from report.evidence import ACCURACY, CellEvidence, Evidence
 from report.figure import Figure, Row
 from report.figure_rows import absent, runs_words, sample_words
 from report.original import Quoted
@@ -29,7 +29,7 @@ def budget(name: str, item: Mapping[str, Any], evidence: Evidence, original: Map
 def _budget_row(cell: CellEvidence, names: Iterable[str]) -> Row:
     seen = images_seen(cell)
     assert seen is not None and seen.value is not None
-    panel = cell_text({name: cell.parameters[name] for name in names})
+    panel = cell.words(names)
     return {"panel": panel, "line": f"{percent_of_images(cell)} % of the images", "x": seen.value / 1000, **_mean(cell)}
 
 
@@ -56,7 +56,7 @@ def _network(cell: CellEvidence, names: Iterable[str]) -> str:
     texts = {name: cell.parameters[name] for name in names}
     words = [value for value in texts.values() if isinstance(value, str)]
     sizes = {name: value for name, value in texts.items() if not isinstance(value, str) and value}
-    return ", ".join([*words, *([cell_text(sizes)] if sizes else [])])
+    return ", ".join([*words, *([cell.words(sizes)] if sizes else [])])
 
 
 def _mean(cell: CellEvidence, metric: str = ACCURACY) -> Row:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from experiments.spec import ConfigurationError, FrozenMapping, Record, State
 from report.claims import Claim, Formula
-from report.evidence import CellEvidence, Evidence, cell_text, varying_parameters
+from report.evidence import CellEvidence, Evidence, varying_parameters
 from report.original import Quoted
 from report.power import Design
 from report.quantities import Kind, Quantity, spell
@@ -137,7 +137,7 @@ def cell_names(cells: tuple[CellEvidence, ...]) -> dict[str, str]:
         if len(values) == len(cells) and all(isinstance(value, str) for value in values):
             varying = (name,)
             break
-    return {cell.name: cell_text({name: cell.parameters[name] for name in varying}) or cell.name for cell in cells}
+    return {cell.name: cell.words(varying) or cell.name for cell in cells}
 
 
 def p_text(p: float | None) -> str:

@@ -90,7 +90,7 @@ def test_a_new_run_of_a_cell_behind_no_main_claim_changes_the_evidence(root: Pat
             "note",
             "price",
             "the whole plan",
-            "1 run to come, about 0.0022 h (extrapolated) -> 0 runs to come, about 0 h",
+            "1 run to come, about 8 s (extrapolated) -> 0 runs to come, about 0 h",
         ),
     ]
 

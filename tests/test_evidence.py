@@ -4,7 +4,7 @@ import pytest
 
 from experiments.spec import State
 from report.comparisons import difference, gap, quoted_difference
-from report.evidence import Parameters, UnknownName, kind_of
+from report.evidence import Evidence, Parameters, UnknownName, kind_of
 from report.quantities import Fidelity, Kind, Quantity, Registry, Spread, Tier
 from report.statistics import summarise
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
@@ -134,6 +134,16 @@ def test_a_parameter_that_no_author_named_is_asked_of_the_notebook() -> None:
     with pytest.raises(UnknownName) as caught:
         Parameters({"width": 256})["epochs"]
     assert str(caught.value) == "the notebook needs a parameter 'epochs', which this names; the cells have width"
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [("Kernel size k", "kernel size 3"), ("MLP ratio", "MLP ratio 3"), ("Hidden layers", "hidden layers 3")],
+)
+def test_a_parameter_is_called_by_its_label_less_the_symbol_of_a_tables_head(label: str, text: str) -> None:
+    plain = make_evidence(*make_cell([0.7]))
+    labelled = Evidence(plain.groups.values(), plain.statuses.values(), {"kernel_size": label})
+    assert labelled.cells()[0].words(["kernel_size", "patch_size"]) == f"{text}, patch size 8"
 
 
 def test_a_cell_of_two_groups_counts_once_in_the_whole() -> None:
