@@ -8,8 +8,9 @@ from functools import lru_cache
 from numpy.random import Generator
 
 from report import effect_rules, equivalence_rules, statistics, value_rules
+from report.cells import ACCURACY
 from report.claims import Claim, ClaimKind
-from report.evidence import ACCURACY, Evidence
+from report.evidence import Evidence
 from report.trials import Outcome, Sources, Trial
 from tests.judging import ORIGINAL, sweep, ways
 

@@ -24,6 +24,7 @@ import build
 from experiments import plan_file, record_fields, spec
 from report import claims, context, figures, findings, options, original, trials, verdicts
 from report.front import flat
+from report.table_kinds import KINDS
 from report.vocabulary import Vocabulary
 
 PAGES = ROOT / "docs" / "pages"
@@ -197,13 +198,13 @@ def prefixes() -> str:
 
 def table_kinds() -> str:
     """The kinds of table with the fields of their own."""
-    rows = ((f"`{kind}`", _summary(make), _listed(sorted(fields))) for kind, (make, fields) in context._KINDS.items())
+    rows = ((f"`{kind}`", _summary(make), _listed(sorted(fields))) for kind, (make, fields) in KINDS.items())
     return _table(("kind", "holds", "fields beside kind, title and note"), rows)
 
 
 def figure_kinds() -> str:
     """The kinds of figure with the fields of their own."""
-    rows = ((f"`{kind}`", _listed(sorted(fields))) for kind, fields in figures._OPTIONS.items())
+    rows = ((f"`{kind}`", _listed(sorted(fields))) for kind, (_, fields) in figures.KINDS.items())
     return _table(("kind", "fields beside kind, title and note"), rows)
 
 

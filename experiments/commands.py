@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments import doctor
-from experiments.executors import Executor, LocalExecutor, Outcome
+from experiments.executors import Executor, LocalExecutor, RunsOutcome
 from experiments.fingerprint import find_modules
 from experiments.git import GitFailed, list_changed, list_untracked
 from experiments.ledger import Ledger
@@ -271,7 +271,7 @@ def _run(executor: Executor, tasks: Sequence[RunStatus]) -> int:
     return 1 if outcome.failed else 0
 
 
-def _print_outcome(outcome: Outcome) -> None:
+def _print_outcome(outcome: RunsOutcome) -> None:
     words = f"{len(outcome.recorded)} recorded, {len(outcome.failed)} failed, {len(outcome.skipped)} not begun"
     print(words + "".join(f"\n  not begun: {run.name}" for run in outcome.skipped))
 

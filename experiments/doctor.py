@@ -51,7 +51,7 @@ _RUN_PACKAGES = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class Need:
     """One thing looked for; `vital` means that the report cannot be built without it."""
 
     name: str
@@ -74,7 +74,7 @@ def find_missing() -> str:
     return "\n".join([*lines, f"for the report: {remedy}; then ask again for the rest"])
 
 
-def examine(root: Path, plan: "Plan") -> list[Finding]:
+def examine(root: Path, plan: "Plan") -> list[Need]:
     """Everything that some command needs, in the order in which one meets the need."""
     errors, cuda = _try_imports(list(_RUN_PACKAGES.values()))
     return [
@@ -94,12 +94,12 @@ def find_devices() -> tuple[str, ...]:
     return ("cpu", "cuda") if _try_imports(["torch"])[1] else ("cpu",)
 
 
-def _examine_python() -> Finding:
+def _examine_python() -> Need:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("Python", sys.version_info >= (3, 11), version, _REPORT, "install Python 3.11 or newer", vital=True)
+    return Need("Python", sys.version_info >= (3, 11), version, _REPORT, "install Python 3.11 or newer", vital=True)
 
 
-def _examine_package(name: str, error: str, purpose: str, remedy: str) -> Finding:
+def _examine_package(name: str, error: str, purpose: str, remedy: str) -> Need:
     """An installed package also counts as missing where importing it gave an error: half an installation is none."""
     try:
         found = importlib.metadata.version(name)
@@ -107,24 +107,24 @@ def _examine_package(name: str, error: str, purpose: str, remedy: str) -> Findin
         found, error = "not installed", "not installed"
     else:
         found += f", but it cannot be imported: {error}" if error else ""
-    return Finding(name, not error, found, purpose, remedy, vital=purpose == _REPORT)
+    return Need(name, not error, found, purpose, remedy, vital=purpose == _REPORT)
 
 
-def _examine_pandoc() -> Finding:
+def _examine_pandoc() -> Need:
     """pandoc comes inside the wheel pypandoc-binary."""
     remedy = f"install pypandoc-binary anew: {_INSTALL_REPORT}"
     try:
         import pypandoc
 
-        return Finding("pandoc", True, pypandoc.get_pandoc_version(), _REPORT, remedy, vital=True)
+        return Need("pandoc", True, pypandoc.get_pandoc_version(), _REPORT, remedy, vital=True)
     except (ImportError, OSError) as error:
-        return Finding("pandoc", False, str(error).splitlines()[0], _REPORT, remedy, vital=True)
+        return Need("pandoc", False, str(error).splitlines()[0], _REPORT, remedy, vital=True)
 
 
-def _examine_cuda(name: str) -> Finding:
+def _examine_cuda(name: str) -> Need:
     from experiments import machine
 
-    return Finding(
+    return Need(
         "CUDA device",
         bool(name),
         name or f"none; runs use the CPU ({machine.read_cpu()})",
@@ -133,17 +133,17 @@ def _examine_cuda(name: str) -> Finding:
     )
 
 
-def _examine_data(root: Path, name: str, folder: str) -> Finding:
+def _examine_data(root: Path, name: str, folder: str) -> Need:
     from experiments.recording import DATA_VARIABLE
 
     place = Path(os.environ.get(DATA_VARIABLE) or root / "data") / folder
     remedy = f"unpack it into data/{folder}, set {DATA_VARIABLE}, or let the first run download it"
-    return Finding(name, place.is_dir(), "there" if place.is_dir() else "not there", "runs on it", remedy)
+    return Need(name, place.is_dir(), "there" if place.is_dir() else "not there", "runs on it", remedy)
 
 
-def _examine_program(name: str, purpose: str, remedy: str) -> Finding:
+def _examine_program(name: str, purpose: str, remedy: str) -> Need:
     found = shutil.which(name) is not None
-    return Finding(name, found, "there" if found else "not there", purpose, remedy)
+    return Need(name, found, "there" if found else "not there", purpose, remedy)
 
 
 _PROBE = """

@@ -33,7 +33,7 @@ _POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunsOutcome:
     """What became of the runs that were asked for; `skipped` were not begun, or belong to another process."""
 
     recorded: tuple[Record, ...]
@@ -72,7 +72,7 @@ class Executor(ABC):
         if self.jobs < 1:
             raise ConfigurationError(f"--jobs is {self.jobs!r}; expected at least 1")
 
-    def run(self, tasks: Sequence[RunStatus], monitor: Monitor) -> Outcome:
+    def run(self, tasks: Sequence[RunStatus], monitor: Monitor) -> RunsOutcome:
         """Runs the tasks in their order, telling the monitor of each.
 
         Raises:
@@ -110,7 +110,7 @@ class Executor(ABC):
                     f"{place}: cannot be written: {error.strerror or error}; no run was started, because its record could not be saved"
                 ) from error
 
-    def _run(self, tasks: Sequence[RunStatus], monitor: Monitor, workers: Workers) -> Outcome:
+    def _run(self, tasks: Sequence[RunStatus], monitor: Monitor, workers: Workers) -> RunsOutcome:
         waiting, begun = deque(tasks), time.monotonic()
         running: dict[Future[Record], RunStatus] = {}
         recorded: list[Record] = []
@@ -140,7 +140,7 @@ class Executor(ABC):
             for task in running.values():
                 if told := Workspace(self.cache, task.run.name, task.key).read_progress():
                     monitor.advance(task.run, *told)
-        return Outcome(tuple(recorded), tuple(failed), tuple(skipped))
+        return RunsOutcome(tuple(recorded), tuple(failed), tuple(skipped))
 
     def _begin(self, batch: Sequence[RunStatus], monitor: Monitor, workers: Workers) -> dict[Future[Record], RunStatus]:
         if not batch:

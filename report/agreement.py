@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from experiments.spec import Record
-from report.evidence import ACCURACY, FIDELITY, has_same_curves, setting_of
+from report.cells import ACCURACY, FIDELITY, has_same_curves, setting_of
 from report.statistics import Comparison, Interval, Summary, bartlett, of_equal_shares, summarise
 
 LEVEL = 0.05  # of a whole certificate: so often is a true ledger called disagreeing, at most

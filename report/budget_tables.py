@@ -1,7 +1,7 @@
 """The tables beyond the paper: accuracy by epochs and images, and on test images that are unlike the training's."""
 
+from report.cells import CellEvidence
 from report.contrast_tables import cost_or_dash
-from report.evidence import CellEvidence
 from report.facts import Facts
 from report.quantities import Kind, Quantity, Tier
 from report.result_tables import DASH, Declaration

@@ -19,12 +19,12 @@ from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.spec import ConfigurationError
 from report.citation import citation_file, licence_of
-from report.context import read_tables
 from report.crate import METADATA, crate_metadata
 from report.figures import read_figures
 from report.front import flat
 from report.journal import is_orcid
 from report.metadata import read_metadata
+from report.table_kinds import read_tables
 
 NAME = "reviewer-bundle.zip"
 CITATION = "CITATION.cff"

@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.spec import Disagreement, Incomplete, Record, RunFailed
 from report.agreement import LEVEL, Agreement, Judged
-from report.evidence import ACCURACY
+from report.cells import ACCURACY
 from report.spot_check import Pick
 
 SCHEMA_NAME = "reproduction/certificate/1"

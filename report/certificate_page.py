@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from experiments.progress import format_seconds
 from report.agreement import LEVEL
+from report.cells import ACCURACY
 from report.certificate import Certificate, Verified, machines_of
-from report.evidence import ACCURACY
 from report.formats import escape_markdown
 from report.quantities import Kind, spell
 from report.trials import percent_text

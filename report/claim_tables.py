@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from experiments.spec import State
 from report.claims import Claim, ClaimKind
-from report.evidence import in_words, price_text
 from report.facts import Facts
 from report.quantities import Quantity
 from report.result_tables import DASH, Declaration
 from report.tables import Cell, Column, Table
 from report.trials import Outcome, margin_text
 from report.verdicts import Verdict
+from report.words import in_words, price_text
 
 _NO_GROUP = "several groups"
 _ON_EFFECTS = (ClaimKind.DIRECTION, ClaimKind.TREND)

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from experiments.spec import State
-from report.evidence import ACCURACY, COMPUTING, CellEvidence, differing_settings, spread
+from report.cells import ACCURACY, COMPUTING, CellEvidence, differing_settings, spread
 from report.quantities import Kind, Quantity, Spread, Tier
 from report.statistics import Comparison, Summary, against, paired, summarise, welch
 

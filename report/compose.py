@@ -19,11 +19,11 @@ from report.figure import Figure
 from report.formats import FORMATS, Finalize, Format, Fragment, environment, find_templates, render_template
 from report.front import Front, build_front
 from report.layout import Layout, lay_out, set_table
+from report.origins import ORIGINS_TABLE, SECTION, as_json, provenance
 from report.page import Page, page_data
 from report.page_drawing import PageDrawings
 from report.pdf import pdf_by_latexmk, pdf_by_typst, standins
 from report.prose import Setters, fill_in
-from report.provenance import ORIGINS, SECTION, as_json, provenance
 from report.quantities import Quantity
 from report.rescience import SUBMISSION, write_submission
 from report.tables import as_csv
@@ -108,7 +108,7 @@ class Composer:
         setters = Setters(self._quantity, self._outcome, self._table, self._figure)
         paper = self._root / "report/paper"
         seen = self._context.registry.add
-        closing = (ORIGINS, SECTION)
+        closing = (ORIGINS_TABLE, SECTION)
         text = fill_in(paper / "sections", self._context.words, setters, seen, self._compiled, closing)
         self._tracing.settle(tuple(self._numbers))
         return Conversion(text, paper, self._templates / "prose.lua", self._conversions)

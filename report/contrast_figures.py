@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from report.cells import ACCURACY, CellEvidence, varying_parameters
 from report.comparisons import are_pairs
 from report.contrasts import Contrast, find_contrasts
-from report.evidence import ACCURACY, CellEvidence, Evidence, varying_parameters
+from report.evidence import Evidence
 from report.figure import Figure, Row
 from report.figure_rows import absent, cell_label, epochs_words, runs_words, sample_words
 from report.original import Quoted

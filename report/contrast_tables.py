@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 
 from experiments.spec import State
+from report.cells import NOT_MEASURED, CellEvidence, setting_of
 from report.contrasts import Contrast, find_contrasts
-from report.evidence import NOT_MEASURED, CellEvidence, UnknownName, in_words, setting_of
 from report.facts import Facts
 from report.quantities import Kind, Quantity, Tier
 from report.recipes import Setting
 from report.result_tables import DASH, Declaration
 from report.tables import Cell, Column, Table
+from report.unknown import UnknownName
+from report.words import in_words
 
 _SEEN = ("seen in primary source", "seen in secondary source")
 

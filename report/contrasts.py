@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from report.cells import CellEvidence
 from report.comparisons import compare, difference, quoted_difference
-from report.evidence import CellEvidence, Evidence
+from report.evidence import Evidence
 from report.original import Quoted, find_quoted
 from report.quantities import Quantity
 from report.statistics import Interval

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 from experiments.spec import ConfigurationError
 from report import ordering, statistics
+from report.cells import CellEvidence, varying_parameters
 from report.claims import Claim
 from report.comparisons import difference, quoted_difference
-from report.evidence import CellEvidence, cell_text, in_words, varying_parameters
 from report.original import Quoted
 from report.power import Design, chance_equivalent, chance_greater, foresee, repeat, smallest_gap, with_runs
 from report.quantities import Quantity
@@ -26,6 +26,7 @@ from report.trials import (
     p_text,
     percent_text,
 )
+from report.words import cell_text, in_words
 
 
 def direction(claim: Claim, sources: Sources) -> Trial:

@@ -3,9 +3,9 @@
 import math
 
 from experiments.spec import ConfigurationError
+from report.cells import CellEvidence
 from report.claims import Claim
 from report.comparisons import SAME, are_pairs, compare, difference
-from report.evidence import CellEvidence
 from report.power import Design, chance_equivalent, chance_greater, foresee, repeat, smallest_margin, with_runs
 from report.statistics import Comparison, Summary
 from report.trials import Details, Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text

@@ -1,294 +1,15 @@
-"""What the records say, cell by cell: the values of a metric over the seeds, their state, and the quantity they make.
+"""All planned runs with what is known of them, by group and cell."""
 
-A cell counts its measured runs only. Where none is measured it says what the runs are instead (stale, failed, gated,
-pending, in this order: what a reader should know first), and where its runs disagree in a setting it is not comparable.
-"""
-
-import math
-import re
-from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from experiments.prices import reservation, rough_time
-from experiments.spec import FrozenMapping, Group, Record, ReproductionError, State
+from experiments.spec import FrozenMapping, Group, Record
 from experiments.status import RunStatus
-from report.quantities import Fidelity, Kind, Quantity, Spread, Tier
-from report.statistics import Interval, Summary, of_equal_shares, summarise
-
-ACCURACY = "test_accuracy"
-_SYMBOL = re.compile(r"\s+\S$")  # the k of `Kernel size k`, which a table's head has
-NOT_MEASURED = "not measured on the machine used"
-EQUAL_RUNS = "95 % t interval of the mean, from the binomial error of the test images: the runs are exactly equal"
-FIDELITY = ("dataset", "epochs", "recipe", "precision", "train_images")
-COMPUTING = ("precision", "path")  # how a run was computed: cells may differ in it, and it is told
-_ASKED = ("epochs", "dataset")  # parameters that tables and figures name though their declarations do not
-_WORST_FIRST = (State.STALE, State.FAILED, State.NOT_COMPARABLE, State.GATED, State.PENDING)
-_AGGREGATES = {
-    ACCURACY: "mean of the last epoch's test accuracy",
-    "parameters": "parameters counted in the model",
-    "seconds": "mean wall-clock time of a run",
-    "train_seconds": "mean time of training alone",
-}
-
-
-class UnknownName(ReproductionError):
-    """A group, cell, metric, claim or setting that does not exist; the message names those that do."""
-
-
-class UnknownParameter(UnknownName, KeyError):
-    """A parameter that a cell does not have: a mapping's missing key, told as the author's mistake that it is."""
-
-    def __str__(self) -> str:
-        """The message itself; KeyError would quote it."""
-        return str(self.args[0])
-
-
-class Parameters(FrozenMapping):
-    """The parameters of a cell; what it does not have is refused by name."""
-
-    __slots__ = ()
-
-    def __getitem__(self, name: str) -> Any:
-        try:
-            return super().__getitem__(name)
-        except KeyError:
-            having = f"the cells have {', '.join(self)}"
-            if name in _ASKED:
-                raise UnknownParameter(f"the notebook needs a parameter {name!r}, which this names; {having}") from None
-            raise UnknownParameter(f"no parameter {name!r}; {having}") from None
-
-
-def kind_of(metric: str) -> Kind:
-    """How a metric is printed, by the ending of its name."""
-    if metric.endswith("accuracy"):
-        return Kind.ACCURACY
-    endings = {"parameters": Kind.PARAMETERS, "seconds": Kind.SECONDS, "memory_mib": Kind.MEMORY}
-    return next((kind for ending, kind in endings.items() if metric.endswith(ending)), Kind.NUMBER)
-
-
-def setting_of(record: Record, name: str, default: Any = None) -> Any:
-    """A setting as the run resolved it, else the parameter it was given, else DEFAULT."""
-    return record.settings.get(name, record.parameters.get(name, default))
-
-
-def has_same_curves(a: Record, b: Record) -> bool:
-    """Whether the histories are equal but for times, which no two runs share, and which a copy may have changed."""
-    return _curves(a) == _curves(b)
-
-
-def _curves(record: Record) -> dict[str, list[float | None]]:
-    # As lists: a column of floats alone is packed, and would differ from one in which 0.0 is written as 0.
-    return {name: list(column) for name, column in record.history.items() if not f"_{name}".endswith("_seconds")}
-
-
-def parameters_text(parameters: Mapping[str, Any]) -> str:
-    """`patch_size=4, kernel_size=9`."""
-    return ", ".join(f"{name}={value}" for name, value in parameters.items())
-
-
-def in_words(name: str) -> str:
-    """A parameter's or setting's name for a reader: `kernel size`."""
-    return name.replace("_", " ")
-
-
-def cell_text(parameters: Mapping[str, Any]) -> str:
-    """A cell for a reader: `patch size 4, kernel size 9`."""
-    return ", ".join(f"{in_words(name)} {value}" for name, value in parameters.items())
-
-
-def price_text(statuses: Iterable[RunStatus]) -> str:
-    """What runs still to come would take: `3 runs to come, about 0.52 h (a guess)`, or `(extrapolated)`."""
-    prices = [status.price for status in statuses if status.state is not State.MEASURED]
-    time = rough_time(math.fsum(price.seconds for price in prices))
-    return f"{len(prices)} run{'s' if len(prices) != 1 else ''} to come, about {time}{reservation(prices)}"
-
-
-@dataclass(frozen=True)
-class CellEvidence:
-    """The runs of one cell in one group: what differs only in the seed.
-
-    `parameters` has no seed; `labels` are what tables.yaml calls some of them; `statuses` has one entry a planned run and `records` the measured ones, both by seed.
-    """
-
-    group: str
-    name: str
-    parameters: Mapping[str, Any]
-    statuses: tuple[RunStatus, ...]
-    records: tuple[Record, ...]
-    labels: Mapping[str, str] = FrozenMapping()
-
-    def word(self, name: str) -> str:
-        """What a sentence calls a parameter: its label, less the symbol at its end, or else its name in words."""
-        if name not in self.labels:
-            return in_words(name)
-        label = _SYMBOL.sub("", self.labels[name])
-        return label[0].lower() + label[1:] if label[1:2].islower() else label  # MLP stays MLP
-
-    def words(self, names: Iterable[str]) -> str:
-        """`kernel size 9, patch size 4`: these parameters with their values, for a reader."""
-        return ", ".join(f"{self.word(name)} {self.parameters[name]}" for name in names)
-
-    @property
-    def n(self) -> int:
-        """How many runs are measured."""
-        return len(self.records)
-
-    @property
-    def planned(self) -> int:
-        """How many runs are planned."""
-        return len(self.statuses)
-
-    @property
-    def n_of_planned(self) -> str:
-        """`3` where every planned run is measured, else `2 of 3`."""
-        return str(self.n) if self.n == self.planned else f"{self.n} of {self.planned}"
-
-    @property
-    def is_rehearsal(self) -> bool:
-        """Whether its runs are those of a rehearsal."""
-        return any(status.run.smoke for status in self.statuses)
-
-    @cached_property
-    def seeds(self) -> tuple[int, ...]:
-        """The seeds of the measured runs."""
-        return tuple(int(record.parameters["seed"]) for record in self.records)
-
-    @cached_property
-    def mixed(self) -> dict[str, tuple[str, ...]]:
-        """The settings of `Fidelity` in which the measured runs differ, with their values."""
-        return differing_settings([self])
-
-    @cached_property
-    def state(self) -> State:
-        """Measured as soon as one run is, provided that all measured ones agree."""
-        if self.records:
-            return State.NOT_COMPARABLE if self.mixed else State.MEASURED
-        states = {status.state for status in self.statuses}
-        return next((state for state in _WORST_FIRST if state in states), State.PENDING)
-
-    @cached_property
-    def why(self) -> str:
-        """What a reader is told of the runs that do not count; empty when all do."""
-        if self.mixed:
-            return "its runs differ in " + "; ".join(f"{name}: {', '.join(v)}" for name, v in self.mixed.items())
-        others = [status for status in self.statuses if status.state is not State.MEASURED]
-        if not others:
-            return "; ".join(dict.fromkeys(status.why for status in self.statuses if status.why))
-        if all(status.state is State.PENDING for status in others):
-            return price_text(others)
-        tally = Counter(status.state for status in others)
-        first = next(status for state in _WORST_FIRST for status in others if status.state is state)
-        return ", ".join(f"{tally[state]} {state.value}" for state in _WORST_FIRST if tally[state]) + f": {first.why}"
-
-    @cached_property
-    def fidelity(self) -> Fidelity:
-        """The settings that all measured runs share; of the planned parameters where nothing is measured."""
-        if not self.records:
-            return Fidelity(**{name: self.parameters.get(name) for name in FIDELITY})
-        return Fidelity(**{name: setting_of(self.records[0], name) for name in FIDELITY})
-
-    @property
-    def missing_seeds(self) -> tuple[int, ...]:
-        """The planned seeds that are not measured."""
-        measured = set(self.seeds)
-        return tuple(status.run.seed for status in self.statuses if status.run.seed not in measured)
-
-    @cached_property
-    def copies(self) -> tuple[int, ...]:
-        """The seeds of runs that are another one's, image by image and epoch by epoch: no two trainings are."""
-        seen: dict[str, list[Record]] = {}
-        for record in self.records:
-            if record.correct is not None and 0 < record.correct.ones() < record.correct.count:
-                seen.setdefault(record.correct.bits, []).append(record)
-        same = (record for alike in seen.values() for record in alike if any(_is_copy(record, one) for one in alike))
-        return tuple(sorted(int(record.parameters["seed"]) for record in same))
-
-    def without(self, runs: Container[str]) -> "CellEvidence":
-        """The same cell as if RUNS had never been made; the very same one where it has none of them."""
-        if not any(status.run.name in runs for status in self.statuses):
-            return self
-        statuses = tuple(status for status in self.statuses if status.run.name not in runs)
-        return replace(self, statuses=statuses, records=tuple(r for r in self.records if r.run not in runs))
-
-    def values(self, metric: str = ACCURACY) -> tuple[float, ...]:
-        """METRIC of each measured run, by seed; empty where a run has none (energy where no meter is).
-
-        Raises UnknownName for a metric that no record of the cell has.
-        """
-        found = []
-        for record in self.records:
-            if metric not in record.metrics and metric not in record.cost:
-                valid = ", ".join(sorted({*record.metrics, *record.cost}))
-                raise UnknownName(f"record {record.run!r} has no metric {metric!r}; it has {valid}")
-            found.append(record.metrics.get(metric, record.cost.get(metric)))
-        return () if None in found else tuple(float(value) for value in found)
-
-    @cached_property
-    def test_images(self) -> int | None:
-        """How many test images each measured run classified; None where a record does not say, or they differ."""
-        counts = {record.correct.count if record.correct is not None else None for record in self.records}
-        return counts.pop() if len(counts) == 1 else None
-
-    @cached_property
-    def is_without_spread(self) -> bool:
-        """Whether several runs have exactly the same accuracy: a coincidence, or seeds that change nothing."""
-        return self.n > 1 and len(set(self.values())) == 1
-
-    def summary(self, metric: str = ACCURACY) -> Summary:
-        """METRIC over the measured runs; where all accuracies are equal, with the binomial error of the test images."""
-        summary = summarise(self.values(metric))
-        if metric == ACCURACY and self.is_without_spread and self.test_images:
-            return of_equal_shares(summary, self.test_images)
-        return summary
-
-    def quantity(self, metric: str = ACCURACY) -> Quantity:
-        """METRIC over the measured runs as a quantity: the mean, its 95 % t interval from two runs on, and n."""
-        kind, id = kind_of(metric), f"{self.group}/{self.name}/{metric}"
-        aggregate = _AGGREGATES.get(metric, f"mean of {metric.replace('_', ' ')}")
-        origin = tuple(record.run for record in self.records)
-        if self.state is not State.MEASURED:
-            why = self.why or "no run is planned"
-            return Quantity(id, kind, None, self.state, None, None, self.planned, None, origin, aggregate, why=why)
-        values = self.values(metric)
-        if not values:
-            return Quantity(id, kind, None, State.GATED, aggregate=aggregate, why=NOT_MEASURED)
-        summary, counted = self.summary(metric), kind is Kind.PARAMETERS
-        how = {"kind": EQUAL_RUNS} if metric == ACCURACY and self.is_without_spread else {}
-        return Quantity(
-            id,
-            kind,
-            summary.mean,
-            spread=None if summary.sd is None or counted else spread(summary.interval(), summary.sd, **how),
-            n=None if counted else summary.n,
-            planned=self.planned,
-            fidelity=self.fidelity,
-            origin=origin,
-            aggregate=aggregate,
-            tier=Tier.RUN_HERE,
-            why=self.why,
-        )
-
-
-def _is_copy(a: Record, b: Record) -> bool:
-    return a.run != b.run and has_same_curves(a, b)
-
-
-def spread(interval: Interval, sd: float | None, kind: str = "95 % t interval of the mean") -> Spread:
-    """INTERVAL and SD as what `±` prints."""
-    return Spread(interval.low, interval.high, sd, kind)
-
-
-def _make_cell(
-    group: str, name: str, statuses: Iterable[RunStatus], labels: Mapping[str, str] = FrozenMapping()
-) -> CellEvidence:
-    by_seed = tuple(sorted(statuses, key=lambda status: status.run.seed))
-    parameters = {key: value for key, value in by_seed[0].run.parameters.items() if key != "seed"}
-    records = tuple(s.record for s in by_seed if s.state is State.MEASURED and s.record is not None)
-    return CellEvidence(group, name, Parameters(parameters), by_seed, records, labels)
+from report.cells import CellEvidence, make_cell, varying_parameters
+from report.unknown import UnknownName
+from report.words import parameters_text
 
 
 class Evidence:
@@ -309,7 +30,7 @@ class Evidence:
         by_cell: dict[str, list[RunStatus]] = {}
         for run in group.runs:
             by_cell.setdefault(run.cell, []).append(self.statuses[run.name])
-        return tuple(_make_cell(group.name, name, statuses, self._labels) for name, statuses in by_cell.items())
+        return tuple(make_cell(group.name, name, statuses, self._labels) for name, statuses in by_cell.items())
 
     @cached_property
     def _all(self) -> tuple[CellEvidence, ...]:
@@ -321,7 +42,7 @@ class Evidence:
         for name, cells in by_cell.items():
             statuses = {status.run.name: status for cell in cells for status in cell.statuses}
             whole = next((cell for cell in reversed(cells) if cell.planned == len(statuses)), None)
-            united.append(whole or _make_cell(cells[-1].group, name, statuses.values(), self._labels))
+            united.append(whole or make_cell(cells[-1].group, name, statuses.values(), self._labels))
         return tuple(united)
 
     def group(self, name: str) -> Group:
@@ -398,25 +119,3 @@ class Evidence:
                 f"name exactly one of: {listed or cells[0].name}"
             )
         return found[0]
-
-
-def varying_parameters(cells: Iterable[CellEvidence]) -> tuple[str, ...]:
-    """The parameters in which CELLS differ, in alphabetical order."""
-    listed = list(cells)
-    return tuple(name for name in listed[0].parameters if len({cell.parameters[name] for cell in listed}) > 1)
-
-
-def by_level(cells: Iterable[CellEvidence], name: str) -> list[CellEvidence]:
-    """CELLS by the values of a parameter: numbers by size, other values in the order of the plan, which means something."""
-    listed = list(cells)
-    values = list(dict.fromkeys(cell.parameters[name] for cell in listed))
-    if all(isinstance(value, int | float) for value in values):
-        values.sort()
-    return sorted(listed, key=lambda cell: values.index(cell.parameters[name]))
-
-
-def differing_settings(cells: Iterable[CellEvidence], names: tuple[str, ...] = FIDELITY) -> dict[str, tuple[str, ...]]:
-    """The settings, of those called NAMES, in which the measured runs of CELLS differ, with their values as text."""
-    records = [record for cell in cells for record in cell.records]
-    found = {name: sorted({str(setting_of(record, name)) for record in records}) for name in names}
-    return {name: tuple(values) for name, values in found.items() if len(values) > 1}

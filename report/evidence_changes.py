@@ -7,11 +7,12 @@ from typing import Any
 
 from experiments.rules import EXPLAINING
 from experiments.status import RunStatus
+from report.cells import CellEvidence
 from report.changes import NOTHING, Change, Severity, Subject, names_of_both
 from report.claims import Claim
-from report.evidence import CellEvidence, price_text
 from report.gates import setting_text
 from report.meaning import Meaning
+from report.words import price_text
 
 _NO_RULE = EXPLAINING | {"digest", "protocol"}
 

@@ -14,13 +14,16 @@ from experiments.rules import CLAIMS, FOLDER, ORIGINAL
 from experiments.spec import Group, Record, State
 from experiments.status import RunStatus
 from experiments.strict_yaml import read_yaml
+from report.cells import ACCURACY
 from report.claims import Claims, Protocol, read_claims
-from report.evidence import ACCURACY, Evidence, UnknownName, parameters_text
+from report.evidence import Evidence
 from report.original import EARLIER, PAPER, Quoted, find_quoted, read_original
 from report.quantities import Kind, Quantity, Tier, count, spell
 from report.recipes import Setting, read_recipes
 from report.statistics import wilson
+from report.unknown import UnknownName
 from report.verdicts import Verdict, check, judge
+from report.words import parameters_text
 
 
 @dataclass(frozen=True)

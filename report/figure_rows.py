@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from experiments.spec import State
-from report.evidence import CellEvidence, price_text
+from report.cells import CellEvidence
 from report.figure import Figure
+from report.words import price_text
 
 INTERVALS = "Dots are single runs, diamonds their means with a 95 % t interval"
 

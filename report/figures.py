@@ -12,42 +12,17 @@ from typing import Any
 from experiments.spec import Record
 from experiments.strict_yaml import read_yaml
 from report import contrast_figures, options, series_figures
-from report.evidence import (
-    ACCURACY,
-    CellEvidence,
-    Evidence,
-    UnknownName,
-    by_level,
-    cell_text,
-    in_words,
-    kind_of,
-    parameters_text,
-    varying_parameters,
-)
+from report.cells import ACCURACY, CellEvidence, by_level, kind_of, varying_parameters
+from report.evidence import Evidence
 from report.fields import check_names, file_names, refuse
 from report.figure import Figure, Row
 from report.figure_rows import INTERVALS, absent, cell_label, epochs_words, runs_words, sample_words
 from report.original import EARLIER, PAPER, Quoted
 from report.quantities import Kind, spell
+from report.unknown import UnknownName
+from report.words import cell_text, in_words, parameters_text
 
 CROWDED = 6  # more lines than this in one panel cannot be told apart
-_OPTIONS: Mapping[str, Mapping[str, options.Check]] = {
-    "blocks": {"blocks": options.blocks, "alt": options.TEXT},
-    "classes": {"group": options.TEXT, "cell": options.parameters},
-    "curves": {"groups": options.TEXTS, "column": options.TEXT},
-    "effect": {"panels": options.EFFECT_PANELS},
-    "rows": {"groups": options.TEXTS},
-    "forest": {
-        "groups": options.TEXTS,
-        "base": options.parameters,
-        "original": options.TEXT,
-        "margin": options.share_or_none,
-        "confidence": options.share,
-    },
-    "scatter": {"groups": options.TEXTS, "label": options.TEXT, "panels": options.SCATTER_PANELS},
-    "budget": {"group": options.TEXT, "panels": options.TEXTS},
-    "conditions": {"group": options.TEXT, "label": options.TEXTS, "panels": options.texts_by_panel},
-}
 
 
 def read_figures(path: Path) -> dict[str, dict[str, Any]]:
@@ -58,7 +33,7 @@ def read_figures(path: Path) -> dict[str, dict[str, Any]]:
         refuse(f"{path.name}: version", content["version"], "1")
     declared = file_names(content["figures"], f"{path.name}: figures")
     for name, item in declared.items():
-        options.check_item(item, _OPTIONS, f"{path.name}: figures.{name}")
+        options.check_item(item, {kind: checks for kind, (_, checks) in KINDS.items()}, f"{path.name}: figures.{name}")
     return dict(declared)
 
 
@@ -67,7 +42,7 @@ def build_figures(path: Path, evidence: Evidence, original: Mapping[str, Quoted]
     figures = {}
     for name, item in read_figures(path).items():
         try:
-            figures[name] = _BUILDERS[item["kind"]](name, item, evidence, original)
+            figures[name] = KINDS[item["kind"]][0](name, item, evidence, original)
         except UnknownName as error:
             raise UnknownName(f"{path.name}: figures.{name}: {error}") from error
     return figures
@@ -298,14 +273,30 @@ def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapp
     return Figure(name, "rows", item["title"], note, alt, tuple(rows))
 
 
-_BUILDERS: dict[str, Callable[..., Figure]] = {
-    "blocks": _blocks,
-    "classes": _classes,
-    "curves": _curves,
-    "effect": _effect,
-    "rows": _rows,
-    "forest": contrast_figures.forest,
-    "scatter": contrast_figures.scatter,
-    "budget": series_figures.budget,
-    "conditions": series_figures.conditions,
+# Each kind of figure: what builds it, and the fields that its declaration has beside kind, title and note.
+KINDS: Mapping[str, tuple[Callable[..., Figure], Mapping[str, options.Check]]] = {
+    "blocks": (_blocks, {"blocks": options.blocks, "alt": options.TEXT}),
+    "classes": (_classes, {"group": options.TEXT, "cell": options.parameters}),
+    "curves": (_curves, {"groups": options.TEXTS, "column": options.TEXT}),
+    "effect": (_effect, {"panels": options.EFFECT_PANELS}),
+    "rows": (_rows, {"groups": options.TEXTS}),
+    "forest": (
+        contrast_figures.forest,
+        {
+            "groups": options.TEXTS,
+            "base": options.parameters,
+            "original": options.TEXT,
+            "margin": options.share_or_none,
+            "confidence": options.share,
+        },
+    ),
+    "scatter": (
+        contrast_figures.scatter,
+        {"groups": options.TEXTS, "label": options.TEXT, "panels": options.SCATTER_PANELS},
+    ),
+    "budget": (series_figures.budget, {"group": options.TEXT, "panels": options.TEXTS}),
+    "conditions": (
+        series_figures.conditions,
+        {"group": options.TEXT, "label": options.TEXTS, "panels": options.texts_by_panel},
+    ),
 }

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.spec import Record, State
+from report.cells import COMPUTING, FIDELITY, differing_settings, setting_of
 from report.claims import Claim, ClaimKind
-from report.evidence import COMPUTING, FIDELITY, differing_settings, in_words, price_text, setting_of
 from report.trials import Judgement, Outcome, Trial, cell_names, missing_text
+from report.words import in_words, price_text
 
 NOT_RECORDED = "not recorded"
 COMPARING = (ClaimKind.DIRECTION, ClaimKind.TREND, ClaimKind.EQUIVALENCE)  # cells of ours with each other

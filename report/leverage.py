@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from experiments.spec import State
-from report.evidence import CellEvidence
+from report.cells import CellEvidence
 from report.verdicts import Verdict
 
 MAIN, DECIDED, TESTED, MEAN = 4.0, 2.0, 1.0, 1.0

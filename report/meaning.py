@@ -12,8 +12,9 @@ from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan
 from experiments.status import RunStatus, statuses
 from experiments.strict_yaml import read_text
+from report.cells import CellEvidence
 from report.claims import read_claims
-from report.evidence import CellEvidence, Evidence
+from report.evidence import Evidence
 from report.original import Quoted, read_original
 from report.verdicts import Verdict, judge, title_prefix
 

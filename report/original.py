@@ -10,7 +10,7 @@ from typing import Any
 from experiments.naming import Naming
 from experiments.reading import read_text
 from experiments.spec import ConfigurationError, FrozenMapping, State
-from report.evidence import FIDELITY
+from report.cells import FIDELITY
 from report.fields import is_whole, line, refuse
 from report.quantities import Fidelity, Kind, Quantity, Tier
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from experiments.spec import Record
-from report.evidence import ACCURACY
+from report.cells import ACCURACY
 from report.formats import Fragment
-from report.provenance import Origin, Origins
-from report.quantities import ORIGINS, Quantity
+from report.origins import Origin, Origins
+from report.quantities import MOST_ORIGINS, Quantity
 
 TO_ROOT = "../../"  # from report/out, where the page lies, to the records
 CURVE_POINTS = 50  # at most this many points of a learning curve are drawn
@@ -78,7 +78,7 @@ def _told(quantity: Quantity, origin: Origin, numbers: Mapping[str, int]) -> Map
     told: dict[str, Any] = {"lines": [*lines, ["Kind", origin.tier.value]], "anchor": origin.anchor}
     told |= {"from": source} if source else {}
     if origin.runs:
-        told |= {"runs": list(_spans(origin.runs[:ORIGINS], numbers)), "of": len(origin.runs)}
+        told |= {"runs": list(_spans(origin.runs[:MOST_ORIGINS], numbers)), "of": len(origin.runs)}
     return told | ({"command": origin.command} if origin.command else {})
 
 

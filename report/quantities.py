@@ -15,7 +15,7 @@ from experiments.spec import ReproductionError, State
 
 MINUS = "\N{MINUS SIGN}"
 MIXED = "mixed"
-ORIGINS = 24  # at most this many origins are listed on a page; of more, the first and the last
+MOST_ORIGINS = 24  # at most this many origins are listed on a page; of more, the first and the last
 
 
 class Kind(StrEnum):
@@ -250,7 +250,7 @@ def _details(quantity: Quantity, unit: str, spread: str) -> tuple[tuple[str, str
 
 def _listed(origin: tuple[str, ...]) -> str:
     """The records behind a number, or their first and last where they are many: provenance.json lists them all."""
-    if len(origin) <= ORIGINS:
+    if len(origin) <= MOST_ORIGINS:
         return ", ".join(origin)
     return f"{origin[0]} to {origin[-1]}, {len(origin):,} in all; provenance.json lists them"
 

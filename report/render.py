@@ -16,12 +16,11 @@ from report.compose import Composer
 from report.context import Context, build_context
 from report.drawing import Studio
 from report.drawings import begin_drawing
-from report.evidence import price_text
 from report.figures import build_figures
 from report.manuscript import refuse_faults
 from report.pdf import ENGINES
 from report.swapping import swapped_in
-from report.words import first_few
+from report.words import first_few, price_text
 
 OUTPUTS = ("markdown", "latex", "html", "pdf")
 # The names of the files that a build writes.

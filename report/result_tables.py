@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.spec import FrozenMapping
+from report.cells import CellEvidence, by_level, varying_parameters
 from report.comparisons import difference, gap
-from report.evidence import CellEvidence, UnknownName, by_level, varying_parameters
 from report.facts import Facts
 from report.original import PAPER, Quoted
 from report.quantities import Kind, Quantity, spell
 from report.tables import Cell, Column, Table
+from report.unknown import UnknownName
 
 DASH = "–"
 

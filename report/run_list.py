@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from experiments.spec import Record, State
 from experiments.status import RunStatus
-from report.evidence import ACCURACY, CellEvidence
+from report.cells import ACCURACY, CellEvidence
 from report.facts import Facts, run_accuracy, run_number
 from report.quantities import Kind
 from report.result_tables import DASH, Declaration

@@ -8,7 +8,7 @@ from typing import Any
 from experiments.prices import Price, by_device, reservation, rough_hours, rough_time
 from experiments.spec import Record, State
 from experiments.status import RunStatus
-from report.evidence import setting_of
+from report.cells import setting_of
 from report.facts import Facts, total
 from report.gates import NOT_RECORDED, setting_text
 from report.quantities import Kind, Quantity, Tier, count, spell

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from report.budget_tables import images_seen, percent_of_images
-from report.evidence import ACCURACY, CellEvidence, Evidence
+from report.cells import ACCURACY, CellEvidence
+from report.evidence import Evidence
 from report.figure import Figure, Row
 from report.figure_rows import absent, runs_words, sample_words
 from report.original import Quoted

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from experiments.prices import Price, reservation, rough_time
 from experiments.spec import State
+from report.cells import CellEvidence
 from report.claims import Claim
-from report.evidence import CellEvidence
 from report.power import MOST_RUNS, POWER, Design
 from report.quantities import Kind, Quantity, Tier, count
 from report.trials import Trial, percent_text

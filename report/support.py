@@ -1,7 +1,7 @@
 """What the runs say beside the test that decides a claim: shown to the reader, never counted as another chance."""
 
 from report import ordering
-from report.evidence import CellEvidence
+from report.cells import CellEvidence
 from report.mcnemar import combine, discord
 from report.trials import p_text
 

@@ -1,7 +1,6 @@
 """Tables as data: columns and typed cells; templates print them, pandas holds the raw values and writes them as CSV.
 
-Which tables a report has stands in paper/tables.yaml; their rows are built by kind in result_tables.py,
-contrast_tables.py, claim_tables.py, run_tables.py and run_list.py.
+Which tables a report has stands in paper/tables.yaml; table_kinds.py says what builds the rows of each kind.
 """
 
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from report.context import Context
 from report.layout import Places
-from report.provenance import ORIGINS, Origins, origins_table, row_anchors
+from report.origins import ORIGINS_TABLE, Origins, origins_table, row_anchors
 from report.quantities import Quantity
 from report.tables import Table
 
@@ -21,7 +21,7 @@ class Tracing:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.origins = Origins(context.evidence)
-        self.tables: dict[str, Table] = {**context.tables, ORIGINS: origins_table((), ())[0]}
+        self.tables: dict[str, Table] = {**context.tables, ORIGINS_TABLE: origins_table((), ())[0]}
         self._anchors: dict[tuple[str, bool], Anchors] = {}  # by table and whether it is on paper
 
     def anchor_of(self, quantity: Quantity) -> str:
@@ -42,9 +42,9 @@ class Tracing:
                 self._anchors[name, is_paged] = tuple(tuple(a for a in row if a not in there) for row in rows)
                 there.update(anchor for row in rows for anchor in row)
         printed = map(self.origins.of, self._context.registry.printed)
-        self.tables[ORIGINS], anchors = origins_table(printed, seen[False] & seen[True])
+        self.tables[ORIGINS_TABLE], anchors = origins_table(printed, seen[False] & seen[True])
         for is_paged, there in seen.items():  # what only one of the two has a row for is listed, and named once in each
-            self._anchors[ORIGINS, is_paged] = tuple(tuple(a for a in row if a not in there) for row in anchors)
+            self._anchors[ORIGINS_TABLE, is_paged] = tuple(tuple(a for a in row if a not in there) for row in anchors)
 
     def places(self, name: str, is_paged: bool) -> Places:
         """The anchors of the rows of a table, and the records of those that are runs."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from experiments.spec import ConfigurationError, FrozenMapping, Record, State
+from report.cells import CellEvidence, varying_parameters
 from report.claims import Claim, Formula
-from report.evidence import CellEvidence, Evidence, varying_parameters
+from report.evidence import Evidence
 from report.original import Quoted
 from report.power import Design
 from report.quantities import Kind, Quantity, spell

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from report import statistics
+from report.cells import CellEvidence, spread
 from report.claims import Claim
 from report.comparisons import gap
-from report.evidence import CellEvidence, cell_text, spread
 from report.power import (
     Design,
     chance_equivalent,
@@ -20,6 +20,7 @@ from report.power import (
 from report.quantities import Kind, Quantity, count, spell
 from report.statistics import Comparison
 from report.trials import Details, Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
+from report.words import cell_text
 
 
 def equality(claim: Claim, sources: Sources) -> Trial:

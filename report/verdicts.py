@@ -15,7 +15,7 @@ from report import effect_rules, statistics, value_rules
 from report.claims import Claim, ClaimKind, Claims
 from report.compound import RULE, judge_compound
 from report.equivalence_rules import equivalence
-from report.evidence import Evidence, UnknownName
+from report.evidence import Evidence
 from report.gates import (
     COMPARING,
     TOLD,
@@ -31,6 +31,7 @@ from report.robustness import Robustness, leave_out, other_margins
 from report.rule_history import RuleHistory, rule_history
 from report.settling import Settling, settle
 from report.trials import Judgement, Outcome, Sources, Trial, percent_text
+from report.unknown import UnknownName
 
 DECIDED = (Outcome.REPRODUCED, Outcome.PARTIAL, Outcome.NOT_REPRODUCED)
 _RULES: Mapping[ClaimKind, Callable[[Claim, Sources], Trial]] = {

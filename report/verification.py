@@ -20,9 +20,9 @@ from experiments.status import RunStatus, statuses
 from experiments.strict_yaml import read_yaml
 from experiments.workspace import Workspace
 from report.agreement import find_yardsticks, has_same_bits, judge_rerun
+from report.cells import ACCURACY
 from report.certificate import Asked, Certificate, Verified
 from report.certificate_page import format_certificate
-from report.evidence import ACCURACY
 from report.leverage import weigh_runs
 from report.meaning import make_meaning
 from report.spot_check import Candidate, Pick, choose

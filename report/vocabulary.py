@@ -5,15 +5,17 @@ from typing import Any
 
 from experiments.spec import Record, State
 from report import run_list, run_tables
+from report.cells import NOT_MEASURED, setting_of
 from report.claims import Claim
 from report.comparisons import difference, gap
-from report.evidence import NOT_MEASURED, UnknownName, price_text, setting_of
 from report.facts import Facts, total
 from report.gates import NOT_RECORDED, setting_text
 from report.original import EARLIER
 from report.quantities import Kind, Quantity, Tier, count
 from report.trials import Outcome
+from report.unknown import UnknownName
 from report.verdicts import Verdict, title_prefix
+from report.words import price_text
 
 
 class Vocabulary:

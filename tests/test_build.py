@@ -409,8 +409,8 @@ def test_clean_removes_a_link_and_not_what_it_leads_to(root: Path, command: Comm
 
 
 def test_doctor_ends_with_5_where_the_report_cannot_be_built(command: Command, monkeypatch) -> None:
-    def examine(vital: bool) -> Callable[..., list[doctor.Finding]]:
-        return lambda *_: [doctor.Finding("pandoc", False, "not there", "the report", "install it", vital)]
+    def examine(vital: bool) -> Callable[..., list[doctor.Need]]:
+        return lambda *_: [doctor.Need("pandoc", False, "not there", "the report", "install it", vital)]
 
     monkeypatch.setattr(doctor, "examine", examine(vital=False))
     assert command("doctor")[0] == 0

@@ -11,13 +11,13 @@ import yaml
 import build
 from experiments.plan import load_plan
 from experiments.plan_file import _check_group
-from report import context, figures
+from report import figures, table_kinds
 from report.claims import ClaimKind, read_claims
-from report.context import read_tables
 from report.figures import read_figures
 from report.journal import faults, journal_fields
 from report.metadata import read_metadata
 from report.original import read_original
+from report.table_kinds import read_tables
 from tests.example_repository import EXAMPLE, REPOSITORY, apply_diff, fenced, make_example, run
 
 DOCS = REPOSITORY / "docs"
@@ -111,8 +111,8 @@ def test_the_examples_of_the_reference_are_taken_whole_and_have_every_kind(tmp_p
     quoted = read_original(paper / "original.csv", plan.naming)
     assert {id for claim in claims.claims.values() for id in claim.quoted} <= quoted.keys()
     assert claims.formulas["parameters"].evaluate({"hidden": 64}) == 4810
-    assert {table.kind for table in read_tables(tmp_path).values()} == set(context._KINDS)
-    assert {figure["kind"] for figure in read_figures(paper / "figures.yaml").values()} == set(figures._OPTIONS)
+    assert {table.kind for table in read_tables(tmp_path).values()} == set(table_kinds.KINDS)
+    assert {figure["kind"] for figure in read_figures(paper / "figures.yaml").values()} == set(figures.KINDS)
     metadata = read_metadata(paper / "metadata.yaml")
     assert list(faults(metadata)) == []
     assert journal_fields(metadata)["code"]["url"] == "https://github.com/someone/something"

@@ -3,10 +3,12 @@
 import pytest
 
 from experiments.spec import State
+from report.cells import Parameters, kind_of
 from report.comparisons import difference, gap, quoted_difference
-from report.evidence import Evidence, Parameters, UnknownName, kind_of
+from report.evidence import Evidence
 from report.quantities import Fidelity, Kind, Quantity, Registry, Spread, Tier
 from report.statistics import summarise
+from report.unknown import UnknownName
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
 
 QUOTED = Quantity(

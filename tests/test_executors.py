@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from experiments.executors import LocalExecutor, Outcome
+from experiments.executors import LocalExecutor, RunsOutcome
 from experiments.ledger import Ledger
 from experiments.machine import count_cores
 from experiments.spec import AlreadyRecorded, ConfigurationError, MissingTool, Record, Run, RunFailed
@@ -57,7 +57,7 @@ def succeed(run: Run, root: Path, ledger: Ledger, **options: Any) -> Record:
 
 def go(
     root: Path, tasks: tuple[RunStatus, ...], execute: Callable[..., Record] = succeed, **options: Any
-) -> tuple[Outcome, list[tuple[Any, ...]]]:
+) -> tuple[RunsOutcome, list[tuple[Any, ...]]]:
     listener = Listener()
     executor = LocalExecutor(root, Ledger(root / "experiments"), root / ".cache", execute=execute, **options)
     return executor.run(tasks, listener), listener.told

@@ -16,10 +16,11 @@ from report.charts import draw_effect
 from report.claims import read_claims
 from report.contrast_charts import draw_scatter
 from report.drawing import Studio, draw
-from report.evidence import Evidence, UnknownName
+from report.evidence import Evidence
 from report.figures import Figure, build_figures, read_figures
 from report.original import Quoted
 from report.series_charts import tick_labels
+from report.unknown import UnknownName
 from tests.made_up import make_cell, make_evidence, make_run, waiting
 from tests.small_paper import HOSTILE
 

@@ -7,10 +7,10 @@ import pytest
 import typst
 
 from report import layout
-from report.context import build_table, read_tables
 from report.formats import FORMATS, environment
 from report.layout import SetTable, lay_out, set_table
 from report.quantities import count
+from report.table_kinds import build_table, read_tables
 from report.tables import Cell, Column, Table
 from report.trials import Outcome
 from tests.made_up import make_facts

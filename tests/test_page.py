@@ -14,9 +14,9 @@ from experiments.status import RunStatus
 from report.compose import Composer
 from report.drawing import Studio
 from report.drawings import begin_drawing
+from report.origins import Origins
 from report.page import CURVE_POINTS, FEW_POINTS, page_data, sampled
-from report.provenance import Origins
-from report.quantities import ORIGINS
+from report.quantities import MOST_ORIGINS
 from report.render import build_report
 from report.tables import Column, Table
 from tests.made_up import make_record, make_run, measured, waiting
@@ -125,8 +125,8 @@ def test_a_list_of_many_runs_grows_little_with_each_and_is_equipped_bit_by_bit(
         page.locator("main p a.q").first.click()
         names = [status.run.name for status in MANY]
         listed = page.locator("#origin li").all_inner_texts()
-        assert [text.split(" ")[0] for text in listed[:-1]] == names[:ORIGINS]
-        assert listed[-1] == f"and {len(MANY) - ORIGINS} more, in provenance.json"
+        assert [text.split(" ")[0] for text in listed[:-1]] == names[:MOST_ORIGINS]
+        assert listed[-1] == f"and {len(MANY) - MOST_ORIGINS} more, in provenance.json"
 
 
 def test_runs_are_told_by_their_places_and_unknown_ones_by_name() -> None:

@@ -13,9 +13,9 @@ from experiments.spec import Record, ReproductionError, State
 from experiments.status import RunStatus
 from report import claim_tables, run_list
 from report.claims import ClaimKind
-from report.context import build_table, read_tables
 from report.quantities import Kind, Quantity
 from report.result_tables import DASH, Declaration
+from report.table_kinds import build_table, read_tables
 from report.tables import Column, Table
 from report.trials import Outcome, margin_text
 from report.verdicts import Verdict

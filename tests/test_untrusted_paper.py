@@ -16,7 +16,6 @@ from report.bibliography import check_bibliography, check_style
 from report.bundle import members
 from report.citation import citation_file
 from report.claims import read_claims
-from report.context import read_tables
 from report.conversion import Conversion
 from report.fields import file_names
 from report.figures import read_figures
@@ -25,6 +24,7 @@ from report.metadata import read_metadata
 from report.original import CSV_COLUMNS, read_original
 from report.prose import Filled, Setters, fill_in
 from report.quantities import Quantity
+from report.table_kinds import read_tables
 from tests.small_paper import accuracy, figure, make_paper, table
 
 SETTERS = Setters(*[lambda *_: {"latex": "x"}] * 4)

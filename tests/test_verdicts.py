@@ -9,10 +9,11 @@ import pytest
 
 from experiments.spec import ConfigurationError, Correct, State
 from report.claims import Claim, ClaimKind, Claims, Protocol
-from report.evidence import Evidence, UnknownName
+from report.evidence import Evidence
 from report.gates import Deviation
 from report.original import Quoted
 from report.trials import Outcome
+from report.unknown import UnknownName
 from report.verdicts import Verdict, judge, title_prefix
 from tests.judging import EQUALITY, ORIGINAL, PROTOCOL, THRESHOLD, claim, judged, quoted, sweep, verdicts_on
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, waiting

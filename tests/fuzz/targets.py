@@ -15,7 +15,6 @@ from experiments.spec import Record, ReproductionError
 from report.bibliography import check_bibliography, check_style
 from report.citation import entry_of
 from report.claims import read_claims
-from report.context import read_tables
 from report.figures import read_figures
 from report.front import build_front
 from report.journal import journal_fields, to_latex, to_yaml
@@ -23,6 +22,7 @@ from report.metadata import read_metadata
 from report.original import read_original
 from report.prose import Setters, fill_in
 from report.recipes import read_recipes
+from report.table_kinds import read_tables
 from report.typed import typed_results
 from tests.small_repository import PLAN, make_repository
 

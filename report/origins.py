@@ -21,14 +21,14 @@ from report.tables import Cell, Column, Table
 from report.words import first_few
 
 VERSION = 2
-ORIGINS = "origins"  # the name of the table that the report makes itself
+ORIGINS_TABLE = "origins"  # the name of the table that the report makes itself
 SECTION = f"""# Origin of the numbers {{#sec:origins .appendix}}
 
 Every number that this report computes or quotes is a link to where it comes from: to its cell in the list of runs or,
-where no single cell stands behind it, to a line of << ref("tab:{ORIGINS}") >>. The file `provenance.json` beside the
+where no single cell stands behind it, to a line of << ref("tab:{ORIGINS_TABLE}") >>. The file `provenance.json` beside the
 report lists each of them with its raw value, its runs and their digests.
 
-<< table("{ORIGINS}") >>
+<< table("{ORIGINS_TABLE}") >>
 """
 _REBUILD = "python build.py"
 _LISTED = 3  # at most this many cells of one origin are named
@@ -141,7 +141,7 @@ def _plain(name: str) -> str:
 
 
 def row_anchors(table: Table, origins: Origins) -> tuple[tuple[str, ...], ...]:
-    """The anchors of each row of TABLE: of runs and cells in a table of runs or cells, in any other none.
+    """The anchors of each row of ORIGINS_TABLE: of runs and cells in a table of runs or cells, in any other none.
 
     The first row of a cell is the cell's.
     """
@@ -185,7 +185,7 @@ def origins_table(origins: Iterable[Origin], placed: Iterable[str]) -> tuple[Tab
         "repeats their runs."
     )
     title = "Where the numbers that stand for no single cell come from."
-    return Table(ORIGINS, title, note, columns, tuple(rows)), tuple(anchors)
+    return Table(ORIGINS_TABLE, title, note, columns, tuple(rows)), tuple(anchors)
 
 
 def provenance(
