@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 import build
 from experiments import plan_file, record_fields, spec
 from report import claims, context, figures, findings, options, original, trials, verdicts
+from report.arguments import make_parser
 from report.front import flat
 from report.table_kinds import KINDS
 from report.vocabulary import Vocabulary
@@ -49,7 +50,7 @@ def fill(page: str) -> str:
 
 def commands() -> str:
     """Each command with its arguments, as `--help` has them; laid out here, for Python's own layout changes."""
-    (listed,) = (action for action in build.make_parser()._actions if isinstance(action, argparse._SubParsersAction))
+    (listed,) = (action for action in make_parser()._actions if isinstance(action, argparse._SubParsersAction))
     parts = []
     for choice in listed._choices_actions:
         command = listed.choices[choice.dest]

@@ -20,6 +20,7 @@ from experiments.notebooks import refuse_broken_cells
 from experiments.plan import load_plan
 from experiments.spec import Incomplete
 from experiments.workspace import Workspace
+from report.arguments import VERBS, read_duration
 from report.findings import Finding
 from report.render import OUTPUTS
 from tests.processes import CAN_MOUNT, UNSHARE, finish, start_build
@@ -92,9 +93,9 @@ def test_every_verb_of_the_help_is_dispatched_and_in_the_readme(capsys: pytest.C
     with pytest.raises(SystemExit):
         build.main(["--help"], REPOSITORY)
     listed = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
-    assert tuple(listed) == build.VERBS
+    assert tuple(listed) == VERBS
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert [verb for verb in build.VERBS[1:] if f"`python build.py {verb}" not in readme] == []
+    assert [verb for verb in VERBS[1:] if f"`python build.py {verb}" not in readme] == []
 
 
 def test_the_version_is_the_projects(capsys: pytest.CaptureFixture[str]) -> None:
@@ -559,7 +560,7 @@ def test_a_status_that_is_known_imports_nothing_heavy(root: Path) -> None:
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90.0), ("30m", 1800.0), ("1h30m", 5400.0), ("2d", 172_800.0)])
 def test_durations_are_read(text: str, seconds: float) -> None:
-    assert build._read_duration(text) == seconds
+    assert read_duration(text) == seconds
 
 
 def test_nothing_is_cleaned_away_under_a_run(root: Path, command: Command) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-import build
 from experiments.plan import load_plan
 from experiments.plan_file import _check_group
 from report import figures, table_kinds
+from report.arguments import VERBS, parse
 from report.claims import ClaimKind, read_claims
 from report.figures import read_figures
 from report.journal import faults, journal_fields
@@ -55,7 +55,7 @@ def test_every_command_on_a_page_is_one(page: Path) -> None:
         command = shlex.split(line.strip("`"))[2:]
         if command == ["--help"]:
             continue
-        assert build._parse(command).verb in build.VERBS, line
+        assert parse(command).verb in VERBS, line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

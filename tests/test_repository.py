@@ -18,6 +18,7 @@ from experiments.plan import Plan, load_plan
 from experiments.spec import State
 from experiments.status import statuses
 from report import freshness
+from report.arguments import VERBS, parse
 
 EXECUTED_BYTES = 64 * 1024
 
@@ -145,20 +146,17 @@ def commands_of(page: Path) -> list[list[str]]:
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_every_command_on_the_page_is_one(root: Path, page: str) -> None:
-    import build
-
     commands = commands_of(root / page)
     assert commands
     for command in commands:
         if command[:1] != ["COMMAND"]:
-            assert build._parse(command).verb in build.VERBS, command
+            assert parse(command).verb in VERBS, command
 
 
 def test_every_verb_is_documented(root: Path) -> None:
-    import build
 
     readme = (root / "README.md").read_text()
-    assert [verb for verb in build.VERBS if f"build.py {verb}" not in readme and verb != "report"] == []
+    assert [verb for verb in VERBS if f"build.py {verb}" not in readme and verb != "report"] == []
 
 
 def test_the_readmes_two_commands_are_targets_of_the_makefile(root: Path) -> None:
