@@ -165,7 +165,7 @@ def _as_for(base: Claim, claim: Claim) -> str:
         f"over {in_words(claim.along)} ({claim.order})": (claim.along, claim.order) != (base.along, base.order),
         f"in the family {claim.family!r}": claim.family != base.family,
         f"at the level {claim.alpha:g}": claim.alpha != base.alpha,
-        f"with {margin_text(claim.margin)} for slight or equal": claim.margin != base.margin,
+        f"with a margin of {margin_text(claim.margin)}": claim.margin != base.margin,
         f"with at least {claim.min_seeds} runs": claim.min_seeds != base.min_seeds,
     }
     words = [text for text, differs in differing.items() if differs]

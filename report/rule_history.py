@@ -20,9 +20,10 @@ class RuleHistory:
     @property
     def warnings(self) -> tuple[str, ...]:
         """That the rule was not fixed before the runs."""
+        least = "at least " if self.unrecorded else ""  # runs that do not say may be others of the kind
         return (
-            *((f"its rule was changed after {self._share(self.changed)}",) if self.changed else ()),
-            *((f"its rule was written after {self._share(self.younger)}",) if self.younger else ()),
+            *((f"its rule was changed after {least}{self._share(self.changed)}",) if self.changed else ()),
+            *((f"its rule was written after {least}{self._share(self.younger)}",) if self.younger else ()),
         )
 
     @property

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from experiments.prices import Price, by_device, reservation, rough_hours, rough_time
@@ -29,33 +29,43 @@ def settings(declared: Declaration, facts: Facts) -> Table:
     protocols = {name: facts.protocol(name) for name in declared.options["protocols"]}
     planned: dict[str, list[str]] = declared.options["groups"]
     recorded = {group: facts.evidence.recorded(group) for groups in planned.values() for group in groups}
-    beside = {id: [group for group in planned.get(id, ()) if recorded[group]] for id in protocols}
+    names = dict.fromkeys(name for protocol in protocols.values() for name in protocol.settings)
+    values = {
+        group: [shared_setting(records, name) for name in names] for group, records in recorded.items() if records
+    }
+    beside = {id: _alike([group for group in planned.get(id, ()) if group in values], values) for id in protocols}
     columns = [Column("setting", "Setting")]
     for id, protocol in protocols.items():
         columns.append(Column(id.replace("-", "_"), protocol.title[:1].upper() + protocol.title[1:]))
-        for group in beside[id]:
-            columns.append(Column(f"ours_{group.replace('-', '_')}", f"Ours, {group}"))
-    names = dict.fromkeys(name for protocol in protocols.values() for name in protocol.settings)
+        for groups in beside[id]:
+            columns.append(Column(f"ours_{groups[0].replace('-', '_')}", f"Ours, {' and '.join(groups)}"))
     rows: list[tuple[Cell, ...]] = []
     differing = 0
-    for name in names:
+    for number, name in enumerate(names):
         row: list[Cell] = [name.replace("_", " ")]
         for id, protocol in protocols.items():
             wanted = setting_text(protocol.settings[name]) if name in protocol.settings else DASH
             row.append(wanted)
-            for group in beside[id]:
-                ours = shared_setting(recorded[group], name)
-                differs = wanted not in (DASH, ours)
-                differing += differs
-                row.append(f"{ours} (differs)" if differs else ours)
+            for groups in beside[id]:
+                ours = values[groups[0]][number]
+                row.append(f"{ours} (differs)" if wanted not in (DASH, ours) else ours)
+        differing += any(str(cell).endswith("(differs)") for cell in row)
         rows.append(tuple(row))
-    have = [group for groups in beside.values() for group in groups]
+    have = [group for id in protocols for groups in beside[id] for group in groups]
     finding = "No group is recorded yet, so that only the originals' are shown."
     if have:
-        several = f"{differing} of the settings listed differ" if differing > 1 else "1 of the settings listed differs"
-        found = several if differing else "none of the settings listed differs"
+        several = f"{differing} of {len(rows)} settings {'differ' if differing > 1 else 'differs'} somewhere"
+        found = several if differing else "no setting differs"
         finding = f"Beside them, of the groups with runs: {', '.join(have)}; {found} from the original's."
     return declared.table(finding, tuple(columns), rows)
+
+
+def _alike(groups: Iterable[str], values: Mapping[str, list[str]]) -> list[list[str]]:
+    """GROUPS by their settings: those that have all alike share a column."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for group in groups:
+        found.setdefault(tuple(values[group]), []).append(group)
+    return list(found.values())
 
 
 def shared_setting(records: Iterable[Record], name: str) -> str:

@@ -143,7 +143,7 @@ def test_a_broken_field_is_named(record: Record, change: Callable[[dict[str, Any
     ("text", "why"),
     [
         ("[" * 200_000, "maximum recursion depth exceeded"),
-        ('{"schema": ' + "9" * 400 + "}", "a whole number of 400 digits; the longest that a run records has 20"),
+        ('{"schema": ' + "9" * 400 + "}", "the whole number 9999999999999999999... is out of range"),
     ],
 )
 def test_json_that_no_run_writes_is_refused(text: str, why: str) -> None:
