@@ -11,7 +11,7 @@ from report import effect_rules, equivalence_rules, statistics, value_rules
 from report.cells import ACCURACY
 from report.claims import Claim, ClaimKind
 from report.evidence import Evidence
-from report.trials import Outcome, Sources, Trial
+from report.trials import Outcome, Sources, Tails, Trial
 from tests.judging import ORIGINAL, sweep, ways
 
 Rule = Callable[[Claim, Sources], Trial]
@@ -96,9 +96,12 @@ def decide(claim: Claim, evidence: Evidence) -> Outcome:
 def decide_family(claims: Sequence[Claim], papers: Sequence[Evidence]) -> list[Outcome]:
     """The outcomes of CLAIMS that share an error rate by Holm's method, each on evidence of its own."""
     trials = [try_claim(claim, evidence) for claim, evidence in zip(claims, papers, strict=True)]
-    adjusted = statistics.holm([1.0 if trial.p is None else trial.p for trial in trials])
+    claimed, opposite = (
+        statistics.holm([1.0 if trial.tails is None else getattr(trial.tails, side) for trial in trials])
+        for side in ("claimed", "opposite")
+    )
     found = []
-    for claim, trial, p in zip(claims, trials, adjusted, strict=True):
+    for claim, trial, *after in zip(claims, trials, claimed, opposite, strict=True):
         assert trial.judge is not None
-        found.append(trial.judge(None if trial.p is None else p, claim.margin)[0])
+        found.append(trial.judge(None if trial.tails is None else Tails(*after), claim.margin)[0])
     return found

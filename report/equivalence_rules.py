@@ -8,7 +8,18 @@ from report.claims import Claim
 from report.comparisons import SAME, are_pairs, compare, difference
 from report.power import Design, chance_equivalent, chance_greater, foresee, repeat, smallest_margin, with_runs
 from report.statistics import Comparison, Summary
-from report.trials import Details, Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
+from report.trials import (
+    Details,
+    Judgement,
+    Outcome,
+    Sources,
+    Tails,
+    Trial,
+    find_shortage,
+    margin_text,
+    p_text,
+    percent_text,
+)
 
 
 def equivalence(claim: Claim, sources: Sources) -> Trial:
@@ -36,7 +47,7 @@ def equivalence(claim: Claim, sources: Sources) -> Trial:
         return Trial(cells, rule, details, shortage=shortage)
     comparison = compare(cell, reference)
 
-    def judge(_: float | None, margin: float | None) -> Judgement:
+    def judge(_: Tails | None, margin: float | None) -> Judgement:
         return _judge(claim, comparison, margin or 0.0, are_pairs(cell, reference))
 
     return Trial(cells, rule, details, judge=judge)

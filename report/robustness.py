@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from report.claims import Claim, ClaimKind
 from report.comparisons import are_pairs
-from report.trials import Outcome, Sources, Trial
+from report.trials import Outcome, Sources, Tails, Trial
 from report.words import first_few
 
 MOST_RUNS = 60  # of more runs a single one weighs little, and trying each takes longer than the rest of a report
@@ -13,7 +13,7 @@ _SHOWN = 3
 _SENSITIVITY = ((0.5, "half the margin"), (2.0, "twice the margin"))
 
 Rule = Callable[[Claim, Sources], Trial]
-Adjustment = Callable[[float | None], float | None]  # p -> p after Holm, the other claims of the family as they are
+Adjustment = Callable[[Tails | None], Tails | None]  # after Holm, the other claims of the family as they are
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Robustness:
         return f"seed {change.seed}" if self.pairs else ", ".join(change.runs)
 
 
-def other_margins(claim: Claim, trial: Trial, p: float | None) -> tuple[tuple[str, Outcome], ...]:
+def other_margins(claim: Claim, trial: Trial, tails: Tails | None) -> tuple[tuple[str, Outcome], ...]:
     """What the outcome would have been under half and twice the margin; empty for a claim without one."""
     if claim.margin is None or trial.judge is None:
         return ()
-    return tuple((words, trial.judge(p, factor * claim.margin)[0]) for factor, words in _SENSITIVITY)
+    return tuple((words, trial.judge(tails, factor * claim.margin)[0]) for factor, words in _SENSITIVITY)
 
 
 def leave_out(
@@ -73,7 +73,7 @@ def leave_out(
         if again.judge is None or again.shortage:
             continue
         tried += 1
-        found, _ = again.judge(adjust(again.p), claim.margin)
+        found, _ = again.judge(adjust(again.tails), claim.margin)
         if found is not outcome:
             changes.append(Change(runs, seed, found))
     return Robustness(tried, tuple(changes), pairs)

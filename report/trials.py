@@ -48,11 +48,19 @@ class Details:
 
 
 @dataclass(frozen=True)
+class Tails:
+    """The one-sided p of a claimed effect, and that of its opposite: each shares an error rate with its family's."""
+
+    claimed: float
+    opposite: float
+
+
+@dataclass(frozen=True)
 class Trial:
     """What the records say on one claim before claims are taken together.
 
-    `p` is the one-sided p of the claimed effect before Holm. `judge` takes it after Holm, and the margin, and gives
-    outcome and reasons; it is None where the rule has not enough evidence, and `shortage` then says what is missing.
+    `tails` are an effect's before Holm. `judge` takes them after Holm, and the margin, and gives outcome and reasons; it
+    is None where the rule has not enough evidence, and `shortage` then says what is missing.
     `details` is worked out once for the verdict, and not each time that the rule is tried without a run. `span` says
     between which levels an effect is printed, where these are fewer than the rule looks at.
     """
@@ -60,8 +68,8 @@ class Trial:
     cells: tuple[CellEvidence, ...]
     rule: str
     details: Callable[[], Details] = Details
-    p: float | None = None
-    judge: Callable[[float | None, float | None], Judgement] | None = None
+    tails: Tails | None = None
+    judge: Callable[[Tails | None, float | None], Judgement] | None = None
     shortage: str = ""
     span: str = ""
 

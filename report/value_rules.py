@@ -19,7 +19,18 @@ from report.power import (
 )
 from report.quantities import Kind, Quantity, count, spell
 from report.statistics import Comparison
-from report.trials import Details, Judgement, Outcome, Sources, Trial, find_shortage, margin_text, p_text, percent_text
+from report.trials import (
+    Details,
+    Judgement,
+    Outcome,
+    Sources,
+    Tails,
+    Trial,
+    find_shortage,
+    margin_text,
+    p_text,
+    percent_text,
+)
 from report.words import cell_text
 
 
@@ -41,7 +52,7 @@ def equality(claim: Claim, sources: Sources) -> Trial:
     target = quoted.value or 0.0
     comparison = statistics.against(cell.summary(), target)
 
-    def judge(_: float | None, margin: float | None) -> Judgement:
+    def judge(_: Tails | None, margin: float | None) -> Judgement:
         return _judge_equality(claim, cell, comparison, target, margin or 0.0)
 
     return Trial((cell,), rule, details, judge=judge)
@@ -106,7 +117,7 @@ def threshold(claim: Claim, sources: Sources) -> Trial:
     target = quoted.value or 0.0
     comparison = statistics.against(cell.summary(), target)
 
-    def judge(_: float | None, __: float | None) -> Judgement:
+    def judge(_: Tails | None, __: float | None) -> Judgement:
         above, below = comparison.p_greater(), comparison.p_less()
         if above < claim.alpha:
             return Outcome.REPRODUCED, (f"our mean is above the quoted value ({p_text(above)})",)
@@ -159,7 +170,7 @@ def counts(claim: Claim, sources: Sources) -> Trial:
         differing.extend(f"{cell_text(row.cell)}: {spell(Kind.PARAMETERS, v)}, quoted {quoted} k" for v in wrong)
         agreeing += bool(counted) and not wrong
 
-    def judge(_: float | None, __: float | None) -> Judgement:
+    def judge(_: Tails | None, __: float | None) -> Judgement:
         if differing:
             return Outcome.NOT_REPRODUCED, tuple(differing)
         if agreeing < len(rows):

@@ -30,7 +30,7 @@ from report.quantities import Kind, Quantity, Tier, spell
 from report.robustness import Robustness, leave_out, other_margins
 from report.rule_history import RuleHistory, rule_history
 from report.settling import Settling, settle
-from report.trials import Judgement, Outcome, Sources, Trial, percent_text
+from report.trials import Judgement, Outcome, Sources, Tails, Trial, percent_text
 from report.unknown import UnknownName
 
 DECIDED = (Outcome.REPRODUCED, Outcome.PARTIAL, Outcome.NOT_REPRODUCED)
@@ -185,16 +185,16 @@ def _judge_simple(listed: Mapping[str, Claim], sources: Sources) -> dict[str, Ve
     trials = {id: _examine(claim, sources) for id, claim in listed.items()}
     deviations = {id: deviations_from(claim, trials[id].records) for id, claim in listed.items()}
     gated = {id: gate(claim, trials[id], deviations[id]) for id, claim in listed.items()}
-    p_values = {id: None if gated[id] else trials[id].p for id in trials}
-    adjusted = _adjust(listed, p_values)
+    tails = {id: None if gated[id] else trials[id].tails for id in trials}
+    adjusted = _adjust(listed, tails)
     verdicts = {}
     for id, claim in listed.items():
         verdict = _verdict(claim, trials[id], deviations[id], gated[id], adjusted[id])
         if gated[id] is None:
             family = {other: one for other, one in listed.items() if one.family == claim.family}
 
-            def adjust(p: float | None, id: str = id, family: Mapping[str, Claim] = family) -> float | None:
-                return _adjust(family, {**{other: p_values[other] for other in family}, id: p})[id]
+            def adjust(own: Tails | None, id: str = id, family: Mapping[str, Claim] = family) -> Tails | None:
+                return _adjust(family, {**{other: tails[other] for other in family}, id: own})[id]
 
             tried = leave_out(claim, trials[id], verdict.outcome, _RULES[claim.kind], sources, adjust)
             verdict = replace(verdict, robustness=tried)
@@ -259,25 +259,27 @@ def _families(claims: Mapping[str, Claim]) -> dict[str, list[str]]:
     return families
 
 
-def _adjust(claims: Mapping[str, Claim], p_values: Mapping[str, float | None]) -> dict[str, float | None]:
-    """P_VALUES after Holm within each family; None stands for a claim that is not tested and counts as 1."""
-    adjusted = dict(p_values)
+def _adjust(claims: Mapping[str, Claim], tails: Mapping[str, Tails | None]) -> dict[str, Tails | None]:
+    """TAILS after Holm within each family, each tail apart; None stands for a claim that is not tested and counts as 1."""
+    adjusted = dict(tails)
     for members in _families(claims).values():
-        raw = [p_values[id] for id in members]
-        after = statistics.holm([1.0 if p is None else p for p in raw])
-        adjusted.update({id: None if p is None else q for id, p, q in zip(members, raw, after, strict=True)})
+        listed = [tails[id] for id in members]
+        claimed = statistics.holm([1.0 if one is None else one.claimed for one in listed])
+        opposite = statistics.holm([1.0 if one is None else one.opposite for one in listed])
+        for id, one, *after in zip(members, listed, claimed, opposite, strict=True):
+            adjusted[id] = None if one is None else Tails(*after)
     return adjusted
 
 
 def _verdict(
-    claim: Claim, trial: Trial, deviations: tuple[Deviation, ...], gated: Judgement | None, p: float | None
+    claim: Claim, trial: Trial, deviations: tuple[Deviation, ...], gated: Judgement | None, tails: Tails | None
 ) -> Verdict:
     details, history = trial.details(), rule_history(claim, trial.records)
     if gated is not None:
         outcome, reasons = gated
     else:
         assert trial.judge is not None
-        outcome, reasons = trial.judge(p, claim.margin)
+        outcome, reasons = trial.judge(tails, claim.margin)
         reasons = (*reasons, *reservations(claim, trial, deviations))
     verdict = Verdict(
         claim,
@@ -296,8 +298,8 @@ def _verdict(
         return verdict
     return replace(
         verdict,
-        probability=None if p is None else _probability(claim, trial, p),
-        sensitivity=other_margins(claim, trial, p),
+        probability=None if tails is None else _probability(claim, trial, tails.claimed),
+        sensitivity=other_margins(claim, trial, tails),
         prediction=details.prediction,
         detectable=_detectable(claim, trial, details.design),
         support=details.support,

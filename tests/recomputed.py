@@ -237,10 +237,14 @@ def find_p_values(
     return raw, adjusted
 
 
-def p_opposite(claim: Mapping[str, Any], plan: Plan) -> float:
-    """The p of the order opposite to a trend's; it is of one claim, not of a family."""
-    cells = [plan.runs(cell) for cell in _cells_of(claim, plan)]
-    return p_rising([cell[ACCURACY].tolist() for cell in reversed(cells)])
+def opposite(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims of claims.yaml, each direction and trend the other way round."""
+    other = {"increasing": "decreasing", "decreasing": "increasing"}
+    turned = {}
+    for id, claim in claims["claims"].items():
+        swapped = {"better": claim.get("worse"), "worse": claim.get("better"), "order": other.get(claim.get("order"))}
+        turned[id] = {**claim, **{name: value for name, value in swapped.items() if name in claim}}
+    return {**claims, "claims": turned}
 
 
 def _judge(claim: Mapping[str, Any], least: int, plan: Plan, original: pd.DataFrame) -> float | None:

@@ -178,12 +178,13 @@ def test_every_printed_p_is_what_the_records_say(root: Path, records: pd.DataFra
     gated = {id for id in claims["claims"] if id not in verdicts or verdicts[id]["verdict"] == "NOT COMPARABLE"}
     plan = Plan(root / "experiments/plan.yaml", records)
     raw, adjusted = recomputed.find_p_values(claims, gated, plan, original)
+    turned, turned_adjusted = recomputed.find_p_values(recomputed.opposite(claims), gated, plan, original)
     tried = adjusted_tried = 0
     for row in read_table(tables / "reasons.csv"):
-        is_opposite = "in the opposite order" in row["reasons"].partition("; ")[0]
-        own = recomputed.p_opposite(claims["claims"][row["id"]], plan) if is_opposite else raw[row["id"]]
-        before = [(own, *found) for found in recomputed.find_p(row["reasons"])]
-        after = [(adjusted[row["id"]], *found) for found in recomputed.find_holm(row["reasons"])]
+        is_opposite = " opposite " in row["reasons"].partition("; ")[0]
+        own, holm = (turned, turned_adjusted) if is_opposite else (raw, adjusted)
+        before = [(own[row["id"]], *found) for found in recomputed.find_p(row["reasons"])]
+        after = [(holm[row["id"]], *found) for found in recomputed.find_holm(row["reasons"])]
         for ours, relation, number in (*before, *after):
             assert ours is not None and recomputed.is_printed_as(ours, relation, number), (row["id"], ours)
         tried, adjusted_tried = tried + len(before), adjusted_tried + len(after)

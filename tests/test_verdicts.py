@@ -9,10 +9,11 @@ import pytest
 
 from experiments.spec import ConfigurationError, Correct, State
 from report.claims import Claim, ClaimKind, Claims, Protocol
+from report.effect_rules import trend
 from report.evidence import Evidence
 from report.gates import Deviation
 from report.original import Quoted
-from report.trials import Outcome
+from report.trials import Outcome, Sources, Tails
 from report.unknown import UnknownName
 from report.verdicts import Verdict, judge, title_prefix
 from tests.judging import EQUALITY, ORIGINAL, PROTOCOL, THRESHOLD, claim, judged, quoted, sweep, verdicts_on
@@ -50,7 +51,7 @@ NOISY = (0.55, 0.62, 0.66)
         (
             sweep(HIGH, LOW),
             Outcome.NOT_REPRODUCED,
-            "the 95 % interval of the difference lies wholly on the other side",
+            "the difference has the opposite sign (p < 0.001)",
         ),
         (sweep(LOW, NEAR), Outcome.NOT_REPRODUCED, "the effect is absent: the difference lies within ± 0.50 pp"),
         (sweep(LOW, NOISY), Outcome.INCONCLUSIVE, "neither the claimed effect (p = 0.403) nor its absence is shown"),
@@ -109,6 +110,19 @@ def test_a_direction_reports_the_quoted_difference_ours_and_p() -> None:
 def test_a_trend(evidence: Evidence, outcome: Outcome, reason: str) -> None:
     verdict = judged(evidence, TREND)
     assert (verdict.outcome, verdict.reasons) == (outcome, (reason,))
+
+
+def test_an_opposite_order_shares_the_error_rate_of_its_family_and_must_show_between_the_ends() -> None:
+    falling = sweep((0.704, 0.7045, 0.705), (0.702, 0.703, 0.704), (0.700, 0.701, 0.7025))
+    alone = replace(TREND, margin=0.0)
+    trial = trend(alone, Sources(falling, {}, {}))
+    assert trial.tails is not None and trial.tails.opposite < 0.05
+    assert trial.judge(trial.tails, 0.0)[0] is Outcome.NOT_REPRODUCED
+    assert trial.judge(Tails(1.0, 0.06), 0.0)[0] is Outcome.INCONCLUSIVE
+    ends_meet = sweep((0.703, 0.705, 0.690), (0.7015, 0.702, 0.7025), (0.689, 0.7005, 0.7001), (0.688, 0.699, 0.7002))
+    unclear = trend(alone, Sources(ends_meet, {}, {}))
+    assert unclear.tails.opposite < 0.05
+    assert unclear.judge(unclear.tails, 0.0)[0] is Outcome.INCONCLUSIVE
 
 
 def test_a_trend_is_printed_between_the_levels_that_are_quoted_and_judged_over_all() -> None:
