@@ -5,13 +5,13 @@ record that is verified, not around the cell's mean, since a changed record amon
 never comes from that record. It is that of the cell's other seeds where these leave three degrees of freedom.
 
 Where they leave fewer, t is large (12.7 of two other seeds), and hardly anything could disagree. Then the spread is also
-pooled over the cells of the same settings, but only where Bartlett's test does not reject that all of them have one
+pooled over the cells of the same settings and architecture, but only where Bartlett's test does not reject that all of them have one
 variance. A second run has to lie within both intervals, of which each has half of the level: so it never agrees because
 another cell is noisy, and disagrees no more often than the level says where the spreads are equal. Where the test rejects,
 the cell's own spread decides with the whole level. That choice by the data costs nothing that shows: over 8,000 simulated
 papers of 2 to 12 cells of 2 to 4 seeds, true records were called disagreeing in 4.3 to 5.1 % instead of 5 %. What stays is that
-of a few seeds the test finds only coarse differences: a cell three times as noisy as its three quiet neighbours is called
-disagreeing four times as often as the level says.
+of a few seeds the test finds only coarse differences: true records of a cell three times as noisy as its quiet neighbours
+are called disagreeing in about a quarter of all certificates where it has three seeds, and in nearly half where two.
 """
 
 import math
@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from experiments.spec import Record
-from report.cells import ACCURACY, FIDELITY, has_same_curves, setting_of
+from report.cells import ACCURACY, COMPUTING, FIDELITY, has_same_curves, setting_of
 from report.statistics import Comparison, Interval, Summary, bartlett, of_equal_shares, summarise
 
-LEVEL = 0.05  # of a whole certificate: so often is a true ledger called disagreeing, at most
+LEVEL = 0.05  # of a certificate: so often is a true ledger called disagreeing, where its cells have one spread
 _OWN_DEGREES = 3
 _EQUAL_SPREADS = 0.05  # spreads are pooled from this p on
 _UNKNOWN = "unknown"
@@ -126,6 +126,8 @@ def find_yardsticks(recorded: Record, cells: Mapping[str, Sequence[Record]], cel
     """
     like = {name: _alike(recorded, records) for name, records in cells.items()}
     like[cell] = [record for record in like[cell] if record.run != recorded.run]
+    words = _words(recorded)
+    like = {name: [r for r in kept if name == cell or _words(r) == words] for name, kept in like.items()}
     spreads = {name: _summarise(records) for name, records in like.items() if len(records) > 1}
     own = _yardstick([spreads[cell]], "other seeds of its cell") if cell in spreads else None
     if own is not None and (own.degrees >= _OWN_DEGREES or len(spreads) == 1):
@@ -146,6 +148,12 @@ def _alike(recorded: Record, records: Iterable[Record]) -> list[Record]:
     """Those of RECORDS with the settings of RECORDED that a comparison depends on."""
     wanted = [setting_of(recorded, name) for name in FIDELITY]
     return [record for record in records if [setting_of(record, name) for name in FIDELITY] == wanted]
+
+
+def _words(record: Record) -> dict[str, str]:
+    """Its parameters in words, but for how it was computed: sizes may differ, another architecture is another thing."""
+    told = {*FIDELITY, *COMPUTING}
+    return {name: value for name, value in record.parameters.items() if isinstance(value, str) and name not in told}
 
 
 def _summarise(records: Sequence[Record]) -> Summary:

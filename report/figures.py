@@ -117,8 +117,10 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     facet = _choose_facet([cell for cell, _ in drawn.values()], names)
     inside = [key for key in names if key != facet]
     rows: list[Row] = []
-    cells_drawn = [cell for cell, _ in drawn.values()]
-    for cell in cells_drawn if facet is None else by_level(cells_drawn, facet):
+    ordered = [cell for cell, _ in drawn.values()]
+    for key in (*reversed(inside), *([facet] if facet else [])):  # by panel, and in it by the first parameter
+        ordered = by_level(ordered, key)
+    for cell in ordered:
         records = drawn[cell.name][1]
         panel = ", ".join([epochs_words(cell), *([cell_label(cell, [facet])] if facet else [])])
         shared = {"panel": panel, "setting": cell_label(cell, inside) if names else cell.name}
@@ -153,7 +155,7 @@ def _refuse_unknown_column(column: str, cells: Iterable[CellEvidence]) -> None:
 def _choose_facet(cells: list[CellEvidence], names: Iterable[str]) -> str | None:
     """The parameter with a panel for each of its values, where one panel would hold too many lines to tell apart.
 
-    Of NAMES it is the one whose fullest panel has the fewest lines.
+    Of NAMES it is the one that leaves the most lines together which can be told apart; else the one with the fewest.
     """
     if max(Counter(cell.parameters["epochs"] for cell in cells).values()) <= CROWDED:
         return None
@@ -161,7 +163,8 @@ def _choose_facet(cells: list[CellEvidence], names: Iterable[str]) -> str | None
         name: max(Counter((cell.parameters["epochs"], cell.parameters[name]) for cell in cells).values())
         for name in names
     }
-    return min(fullest, key=fullest.__getitem__, default=None)
+    clear = {name: lines for name, lines in fullest.items() if lines <= CROWDED}
+    return max(clear, key=clear.__getitem__) if clear else min(fullest, key=fullest.__getitem__, default=None)
 
 
 def _last(records: Iterable[Record], column: str) -> str:

@@ -24,9 +24,10 @@ VERSION = 2
 ORIGINS_TABLE = "origins"  # the name of the table that the report makes itself
 SECTION = f"""# Origin of the numbers {{#sec:origins .appendix}}
 
-Every number that this report computes or quotes is a link to where it comes from: to its cell in the list of runs or,
-where no single cell stands behind it, to a line of << ref("tab:{ORIGINS_TABLE}") >>. The file `provenance.json` beside the
-report lists each of them with its raw value, its runs and their digests.
+Every accuracy, difference, count, cost and price, in the text and in the tables of results, is a link to where it comes
+from: to its cell in the list of runs or, where no single cell stands behind it, to a line of
+<< ref("tab:{ORIGINS_TABLE}") >>. The file `provenance.json` beside the report lists each of them with its raw value, its runs and
+their digests. Numbers in the reasons for a verdict and in captions are computed too, and are no links.
 
 << table("{ORIGINS_TABLE}") >>
 """

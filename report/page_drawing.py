@@ -11,7 +11,7 @@ from itertools import groupby
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from report.drawing import INK, PAPER, QUIET, RULE
+from report.drawing import INK, OURS, PAPER, QUIET, RULE
 from report.formats import FORMATS
 
 FEW_MARKS = 3  # at least this many alike marks are worth a path
@@ -21,6 +21,7 @@ _COLOURS = {
     PAPER: "var(--page)",
     QUIET: "var(--quiet)",
     RULE: "var(--rule)",
+    OURS.lower(): "var(--blue)",
 }
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _NAMES_ID = re.compile(r"url\(#([^)]+)\)")
@@ -41,6 +42,7 @@ class PageDrawings:
         self._drawings += 1
         root = ElementTree.fromstring(_in_page_colours(svg))
         _clean(root)
+        _uncover(root)
         self._rename(root)
         _gather_marks(root, f"_{self._drawings}m")
         kept = {key: _rounded(root.attrib[key]) for key in ("width", "height", "viewBox") if key in root.attrib}
@@ -76,6 +78,13 @@ def _in_page_colours(svg: str) -> str:
     for colour, variable in _COLOURS.items():
         svg = svg.replace(colour, variable)
     return svg
+
+
+def _uncover(root: Element) -> None:
+    """Without its sheet of paper a wide drawing shows the page's shadow, which tells that it goes on."""
+    first = next((element for element in root.iter() if element.tag == "path"), None)
+    if first is not None and _COLOURS[PAPER] in first.get("style", "") + first.get("fill", ""):
+        first.tag = ""
 
 
 def _outline(element: Element) -> str:

@@ -27,11 +27,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Robustness:
-    """`tried` runs (or pairs) were left out one at a time; `changes` lists those without which the outcome is other."""
+    """`tried` runs (or pairs) were left out one at a time; `changes` lists those without which the outcome is other.
+
+    Where the rule asks for as many runs a cell as there are, `asked` is this number, and nothing less can be expected to
+    show the same. `by_seed` names what is left out by its seed alone.
+    """
 
     tried: int = 0
     changes: tuple[Change, ...] = ()
     pairs: bool = False
+    by_seed: bool = False
+    asked: int = 0
 
     def told(self, say: Callable[[Outcome], str]) -> str:
         """`the same whichever of the 9 runs is left out`, outcomes as SAY has them; empty where nothing was tried."""
@@ -41,11 +47,12 @@ class Robustness:
         if not self.changes:
             return f"the same whichever of the {self.tried} {things} is left out"
         shown = first_few([f"{say(change.outcome)} without {self._name(change)}" for change in self.changes], _SHOWN)
-        return f"it depends on {len(self.changes)} of {self.tried} {things}: {shown}"
+        asked = f", of which the rule asks for {self.asked} a cell" if self.asked else ""
+        return f"it depends on {len(self.changes)} of {self.tried} {things}{asked}: {shown}"
 
     def _name(self, change: Change) -> str:
         """What is left out, for a reader: `seed 3`, a run's name."""
-        return f"seed {change.seed}" if self.pairs else ", ".join(change.runs)
+        return f"seed {change.seed}" if self.by_seed else ", ".join(change.runs)
 
 
 def other_margins(claim: Claim, trial: Trial, tails: Tails | None) -> tuple[tuple[str, Outcome], ...]:
@@ -76,7 +83,10 @@ def leave_out(
         found, _ = again.judge(adjust(again.tails), claim.margin)
         if found is not outcome:
             changes.append(Change(runs, seed, found))
-    return Robustness(tried, tuple(changes), pairs)
+    if not tried:
+        return Robustness(pairs=pairs)
+    asked = claim.min_seeds if any(cell.n <= claim.min_seeds for cell in trial.cells) else 0
+    return Robustness(tried, tuple(changes), pairs, pairs or len(trial.cells) == 1, asked)
 
 
 def _parts(claim: Claim, trial: Trial) -> tuple[list[tuple[int, frozenset[str]]], bool]:

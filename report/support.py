@@ -38,5 +38,8 @@ def other_orderings(cells: tuple[CellEvidence, ...]) -> tuple[str, ...]:
     if tau is not None:
         words.append(f"Kendall's τ of level and accuracy is {tau:.2f}".replace("-", "\N{MINUS SIGN}"))
     if page is not None:
-        words.append(f"Page's exact test, with the seeds as blocks, has {p_text(page)}")
+        against = ordering.page(levels[::-1])
+        words.append(
+            f"Page's exact test, with the seeds as blocks, has {p_text(page)} and, for the opposite order, {p_text(against)}"
+        )
     return (f"beside it: {'; '.join(words)}",) if words else ()

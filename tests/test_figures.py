@@ -193,8 +193,17 @@ def test_many_curves_are_told_apart_by_a_panel_for_each_value_of_one_parameter(t
     path = declare(tmp_path, "curves", groups=["sweep"], column="test_accuracy")
     made = build_figures(path, make_evidence(*(status for cell in cells for status in cell)), {})["demo"]
     assert list(dict.fromkeys((row["panel"], row["setting"]) for row in made.rows)) == [
-        (f"5 epochs, kernel size {k}", f"patch size {p}") for k in (3, 5, 7, 9) for p in (1, 2, 4)
+        (f"5 epochs, patch size {p}", f"kernel size {k}") for p in (1, 2, 4) for k in (3, 5, 7, 9)
     ]
+
+
+def test_where_no_parameter_leaves_few_curves_a_panel_the_one_that_leaves_fewest_is_taken(tmp_path: Path) -> None:
+    cells = [
+        make_cell([0.5, 0.6], patch_size=p, kernel_size=k) for k in range(3, 10) for p in (1, 2, 4, 8, 16, 32, 64, 128)
+    ]
+    path = declare(tmp_path, "curves", groups=["sweep"], column="test_accuracy")
+    made = build_figures(path, make_evidence(*(status for cell in cells for status in cell)), {})["demo"]
+    assert len({row["panel"] for row in made.rows}) == 8
 
 
 @pytest.mark.parametrize(("panels", "rows"), [(3, [3]), (4, [4]), (6, [3, 3]), (7, [4, 3])])

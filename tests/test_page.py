@@ -276,7 +276,7 @@ def test_ticked_runs_are_drawn(chromium: Any, small: Path) -> None:
             f"{status.run.name}: {100 * status.record.metrics['test_accuracy']:.2f}\N{NO-BREAK SPACE}%"
             for status in RUNS[:2]
         ]
-        page.get_by_role("button", name="No curves").click()
+        page.get_by_role("button", name="Clear curves").click()
         assert page.locator(".curves > svg").count() == 0
 
 

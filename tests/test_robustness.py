@@ -11,7 +11,7 @@ LOW, HIGH = (0.600, 0.602, 0.601), (0.650, 0.652, 0.648)
 
 def test_a_clear_difference_stays_whichever_run_is_left_out() -> None:
     verdict = judged(sweep(LOW, HIGH), DIRECTION)
-    assert verdict.robustness == Robustness(tried=6)
+    assert verdict.robustness == Robustness(tried=6, asked=3)
     assert "the same whichever of the 6 runs is left out" in verdict.notes
 
 
@@ -19,16 +19,21 @@ def test_a_verdict_that_depends_on_single_runs_names_them() -> None:
     verdict = judged(sweep((0.7101, 0.712, 0.713, 0.7145)), THRESHOLD)
     assert verdict.outcome is Outcome.REPRODUCED
     without = (Change(frozenset({f"e5-p8-k3-s{seed}"}), seed, Outcome.INCONCLUSIVE) for seed in (1, 2, 3))
-    assert verdict.robustness == Robustness(4, tuple(without))
+    assert verdict.robustness == Robustness(4, tuple(without), by_seed=True)
     assert verdict.stability == (
-        "it depends on 3 of 4 runs: INCONCLUSIVE without e5-p8-k3-s1, INCONCLUSIVE without e5-p8-k3-s2, INCONCLUSIVE "
-        "without e5-p8-k3-s3"
+        "it depends on 3 of 4 runs: INCONCLUSIVE without seed 1, INCONCLUSIVE without seed 2, INCONCLUSIVE without seed 3"
     )
+
+
+def test_a_verdict_on_as_few_runs_as_its_rule_asks_for_says_so() -> None:
+    verdict = judged(sweep((0.7125, 0.7135, 0.7145)), THRESHOLD)
+    assert verdict.outcome is Outcome.REPRODUCED
+    assert verdict.stability.startswith("it depends on 2 of 3 runs, of which the rule asks for 3 a cell: INCONCLUSIVE ")
 
 
 def test_pairs_are_left_out_together() -> None:
     verdict = judged(ways((0.700, 0.710, 0.690, 0.705), (0.701, 0.7095, 0.691, 0.7045)), EQUIVALENCE)
-    assert verdict.robustness == Robustness(4, (), pairs=True)
+    assert verdict.robustness == Robustness(4, (), pairs=True, by_seed=True)
     assert verdict.stability == "the same whichever of the 4 pairs is left out"
 
 

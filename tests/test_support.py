@@ -43,7 +43,7 @@ def test_kendall_and_page_stand_beside_a_trend() -> None:
     assert verdict.support == (
         (
             "beside it: Kendall's τ of level and accuracy is 0.87; Page's exact test, with the seeds as blocks, has "
-            "p = 0.005"
+            "p = 0.005 and, for the opposite order, p = 1.000"
         ),
     )
 

@@ -137,7 +137,7 @@ function enliven(table) { // filter, order and curves of a list of runs
   const states = rows.map((row) => row.cells[1].textContent.split(/[:,]/)[0]), texts = once(() => rows.map((row) => row.textContent.toLowerCase()));
   const search = make("input", { type: "search", size: "22" }), state = make("select"), count = make("output");
   for (const word of ["any", ...new Set(states)]) state.append(make("option", {}, word));
-  const clear = make("button", { type: "button" }, "No curves");
+  const clear = make("button", { type: "button" }, "Clear curves");
   const curves = make("div", { class: "curves", role: "group", "aria-label": "Learning curves" });
   frame.before(make("div", { class: "runs" }, make("label", {}, "Filter", search), make("label", {}, "State", state), clear, count), curves);
 
