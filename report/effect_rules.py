@@ -32,6 +32,8 @@ from report.words import cell_text, in_words
 def direction(claim: Claim, sources: Sources) -> Trial:
     """The cell `better` is better than the cell `worse`: Welch's one-sided test."""
     better, worse = (sources.evidence.cell(str(claim.group), which) for which in (claim.better, claim.worse))
+    if better.name == worse.name:
+        raise ConfigurationError(f"claims.yaml: claims.{claim.id}: better and worse are the same cell, {better.name!r}")
     rule = (
         f"REPRODUCED if Welch's one-sided p, after Holm over the family {claim.family!r}, is below {claim.alpha:g} "
         f"(PARTIAL if the difference is slight); {_failing(claim)}; at least {claim.min_seeds} runs a cell"

@@ -34,7 +34,7 @@ def _rules(before: Meaning, after: Meaning) -> Iterator[Change]:
         was, now = before.verdicts.get(id), after.verdicts.get(id)
         if was is None or now is None or was.claim == now.claim:
             continue
-        if was.claim.digest == now.claim.digest:
+        if was.claim.digest == now.claim.digest and was.claim.is_beyond == now.claim.is_beyond:
             yield Change(Subject.RULE, id, Severity.NOTE, "", "other words, the same rule")
             continue
         there = was.history.records
@@ -45,6 +45,8 @@ def _rules(before: Meaning, after: Meaning) -> Iterator[Change]:
 def _rule_texts(was: Claim, now: Claim) -> tuple[str, str]:
     """What decides, as far as it differs: `margin 0.005`, `margin 0.01`."""
     old, new = _rule_of(was), _rule_of(now)
+    if was.is_beyond != now.is_beyond:  # whether it counts for the original: no digest covers the certainty
+        old, new = {**old, "certainty": was.certainty}, {**new, "certainty": now.certainty}
     differing = [name for name in names_of_both(old, new) if old.get(name) != new.get(name)]
     if not differing:
         return "", "other quoted values that it looks at"

@@ -158,6 +158,17 @@ def test_a_claim_given_twice_is_refused(tmp_path: Path) -> None:
     assert "the key 'kernel' stands twice" in message
 
 
+def test_a_compound_names_each_of_its_parts_once(tmp_path: Path) -> None:
+    fields = "sentence: Both., source: Table 1, certainty: seen in primary source, kind: compound, main: false"
+    for parts in ("[kernel, kernel]", "[kernel, other, kernel]", "[kernel]"):
+        text = f"{CLAIMS}  whole: {{{fields}, protocol: null, parts: {parts}}}\n"
+        text += CLAIMS[CLAIMS.index("  kernel:") :].replace("kernel:", "other:")
+        assert refusal_of_claims(tmp_path, text) == (
+            f"claims.yaml: claims.whole.parts: found {parts[1:-1].split(', ')!r}; expected two or more of kernel, other, "
+            "each once"
+        )
+
+
 def test_a_formula_with_an_unknown_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "claims.yaml").write_text(CLAIMS)
     formula = read_claims(tmp_path / "claims.yaml").formulas["parameters"]

@@ -69,8 +69,8 @@ def test_records_that_turn_a_verdict_change_a_conclusion(root: Path) -> None:
     difference = find_difference(root, "HEAD")
     assert difference.exit_code == 3
     assert told(difference) == [
-        ("conclusion", "title", "prefix", "[Re] -> none"),
-        ("conclusion", "verdict", "larger-is-better", "REPRODUCED -> INCONCLUSIVE"),
+        ("conclusion", "title", "prefix", "[Re] -> [¬Re]"),
+        ("conclusion", "verdict", "larger-is-better", "REPRODUCED -> NOT REPRODUCED"),
         ("conclusion", "number", "larger-is-better", "+100.00 ± 107.57 pp (n = 2) -> −100.00 ± 107.57 pp (n = 2)"),
         ("conclusion", "number", "tiny-z2", "0.00 ± 224.62 % (n = 2) -> 100.00 ± 224.62 % (n = 2)"),
         ("conclusion", "number", "tiny-z3", "100.00 ± 224.62 % (n = 2) -> 0.00 ± 224.62 % (n = 2)"),
@@ -125,6 +125,16 @@ def test_a_changed_rule_says_what_decides_otherwise_and_how_many_runs_were_there
         ("note", "rule", "three-reaches-half", " -> other words, the same rule"),
     ]
     assert difference.changes[0].why == "4 of the runs that it judges were there before"
+
+
+def test_whether_a_claim_is_ours_or_untested_is_a_change_of_its_rule_and_not_of_words(root: Path) -> None:
+    path = root / "report/paper/claims.yaml"
+    edit(path, "    certainty: seen in primary source\n    kind: threshold", "    certainty: ours\n    kind: threshold")
+    edit(path, "    kind: direction", "    untested: out of scope\n    kind: direction")
+    assert [step for step in told(find_difference(root, "HEAD")) if step[1] == "rule"] == [
+        ("evidence", "rule", "larger-is-better", " -> untested out of scope"),
+        ("evidence", "rule", "three-reaches-half", "certainty seen in primary source -> certainty ours"),
+    ]
 
 
 def test_a_quoted_value_is_evidence_and_can_turn_a_verdict(root: Path) -> None:

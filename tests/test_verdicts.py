@@ -370,6 +370,13 @@ def test_a_claim_on_an_unknown_cell_is_refused_by_name() -> None:
     )
 
 
+def test_a_direction_of_a_cell_against_itself_is_refused() -> None:
+    one = claim(ClaimKind.DIRECTION, better={"kernel_size": 3}, worse={"kernel_size": 3, "epochs": 5}, family="effects")
+    with pytest.raises(ConfigurationError) as caught:
+        judged(sweep(LOW, HIGH), one)
+    assert str(caught.value) == "claims.yaml: claims.it: better and worse are the same cell, 'e5-p8-k3'"
+
+
 def test_a_claim_on_an_unknown_quoted_value_is_refused_by_name() -> None:
     with pytest.raises(ConfigurationError) as caught:
         judged(sweep(LOW), claim(ClaimKind.EQUALITY, cell={}, quoted=("c",), margin=0.01))
