@@ -257,6 +257,11 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
         values[field] = FrozenMapping(values.get(field))
     for field in ("quoted", "essential", "deviations", "parts"):
         values[field] = lines(values.get(field, []), f"{place}.{field}")
+    settings = values["protocol"].settings if values["protocol"] else ()
+    for setting in values["essential"]:
+        if setting not in settings:
+            wanted = f"a setting of its protocol{suggest(setting, settings)}" if settings else "none without a protocol"
+            refuse(f"{place}.essential", setting, wanted)
     if kind is ClaimKind.EQUIVALENCE and values["cell"] == values["reference"]:
         refuse(f"{place}.reference", dict(values["reference"]), "another cell than `cell`")
     return Claim(**values)

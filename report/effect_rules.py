@@ -25,6 +25,7 @@ from report.trials import (
     find_shortage,
     margin_text,
     percent_text,
+    refuse_other_network,
 )
 from report.words import cell_text, in_words
 
@@ -34,6 +35,7 @@ def direction(claim: Claim, sources: Sources) -> Trial:
     better, worse = (sources.evidence.cell(str(claim.group), which) for which in (claim.better, claim.worse))
     if better.name == worse.name:
         raise ConfigurationError(f"claims.yaml: claims.{claim.id}: better and worse are the same cell, {better.name!r}")
+    _refuse_other_rows(claim, better, worse, sources)
     rule = (
         f"REPRODUCED if Welch's one-sided p, after Holm over the family {claim.family!r}, is below {claim.alpha:g} "
         f"(PARTIAL if the difference is slight); {_failing(claim)}; at least {claim.min_seeds} runs a cell"
@@ -65,6 +67,18 @@ def direction(claim: Claim, sources: Sources) -> Trial:
         return _judge_absence(claim, comparison, adjusted_text(raw.claimed, after.claimed), margin)
 
     return Trial(cells, rule, details, raw, judge)
+
+
+def _refuse_other_rows(claim: Claim, better: CellEvidence, worse: CellEvidence, sources: Sources) -> None:
+    """Each quoted row must have what its cell has of that in which the claim's two cells differ.
+
+    In other sizes the original's networks may differ from ours, as its settings may.
+    """
+    if not claim.quoted:
+        return
+    asked = [name for name in {**claim.better, **claim.worse} if better.parameters[name] != worse.parameters[name]]
+    for row, cell in zip(sources.quoted(claim, 2), (better, worse), strict=True):
+        refuse_other_network(claim, row, {name: cell.parameters[name] for name in asked})
 
 
 def trend(claim: Claim, sources: Sources) -> Trial:

@@ -30,6 +30,7 @@ from report.trials import (
     margin_text,
     p_text,
     percent_text,
+    refuse_other_network,
 )
 from report.words import cell_text
 
@@ -151,7 +152,9 @@ def _details(
 def _against_quoted(claim: Claim, sources: Sources) -> tuple[CellEvidence, Quantity]:
     """The claim's one cell and the quoted accuracy."""
     (row,) = sources.quoted(claim, 1)
-    return sources.evidence.cell(str(claim.group), claim.cell), row.accuracy
+    cell = sources.evidence.cell(str(claim.group), claim.cell)
+    refuse_other_network(claim, row, claim.cell)
+    return cell, row.accuracy
 
 
 def counts(claim: Claim, sources: Sources) -> Trial:

@@ -22,7 +22,9 @@ from report.gates import (
     Deviation,
     deviations_from,
     gate,
+    refuse_unlike_plans,
     reservations,
+    too_few_seeds,
 )
 from report.original import Quoted
 from report.power import POWER, Design
@@ -206,17 +208,26 @@ def _judge_simple(listed: Mapping[str, Claim], trials: Mapping[str, Trial], sour
     return verdicts
 
 
-def check(claims: Claims, evidence: Evidence, original: Mapping[str, Quoted]) -> None:
-    """Raises ConfigurationError, a line a claim, where a claim names a group, cell or quoted value that is not there."""
-    faults = []
+def check(claims: Claims, evidence: Evidence, original: Mapping[str, Quoted]) -> list[str]:
+    """What the plan leaves undecided, a line a claim.
+
+    Raises ConfigurationError, a line a claim, where a claim names a group, cell or quoted value that is not there, or
+    compares cells that are planned under unlike settings.
+    """
+    faults, warnings = list[str](), list[str]()
     for claim in claims.claims.values():
+        if claim.kind is ClaimKind.COMPOUND:
+            continue
         try:
-            if claim.kind is not ClaimKind.COMPOUND:
-                _examine(claim, Sources(evidence, original, claims.formulas)).details()
+            trial = _examine(claim, Sources(evidence, original, claims.formulas))
+            trial.details()
+            refuse_unlike_plans(claim, trial.cells)
+            warnings.append(too_few_seeds(claim, trial.cells))
         except ReproductionError as error:
             faults.append(str(error))
     if faults:
         raise ConfigurationError("\n".join(faults))
+    return [line for line in warnings if line]
 
 
 def title_prefix(verdicts: Mapping[str, Verdict]) -> str:

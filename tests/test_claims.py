@@ -101,6 +101,16 @@ def test_a_claim_is_read_with_its_protocol_and_the_common_rules(tmp_path: Path) 
             "certainty: our",
             "claims.yaml: claims.kernel.certainty: found 'our'; expected a known one; did you mean 'ours'?",
         ),
+        (
+            "order: increasing",
+            "order: increasing\n    essential: [epoch]",
+            "claims.yaml: claims.kernel.essential: found 'epoch'; expected a setting of its protocol; did you mean 'epochs'?",
+        ),
+        (
+            "protocol: paper",
+            "protocol: null\n    essential: [epochs]",
+            "claims.yaml: claims.kernel.essential: found 'epochs'; expected none without a protocol",
+        ),
         ("min_seeds: 3", "min_seeds: 1", "claims.yaml: min_seeds: found 1; expected a whole number from 2 on"),
         ("version: 1", "version: 2", "claims.yaml: version: found 2; expected 1"),
         ("main: true", "main: maybe", "claims.yaml: claims.kernel.main: found 'maybe'; expected true or false"),

@@ -13,7 +13,7 @@ ABOVE, BELOW, OPEN = (0.72, 0.722, 0.721), (0.70, 0.702, 0.701), (0.70, 0.71, 0.
 BOTH = claim(ClaimKind.COMPOUND, id="both", group=None, protocol=None, parts=("small", "large"))
 PARTS = (
     replace(THRESHOLD, id="small", cell={"kernel_size": 3}),
-    replace(THRESHOLD, id="large", cell={"kernel_size": 5}),
+    replace(THRESHOLD, id="large", cell={"kernel_size": 5}, quoted=("large",)),
 )
 
 

@@ -14,7 +14,7 @@ from report.diff import Difference, find_difference
 from report.diff_pages import format_difference
 from report.revisions import Revision
 from tests.schemas import faults_of
-from tests.small_claims import make_claims
+from tests.small_claims import QUOTED, make_claims
 from tests.small_git import commit, git
 from tests.small_repository import edit, make_record, open_repository
 from tests.test_architecture import run_without_heavy_modules
@@ -150,7 +150,9 @@ def test_claims_that_come_and_go(root: Path) -> None:
     text = path.read_text()
     new = text[text.index("  three-reaches-half") :].replace("three-reaches-half", "four-reaches-half")
     path.write_text(text.replace("  larger-is-better", "  is-larger-better") + new.replace("size: 3", "size: 4"))
-    edit(root / "report/paper/claims.yaml", "sizes\n    cell: {size: 4}", "larger\n    cell: {size: 4}")
+    edit(path, "sizes\n    cell: {size: 4}\n    quoted: [half]", "larger\n    cell: {size: 4}\n    quoted: [also]")
+    with (root / "report/paper/original.csv").open("a") as original:
+        original.write(QUOTED.replace("half,", "also,", 1).replace("size=3", "size=4") + "\n")
     found = told(find_difference(root, "HEAD"))
     assert ("conclusion", "verdict", "larger-is-better", "INCONCLUSIVE -> no such claim") in found
     assert ("evidence", "verdict", "is-larger-better", "no such claim -> INCONCLUSIVE") in found
