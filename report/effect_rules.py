@@ -25,6 +25,7 @@ from report.trials import (
     find_shortage,
     margin_text,
     percent_text,
+    refuse_bounds,
     refuse_other_network,
 )
 from report.words import cell_text, in_words
@@ -70,14 +71,16 @@ def direction(claim: Claim, sources: Sources) -> Trial:
 
 
 def _refuse_other_rows(claim: Claim, better: CellEvidence, worse: CellEvidence, sources: Sources) -> None:
-    """Each quoted row must have what its cell has of that in which the claim's two cells differ.
+    """Each quoted row must be a value, and have what its cell has of that in which the claim's two cells differ.
 
     In other sizes the original's networks may differ from ours, as its settings may.
     """
     if not claim.quoted:
         return
     asked = [name for name in {**claim.better, **claim.worse} if better.parameters[name] != worse.parameters[name]]
-    for row, cell in zip(sources.quoted(claim, 2), (better, worse), strict=True):
+    rows = sources.quoted(claim, 2)
+    refuse_bounds(claim, *rows)
+    for row, cell in zip(rows, (better, worse), strict=True):
         refuse_other_network(claim, row, {name: cell.parameters[name] for name in asked})
 
 
@@ -166,7 +169,9 @@ def _quoted_ends(claim: Claim, cells: tuple[CellEvidence, ...], sources: Sources
     if not claim.quoted:
         return cells[-1], cells[0]
     levels = {cell.parameters[claim.along]: cell for cell in cells}
-    first, second = (_level_of(claim, row, levels) for row in sources.quoted(claim, 2))
+    rows = sources.quoted(claim, 2)
+    refuse_bounds(claim, *rows)
+    first, second = (_level_of(claim, row, levels) for row in rows)
     return first, second
 
 

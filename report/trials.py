@@ -120,6 +120,17 @@ def refuse_other_network(claim: Claim, row: Quoted, parameters: Mapping[str, Any
             )
 
 
+def refuse_bounds(claim: Claim, *rows: Quoted) -> None:
+    """Raises ConfigurationError where the claim needs values and one of the quoted ROWS is a bound."""
+    for row in rows:
+        if row.prefix:
+            remedy = "quote two values, or none" if claim.family else "quote a value, or let `kind` be threshold"
+            raise ConfigurationError(
+                f"claims.yaml: claims.{claim.id}.quoted: {row.id!r} is a bound, {row.accuracy.quoted!r}, where a claim of "
+                f"kind {claim.kind} needs a value: {remedy}"
+            )
+
+
 def find_shortage(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
     """What the claim's rule still lacks, in words; empty where every cell has its runs."""
     short = [cell for cell in cells if cell.state is not State.MEASURED or cell.n < claim.min_seeds]

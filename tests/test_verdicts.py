@@ -413,6 +413,32 @@ def test_a_quoted_value_of_another_network_is_refused(one: Claim, row: str, quot
     )
 
 
+@pytest.mark.parametrize(
+    ("one", "remedy"),
+    [
+        (replace(EQUALITY, quoted=("bound",)), "quote a value, or let `kind` be threshold"),
+        (replace(DIRECTION, quoted=("large", "bound")), "quote two values, or none"),
+        (replace(TREND, quoted=("large", "bound")), "quote two values, or none"),
+    ],
+    ids=lambda one: one.kind.value if isinstance(one, Claim) else "",
+)
+def test_a_bound_is_refused_where_a_value_is_needed(one: Claim, remedy: str) -> None:
+    rows = {**ORIGINAL, "bound": quoted("bound", "60", prefix="at least")}
+    with pytest.raises(ConfigurationError) as caught:
+        judge(claims_file(one), sweep(LOW, HIGH, TOP), rows)
+    assert str(caught.value) == (
+        f"claims.yaml: claims.it.quoted: 'bound' is a bound, 'at least 60', where a claim of kind {one.kind} needs a value: "
+        f"{remedy}"
+    )
+
+
+def test_a_threshold_on_a_bound_is_decided_and_prints_no_distance_from_it() -> None:
+    rows = {"bound": quoted("bound", "50", prefix="more than")}
+    verdict = judge(claims_file(replace(THRESHOLD, quoted=("bound",))), sweep(LOW), rows)["it"]
+    assert (verdict.outcome, verdict.difference) == (Outcome.REPRODUCED, None)
+    assert [quantity.parts.text for quantity in verdict.quantities] == ["more than 50 %", "60.10 ± 0.25 % (n = 3)"]
+
+
 def test_a_row_has_what_is_usual_and_a_directions_rows_may_have_other_sizes_than_ours() -> None:
     usual = {"kernel_size": 5}
     rows = {"base": replace(quoted("base"), cell={"patch_size": 1}, usual=usual), "b": quoted("b", patch_size=1)}
