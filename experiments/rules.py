@@ -19,7 +19,7 @@ FOLDER = "report/paper"
 CLAIMS = "claims.yaml"
 ORIGINAL = "original.csv"
 _DIGITS = 12  # hexadecimal: two rules of one paper do not share them by chance
-EXPLAINING = frozenset({"sentence", "source", "certainty", "reason", "deviations"})
+EXPLAINING = frozenset({"sentence", "source", "certainty", "reason", "deviations", "untested"})
 _QUOTED = ("prefix", "accuracy_pct", "parameters_thousands", "cell", "dataset")
 _COMMON = ("alpha", "min_seeds")  # what a claim takes from the top of the file unless it says otherwise
 
@@ -55,8 +55,6 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _digest(id: str, item: Mapping[str, Any], protocols: Mapping[str, Any], quoted: Mapping[str, Any]) -> str:
     rule: dict[str, Any] = {name: value for name, value in item.items() if name not in EXPLAINING}
-    if "untested" in rule:
-        rule["untested"] = True  # that no run is to test it decides; why so only explains
     try:
         rule["protocol"] = _mapping(protocols.get(item.get("protocol"))).get("settings")
         rule["quoted"] = {row: quoted.get(row) for row in item.get("quoted", ())}

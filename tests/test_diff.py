@@ -14,7 +14,7 @@ from report.diff import Difference, find_difference
 from report.diff_pages import format_difference
 from report.revisions import Revision
 from tests.schemas import faults_of
-from tests.small_claims import QUOTED, make_claims
+from tests.small_claims import CLAIMS, QUOTED, make_claims
 from tests.small_git import commit, git
 from tests.small_repository import edit, make_record, open_repository
 from tests.test_architecture import run_without_heavy_modules
@@ -132,9 +132,22 @@ def test_whether_a_claim_is_ours_or_untested_is_a_change_of_its_rule_and_not_of_
     edit(path, "    certainty: seen in primary source\n    kind: threshold", "    certainty: ours\n    kind: threshold")
     edit(path, "    kind: direction", "    untested: out of scope\n    kind: direction")
     assert [step for step in told(find_difference(root, "HEAD")) if step[1] == "rule"] == [
-        ("evidence", "rule", "larger-is-better", " -> untested out of scope"),
+        ("evidence", "rule", "larger-is-better", "untested no -> untested out of scope"),
         ("evidence", "rule", "three-reaches-half", "certainty seen in primary source -> certainty ours"),
     ]
+
+
+def test_other_parts_of_a_compound_are_another_rule_with_the_runs_that_were_there(root: Path) -> None:
+    path = root / "report/paper/claims.yaml"
+    other = CLAIMS[CLAIMS.index("  three-reaches-half") :].replace("three-reaches-half", "three-above-half")
+    fields = "sentence: Both., source: the paper, certainty: seen in primary source, kind: compound, main: false"
+    parts = "larger-is-better, three-reaches-half"
+    path.write_text(f"{CLAIMS}{other}  both: {{{fields}, protocol: null, parts: [{parts}]}}\n")
+    commit(root, "a compound")
+    edit(path, f"[{parts}]", "[three-above-half, three-reaches-half]")
+    (change,) = [change for change in find_difference(root, "HEAD").changes if change.subject.value == "rule"]
+    assert (change.before, change.after) == (f"parts {parts}", "parts three-above-half, three-reaches-half")
+    assert change.why == "4 of the runs that it judges were there before"
 
 
 def test_a_quoted_value_is_evidence_and_can_turn_a_verdict(root: Path) -> None:

@@ -73,14 +73,6 @@ def test_a_quoted_value_that_a_rule_looks_at_changes_it_too(tmp_path: Path) -> N
     assert digest(tmp_path, original=ORIGINAL.replace("93.61", "93.51")) != digest(tmp_path)
 
 
-def test_that_a_claim_is_untested_changes_the_digest_and_why_it_is_does_not(tmp_path: Path) -> None:
-    untested, later = (
-        digest(tmp_path, CLAIMS.replace("sentence: Larger", f"untested: {why}\n    sentence: Larger", 1))
-        for why in ("out of scope", "too dear")
-    )
-    assert untested == later != digest(tmp_path)
-
-
 @pytest.mark.parametrize(
     ("old", "new"),
     [
