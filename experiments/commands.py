@@ -35,7 +35,8 @@ _UNFINISHED = {
 _WIDE = 200  # Columns off a terminal, so that no line is wrapped or cut.
 
 
-Check = Callable[[Path, Plan], None]  # of the paper; the report, which knows its rules, is not imported here
+# Of the paper: gives warnings, raises ConfigurationError. The report, which knows its rules, is not imported here.
+Check = Callable[[Path, Plan], Sequence[str]]
 
 
 def show_status(
@@ -69,7 +70,7 @@ def show_status(
         print(summarize(shown))
     _print_faults(faults)
     try:
-        check(root, plan)
+        _warn(check(root, plan))
     except ConfigurationError as error:
         _print_faults([error])
         return RecordFault.exit_code if faults else error.exit_code
@@ -101,7 +102,7 @@ def run_runs(
         MissingTool: nothing can be run for want of a device, or the executor lacks a package or a daemon.
     """
     plan, ledger = _open(root)
-    check(root, plan)
+    _warn(check(root, plan))
     chosen = {run.name for run in select(plan, patterns, group)}
     # What a cluster has, it says itself when it is asked for it.
     devices = _find_devices(plan) if executor == "local" else DEVICE_CLASSES
@@ -230,6 +231,11 @@ def _find_devices(plan: Plan) -> tuple[str, ...]:
     """This machine's device classes; looked for only where the plan needs one, for that takes a second."""
     needed = {run.needs for run in plan.runs.values()} - {None, "cpu"}
     return doctor.find_devices() if needed else ("cpu",)
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _warn_of_uncommitted(root: Path, notebooks: Iterable[str]) -> None:

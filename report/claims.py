@@ -84,8 +84,8 @@ class Claim:
     """One checkable sentence of an original and the rule by which it will be judged.
 
     `margin` is a fraction; `quoted` names rows of original.csv; `essential` are the settings without which even a
-    direction says nothing about the claim; `untested` says why no run is planned for it. `digest` is the rule's, as
-    records keep it; empty where it is not known.
+    direction says nothing about the claim; `untested` says why no run is planned for it; where there
+    are runs all the same they are judged. `digest` is the rule's, as records keep it; empty where it is not known.
     """
 
     id: str
@@ -188,11 +188,15 @@ def _named(content: Any, place: str) -> dict[str, dict[str, Any]]:
 
 
 def _check_parts(claims: Mapping[str, Claim], place: str) -> None:
-    """A compound's parts are claims of the file, at least two, and none is a compound."""
+    """A compound's parts are claims of the file, at least two, each once, and none is a compound."""
     simple = [id for id, claim in claims.items() if claim.kind is not ClaimKind.COMPOUND]
     for claim in claims.values():
-        if claim.kind is ClaimKind.COMPOUND and (len(claim.parts) < 2 or not set(claim.parts) <= set(simple)):
-            refuse(f"{place}: claims.{claim.id}.parts", list(claim.parts), f"two or more of {', '.join(simple)}")
+        if claim.kind is not ClaimKind.COMPOUND:
+            continue
+        parts = set(claim.parts)
+        if len(parts) < 2 or len(parts) < len(claim.parts) or not parts <= set(simple):
+            wanted = f"two or more of {', '.join(simple)}, each once"
+            refuse(f"{place}: claims.{claim.id}.parts", list(claim.parts), wanted)
 
 
 def _formula(name: str, item: Any, place: str) -> Formula:
@@ -253,6 +257,11 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
         values[field] = FrozenMapping(values.get(field))
     for field in ("quoted", "essential", "deviations", "parts"):
         values[field] = lines(values.get(field, []), f"{place}.{field}")
+    settings = values["protocol"].settings if values["protocol"] else ()
+    for setting in values["essential"]:
+        if setting not in settings:
+            wanted = f"a setting of its protocol{suggest(setting, settings)}" if settings else "none without a protocol"
+            refuse(f"{place}.essential", setting, wanted)
     if kind is ClaimKind.EQUIVALENCE and values["cell"] == values["reference"]:
         refuse(f"{place}.reference", dict(values["reference"]), "another cell than `cell`")
     return Claim(**values)

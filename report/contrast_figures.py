@@ -43,7 +43,7 @@ def _forest_rows(contrast: Contrast, confidence: float) -> list[Row]:
         measured |= {"low": interval.low, "high": interval.high} if interval else {"low": None, "high": None}
     else:
         measured = {"row": contrast.label, "who": ours.state.value, "difference": None}
-    if contrast.reported is None:
+    if contrast.reported is None or not contrast.reported.is_measured:
         return [measured]
     return [measured, {"row": contrast.label, "who": "original", "difference": contrast.reported.value}]
 

@@ -25,6 +25,8 @@ from report.trials import (
     find_shortage,
     margin_text,
     percent_text,
+    refuse_bounds,
+    refuse_other_network,
 )
 from report.words import cell_text, in_words
 
@@ -32,6 +34,9 @@ from report.words import cell_text, in_words
 def direction(claim: Claim, sources: Sources) -> Trial:
     """The cell `better` is better than the cell `worse`: Welch's one-sided test."""
     better, worse = (sources.evidence.cell(str(claim.group), which) for which in (claim.better, claim.worse))
+    if better.name == worse.name:
+        raise ConfigurationError(f"claims.yaml: claims.{claim.id}: better and worse are the same cell, {better.name!r}")
+    _refuse_other_rows(claim, better, worse, sources)
     rule = (
         f"REPRODUCED if Welch's one-sided p, after Holm over the family {claim.family!r}, is below {claim.alpha:g} "
         f"(PARTIAL if the difference is slight); {_failing(claim)}; at least {claim.min_seeds} runs a cell"
@@ -63,6 +68,20 @@ def direction(claim: Claim, sources: Sources) -> Trial:
         return _judge_absence(claim, comparison, adjusted_text(raw.claimed, after.claimed), margin)
 
     return Trial(cells, rule, details, raw, judge)
+
+
+def _refuse_other_rows(claim: Claim, better: CellEvidence, worse: CellEvidence, sources: Sources) -> None:
+    """Each quoted row must be a value, and have what its cell has of that in which the claim's two cells differ.
+
+    In other sizes the original's networks may differ from ours, as its settings may.
+    """
+    if not claim.quoted:
+        return
+    asked = [name for name in {**claim.better, **claim.worse} if better.parameters[name] != worse.parameters[name]]
+    rows = sources.quoted(claim, 2)
+    refuse_bounds(claim, *rows)
+    for row, cell in zip(rows, (better, worse), strict=True):
+        refuse_other_network(claim, row, {name: cell.parameters[name] for name in asked})
 
 
 def trend(claim: Claim, sources: Sources) -> Trial:
@@ -150,7 +169,9 @@ def _quoted_ends(claim: Claim, cells: tuple[CellEvidence, ...], sources: Sources
     if not claim.quoted:
         return cells[-1], cells[0]
     levels = {cell.parameters[claim.along]: cell for cell in cells}
-    first, second = (_level_of(claim, row, levels) for row in sources.quoted(claim, 2))
+    rows = sources.quoted(claim, 2)
+    refuse_bounds(claim, *rows)
+    first, second = (_level_of(claim, row, levels) for row in rows)
     return first, second
 
 

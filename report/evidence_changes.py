@@ -34,7 +34,7 @@ def _rules(before: Meaning, after: Meaning) -> Iterator[Change]:
         was, now = before.verdicts.get(id), after.verdicts.get(id)
         if was is None or now is None or was.claim == now.claim:
             continue
-        if was.claim.digest == now.claim.digest:
+        if was.claim.digest == now.claim.digest and _role(was.claim) == _role(now.claim):
             yield Change(Subject.RULE, id, Severity.NOTE, "", "other words, the same rule")
             continue
         there = was.history.records
@@ -42,9 +42,18 @@ def _rules(before: Meaning, after: Meaning) -> Iterator[Change]:
         yield Change(Subject.RULE, id, Severity.EVIDENCE, *_rule_texts(was.claim, now.claim), why)
 
 
+def _role(claim: Claim) -> tuple[bool, bool]:
+    """What no digest covers and yet decides: whether CLAIM is ours, and whether no run is to test it."""
+    return claim.is_beyond, bool(claim.untested)
+
+
 def _rule_texts(was: Claim, now: Claim) -> tuple[str, str]:
     """What decides, as far as it differs: `margin 0.005`, `margin 0.01`."""
     old, new = _rule_of(was), _rule_of(now)
+    if was.is_beyond != now.is_beyond:
+        old, new = {**old, "certainty": was.certainty}, {**new, "certainty": now.certainty}
+    if bool(was.untested) != bool(now.untested):
+        old, new = ({**rule, "untested": one.untested or "no"} for rule, one in ((old, was), (new, now)))
     differing = [name for name in names_of_both(old, new) if old.get(name) != new.get(name)]
     if not differing:
         return "", "other quoted values that it looks at"
@@ -58,7 +67,8 @@ def _rule_of(claim: Claim) -> Mapping[str, Any]:
     """What decides, by name, as far as the claim says it; the settings of the protocol one by one."""
     plain = {field.name: getattr(claim, field.name) for field in fields(Claim) if field.name not in _NO_RULE}
     settings = claim.protocol.settings if claim.protocol else {}
-    told = {name: value for name, value in plain.items() if value or value is False}
+    texts = {name: ", ".join(value) for name, value in plain.items() if isinstance(value, tuple)}
+    told = {name: value for name, value in {**plain, **texts}.items() if value or value is False}
     return {**told, **{f"protocol.{name}": value for name, value in settings.items()}}
 
 

@@ -138,19 +138,19 @@ def gather(
     return Facts(claims, original, evidence, verdicts, recipes, smoke)
 
 
-def check_claims(root: Path, plan: Plan) -> None:
+def check_claims(root: Path, plan: Plan) -> list[str]:
     """Judges every claim below ROOT as if nothing of PLAN were recorded: so its faults are known before the first run.
 
-    A run keeps the digests of the rules that were to judge it; one that is mended afterwards looks changed. Raises
-    ConfigurationError, a line a claim; a paper without claims.yaml has none.
+    A run keeps the digests of the rules that were to judge it; one that is mended afterwards looks changed. Gives what
+    to warn of, and raises ConfigurationError, a line a claim; a paper without claims.yaml has neither.
     """
     paper = root / FOLDER
     if not (paper / CLAIMS).is_file():
-        return
+        return []
     claims, original = read_claims(paper / CLAIMS), read_original(paper / ORIGINAL, plan.naming)
     price = Price(0.0, "guess", "cpu")
     waiting = (RunStatus(run, State.PENDING, "planned, not run", price, None, "") for run in plan.runs.values())
-    check(claims, Evidence(plan.groups.values(), waiting), original)
+    return check(claims, Evidence(plan.groups.values(), waiting), original)
 
 
 def run_accuracy(record: Record) -> Quantity:

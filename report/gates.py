@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.spec import Record, State
-from report.cells import COMPUTING, FIDELITY, differing_settings, setting_of
+from experiments.spec import ConfigurationError, Record, State
+from report.cells import COMPUTING, FIDELITY, CellEvidence, differing_settings, setting_of
 from report.claims import Claim, ClaimKind
 from report.trials import Judgement, Outcome, Trial, cell_names, missing_text
 from report.words import in_words, price_text
@@ -67,6 +67,31 @@ def gate(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> Judge
     if trial.judge is None or trial.shortage:
         return Outcome.INCONCLUSIVE, (trial.shortage, *reservations(claim, trial, deviations))
     return None
+
+
+def refuse_unlike_plans(claim: Claim, cells: tuple[CellEvidence, ...]) -> None:
+    """Raises ConfigurationError where the compared CELLS are planned under unlike settings: no run would decide it."""
+    if claim.kind not in COMPARING:
+        return
+    for name in _FAIR:
+        planned = dict.fromkeys(setting_text(cell.parameters[name]) for cell in cells if name in cell.parameters)
+        if len(planned) > 1:
+            raise ConfigurationError(
+                f"claims.yaml: claims.{claim.id}: the cells that its rule compares are planned with "
+                f"{in_words(name)} {' and '.join(planned)}, and would be {Outcome.NOT_COMPARABLE}; name or plan cells that "
+                f"agree in {', '.join(map(in_words, _FAIR))}"
+            )
+
+
+def too_few_seeds(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
+    """That the plan has fewer runs of one of the CELLS than the claim's rule asks for; empty where it has enough."""
+    few = min(cells, key=lambda cell: cell.planned, default=None)
+    if claim.kind is ClaimKind.COUNT or few is None or few.planned >= claim.min_seeds:
+        return ""
+    return (
+        f"claims.yaml: claims.{claim.id}: {few.name} is planned with {few.planned} of the {claim.min_seeds} seeds that "
+        f"min_seeds asks for, so that the claim stays {Outcome.INCONCLUSIVE}: plan more, or state now that fewer do"
+    )
 
 
 def _is_fatal(claim: Claim, deviation: Deviation) -> bool:

@@ -45,6 +45,14 @@ def rule_history(claim: Claim, records: Iterable[Record]) -> RuleHistory:
     return RuleHistory(len(kept), changed, younger, len(kept) - len(known))
 
 
+def named_otherwise(claim: Claim, records: Iterable[Record]) -> Iterator[Record]:
+    """The RECORDS that keep another rule of CLAIM than today's."""
+    for record in records:
+        kept = (record.provenance.get(RULES) or {}).get(claim.id)
+        if kept is not None and kept != claim.digest:
+            yield record
+
+
 def withdrawn(claims: Mapping[str, Claim], records: Iterable[Record]) -> Iterator[tuple[str, int]]:
     """(claim, how many runs) of each claim that records name and that is no more: it was taken away after them."""
     counts: dict[str, int] = {}

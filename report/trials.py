@@ -7,6 +7,7 @@ effect is shown, and stays inconclusive otherwise.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from experiments.spec import ConfigurationError, FrozenMapping, Record, State
 from report.cells import CellEvidence, varying_parameters
@@ -15,6 +16,7 @@ from report.evidence import Evidence
 from report.original import Quoted
 from report.power import Design
 from report.quantities import Kind, Quantity, spell
+from report.words import in_words
 
 
 class Outcome(StrEnum):
@@ -102,6 +104,31 @@ class Sources:
         if len(claim.quoted) != amount:
             raise ConfigurationError(f"{place}: found {list(claim.quoted)!r}; expected {amount} of its ids")
         return tuple(self.original[id] for id in claim.quoted)
+
+
+def refuse_other_network(claim: Claim, row: Quoted, parameters: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError where the quoted ROW is of another network than the claim's cell of these PARAMETERS.
+
+    Only what both name is compared; what is usual and the row does not name, it has as usual.
+    """
+    known = {**row.usual, **row.cell}
+    for name, value in parameters.items():
+        if name in known and known[name] != value and str(known[name]).lower() != str(value).lower():
+            raise ConfigurationError(
+                f"claims.yaml: claims.{claim.id}.quoted: {row.id!r} is for {in_words(name)} {known[name]}, the claim's "
+                f"cell has {value}: quote the row of that cell, or correct `cell` in original.csv"
+            )
+
+
+def refuse_bounds(claim: Claim, *rows: Quoted) -> None:
+    """Raises ConfigurationError where the claim needs values and one of the quoted ROWS is a bound."""
+    for row in rows:
+        if row.prefix:
+            remedy = "quote two values, or none" if claim.family else "quote a value, or let `kind` be threshold"
+            raise ConfigurationError(
+                f"claims.yaml: claims.{claim.id}.quoted: {row.id!r} is a bound, {row.accuracy.quoted!r}, where a claim of "
+                f"kind {claim.kind} needs a value: {remedy}"
+            )
 
 
 def find_shortage(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from report import statistics
 from report.cells import CellEvidence, spread
-from report.claims import Claim
-from report.comparisons import gap
+from report.claims import Claim, ClaimKind
+from report.comparisons import gap, is_bound
 from report.power import (
     Design,
     chance_equivalent,
@@ -30,6 +30,8 @@ from report.trials import (
     margin_text,
     p_text,
     percent_text,
+    refuse_bounds,
+    refuse_other_network,
 )
 from report.words import cell_text
 
@@ -142,7 +144,8 @@ def _details(
     claim: Claim, cell: CellEvidence, quoted: Quantity, design: Callable[[Claim, CellEvidence, float], Design] | None
 ) -> Details:
     """What is told beside the outcome; DESIGN is None where there are too few runs for one."""
-    told = Details(quoted, cell.quantity(), gap(cell, quoted))
+    ours = cell.quantity()
+    told = Details(quoted, ours, None if ours.is_measured and is_bound(quoted) else gap(cell, quoted))
     if design is None:
         return told
     return replace(told, design=design(claim, cell, quoted.value or 0.0), prediction=_prediction(claim, cell))
@@ -151,7 +154,11 @@ def _details(
 def _against_quoted(claim: Claim, sources: Sources) -> tuple[CellEvidence, Quantity]:
     """The claim's one cell and the quoted accuracy."""
     (row,) = sources.quoted(claim, 1)
-    return sources.evidence.cell(str(claim.group), claim.cell), row.accuracy
+    cell = sources.evidence.cell(str(claim.group), claim.cell)
+    refuse_other_network(claim, row, claim.cell)
+    if claim.kind is ClaimKind.EQUALITY:
+        refuse_bounds(claim, row)
+    return cell, row.accuracy
 
 
 def counts(claim: Claim, sources: Sources) -> Trial:

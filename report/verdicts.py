@@ -22,13 +22,15 @@ from report.gates import (
     Deviation,
     deviations_from,
     gate,
+    refuse_unlike_plans,
     reservations,
+    too_few_seeds,
 )
 from report.original import Quoted
 from report.power import POWER, Design
 from report.quantities import Kind, Quantity, Tier, spell
 from report.robustness import Robustness, leave_out, other_margins
-from report.rule_history import RuleHistory, rule_history
+from report.rule_history import RuleHistory, named_otherwise, rule_history
 from report.settling import Settling, settle
 from report.trials import Judgement, Outcome, Sources, Tails, Trial, percent_text
 from report.unknown import UnknownName
@@ -171,25 +173,29 @@ def judge(claims: Claims, evidence: Evidence, original: Mapping[str, Quoted]) ->
     so that a verdict never gets weaker because another claim of the family is tested later.
     """
     simple = {id: claim for id, claim in claims.claims.items() if claim.kind is not ClaimKind.COMPOUND}
-    verdicts = _judge_simple(simple, Sources(evidence, original, claims.formulas, _family_sizes(simple)))
+    sources = Sources(evidence, original, claims.formulas, _family_sizes(simple))
+    trials = {id: _examine(claim, sources) for id, claim in simple.items()}
+    verdicts = _judge_simple(simple, trials, sources)
     for id, claim in claims.claims.items():
         if claim.kind is ClaimKind.COMPOUND:
             outcome, reasons = judge_compound(claim, verdicts)
             theirs = dict.fromkeys(item for part in claim.parts for item in verdicts[part].deviations)
-            verdicts[id] = Verdict(claim, outcome, reasons, RULE, deviations=tuple(theirs))
+            history = rule_history(claim, (record for part in claim.parts for record in trials[part].records))
+            told = (*reasons, *history.warnings)
+            verdicts[id] = Verdict(claim, outcome, told, RULE, deviations=tuple(theirs), history=history)
     return {id: verdicts[id] for id in claims.claims}
 
 
-def _judge_simple(listed: Mapping[str, Claim], sources: Sources) -> dict[str, Verdict]:
+def _judge_simple(listed: Mapping[str, Claim], trials: Mapping[str, Trial], sources: Sources) -> dict[str, Verdict]:
     """The verdicts on claims that are judged on runs."""
-    trials = {id: _examine(claim, sources) for id, claim in listed.items()}
     deviations = {id: deviations_from(claim, trials[id].records) for id, claim in listed.items()}
     gated = {id: gate(claim, trials[id], deviations[id]) for id, claim in listed.items()}
     tails = {id: None if gated[id] else trials[id].tails for id in trials}
     adjusted = _adjust(listed, tails)
     verdicts = {}
     for id, claim in listed.items():
-        verdict = _verdict(claim, trials[id], deviations[id], gated[id], adjusted[id])
+        history = _history(claim, trials[id], sources)
+        verdict = _verdict(claim, trials[id], deviations[id], gated[id], adjusted[id], history)
         if gated[id] is None:
             family = {other: one for other, one in listed.items() if one.family == claim.family}
 
@@ -202,17 +208,26 @@ def _judge_simple(listed: Mapping[str, Claim], sources: Sources) -> dict[str, Ve
     return verdicts
 
 
-def check(claims: Claims, evidence: Evidence, original: Mapping[str, Quoted]) -> None:
-    """Raises ConfigurationError, a line a claim, where a claim names a group, cell or quoted value that is not there."""
-    faults = []
+def check(claims: Claims, evidence: Evidence, original: Mapping[str, Quoted]) -> list[str]:
+    """What the plan leaves undecided, a line a claim.
+
+    Raises ConfigurationError, a line a claim, where a claim names a group, cell or quoted value that is not there, or
+    compares cells that are planned under unlike settings.
+    """
+    faults, warnings = list[str](), list[str]()
     for claim in claims.claims.values():
+        if claim.kind is ClaimKind.COMPOUND:
+            continue
         try:
-            if claim.kind is not ClaimKind.COMPOUND:
-                _examine(claim, Sources(evidence, original, claims.formulas)).details()
+            trial = _examine(claim, Sources(evidence, original, claims.formulas))
+            trial.details()
+            refuse_unlike_plans(claim, trial.cells)
+            warnings.append(too_few_seeds(claim, trial.cells))
         except ReproductionError as error:
             faults.append(str(error))
     if faults:
         raise ConfigurationError("\n".join(faults))
+    return [line for line in warnings if line]
 
 
 def title_prefix(verdicts: Mapping[str, Verdict]) -> str:
@@ -234,7 +249,7 @@ def _examine(claim: Claim, sources: Sources) -> Trial:
     Raises UnknownName or ConfigurationError, naming the claim, where it names what is not there.
     """
     if claim.untested:
-        return Trial((), "", shortage=claim.untested)
+        return _examine_untested(claim, sources)
     try:
         return _RULES[claim.kind](claim, sources)
     except ReproductionError as error:
@@ -244,6 +259,23 @@ def _examine(claim: Claim, sources: Sources) -> Trial:
             raise
         field = ".group" if claim.group not in sources.evidence.groups else ""
         raise UnknownName(f"claims.yaml: claims.{claim.id}{field}: {error}") from error
+
+
+def _examine_untested(claim: Claim, sources: Sources) -> Trial:
+    """Nothing to judge, unless the runs that the claim names are recorded: `untested` must not hide what they say."""
+    untried = Trial((), "", shortage=claim.untested)
+    try:
+        trial = _RULES[claim.kind](claim, sources)
+    except ReproductionError:  # such a claim need not name cells, or names some that nobody plans
+        return untried
+    return trial if trial.records else untried
+
+
+def _history(claim: Claim, trial: Trial, sources: Sources) -> RuleHistory:
+    """How the claim's rule stands to its runs; of one without, to those that were to be judged by another rule."""
+    if trial.records or not claim.untested:
+        return rule_history(claim, trial.records)
+    return rule_history(claim, named_otherwise(claim, sources.evidence.recorded()))
 
 
 def _family_sizes(claims: Mapping[str, Claim]) -> dict[str, int]:
@@ -272,19 +304,25 @@ def _adjust(claims: Mapping[str, Claim], tails: Mapping[str, Tails | None]) -> d
 
 
 def _verdict(
-    claim: Claim, trial: Trial, deviations: tuple[Deviation, ...], gated: Judgement | None, tails: Tails | None
+    claim: Claim,
+    trial: Trial,
+    deviations: tuple[Deviation, ...],
+    gated: Judgement | None,
+    tails: Tails | None,
+    history: RuleHistory,
 ) -> Verdict:
-    details, history = trial.details(), rule_history(claim, trial.records)
+    details = trial.details()
     if gated is not None:
         outcome, reasons = gated
     else:
         assert trial.judge is not None
         outcome, reasons = trial.judge(tails, claim.margin)
         reasons = (*reasons, *reservations(claim, trial, deviations))
+    judged = (f"judged though it is called untested ({claim.untested})",) if claim.untested and trial.records else ()
     verdict = Verdict(
         claim,
         outcome,
-        (*reasons, *history.warnings),
+        (*reasons, *judged, *history.warnings),
         trial.rule,
         details.reported,
         details.ours,

@@ -17,12 +17,13 @@ PROTOCOL = Protocol("ours", "the original", "its README", {"dataset": "cifar10",
 SIZES = {"patch_size": 8, "kernel_size": 3}
 
 
-def quoted(id: str, accuracy: str = "71.00") -> Quoted:
-    """A quoted accuracy of the cell with kernel size 3."""
-    return Quoted(id, "paper", "", accuracy, "600", "cifar10", SIZES, 5, "keras", None, "Table 1", "seen", "")
+def quoted(id: str, accuracy: str = "71.00", *, prefix: str = "", **cell: Any) -> Quoted:
+    """A quoted accuracy of the cell with kernel size 3, or with what CELL names."""
+    sizes = {**SIZES, **cell}
+    return Quoted(id, "paper", prefix, accuracy, "600", "cifar10", sizes, 5, "keras", None, "Table 1", "seen", "")
 
 
-ORIGINAL = {"a": quoted("a"), "b": quoted("b", "69.00")}
+ORIGINAL = {"a": quoted("a"), "b": quoted("b", "69.00"), "large": quoted("large", kernel_size=5)}
 
 
 def claim(kind: ClaimKind, **fields: Any) -> Claim:
@@ -52,9 +53,14 @@ THRESHOLD = claim(ClaimKind.THRESHOLD, cell={"kernel_size": 3}, quoted=("a",))
 EQUIVALENCE = claim(ClaimKind.EQUIVALENCE, cell={"path": "native"}, reference={"path": "plain"}, margin=0.005)
 
 
+def claims_file(*claims: Claim) -> Claims:
+    """A claims.yaml of CLAIMS."""
+    return Claims(0.05, 3, {one.id: one for one in claims}, {}, {})
+
+
 def verdicts_on(evidence: Evidence, *claims: Claim) -> dict[str, Verdict]:
     """The verdicts on CLAIMS by id."""
-    return judge(Claims(0.05, 3, {one.id: one for one in claims}, {}, {}), evidence, ORIGINAL)
+    return judge(claims_file(*claims), evidence, ORIGINAL)
 
 
 def judged(evidence: Evidence, *claims: Claim) -> Verdict:

@@ -283,6 +283,23 @@ def test_run_runs_what_is_missing_and_leaves_what_is_recorded(root: Path, comman
     )
 
 
+@pytest.mark.parametrize("arguments", [("run", "-n"), ("status",), ("status", "--json")])
+def test_a_claim_that_the_plan_has_too_few_seeds_for_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    root = make_claims(tmp_path / "with-claims")
+    edit(root / "report/paper/claims.yaml", "    cell: {size: 3}", "    cell: {size: 3}\n    min_seeds: 3")
+    for _ in range(2):  # the second time from what was kept
+        assert build.main([*arguments], root) == 0
+        warnings = [line for line in capsys.readouterr().err.splitlines() if "claims.yaml" in line]
+        assert warnings == [
+            (
+                "warning: claims.yaml: claims.three-reaches-half: tiny-z3 is planned with 2 of the 3 seeds that min_seeds asks "
+                "for, so that the claim stays INCONCLUSIVE: plan more, or state now that fewer do"
+            )
+        ]
+
+
 @pytest.mark.parametrize("arguments", [("run", "tiny-z2*"), ("run", "-n"), ("status",), ("status", "--json")])
 @pytest.mark.parametrize(
     ("faults", "message"),

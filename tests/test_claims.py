@@ -101,6 +101,16 @@ def test_a_claim_is_read_with_its_protocol_and_the_common_rules(tmp_path: Path) 
             "certainty: our",
             "claims.yaml: claims.kernel.certainty: found 'our'; expected a known one; did you mean 'ours'?",
         ),
+        (
+            "order: increasing",
+            "order: increasing\n    essential: [epoch]",
+            "claims.yaml: claims.kernel.essential: found 'epoch'; expected a setting of its protocol; did you mean 'epochs'?",
+        ),
+        (
+            "protocol: paper",
+            "protocol: null\n    essential: [epochs]",
+            "claims.yaml: claims.kernel.essential: found 'epochs'; expected none without a protocol",
+        ),
         ("min_seeds: 3", "min_seeds: 1", "claims.yaml: min_seeds: found 1; expected a whole number from 2 on"),
         ("version: 1", "version: 2", "claims.yaml: version: found 2; expected 1"),
         ("main: true", "main: maybe", "claims.yaml: claims.kernel.main: found 'maybe'; expected true or false"),
@@ -156,6 +166,17 @@ def test_an_unknown_field_of_a_claim_is_refused_with_the_known_ones(tmp_path: Pa
 def test_a_claim_given_twice_is_refused(tmp_path: Path) -> None:
     message = refusal_of_claims(tmp_path, CLAIMS + CLAIMS[CLAIMS.index("  kernel:") :])
     assert "the key 'kernel' stands twice" in message
+
+
+def test_a_compound_names_each_of_its_parts_once(tmp_path: Path) -> None:
+    fields = "sentence: Both., source: Table 1, certainty: seen in primary source, kind: compound, main: false"
+    for parts in ("[kernel, kernel]", "[kernel, other, kernel]", "[kernel]"):
+        text = f"{CLAIMS}  whole: {{{fields}, protocol: null, parts: {parts}}}\n"
+        text += CLAIMS[CLAIMS.index("  kernel:") :].replace("kernel:", "other:")
+        assert refusal_of_claims(tmp_path, text) == (
+            f"claims.yaml: claims.whole.parts: found {parts[1:-1].split(', ')!r}; expected two or more of kernel, other, "
+            "each once"
+        )
 
 
 def test_a_formula_with_an_unknown_name_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from report.diff import Difference, find_difference
 from report.diff_pages import format_difference
 from report.revisions import Revision
 from tests.schemas import faults_of
-from tests.small_claims import make_claims
+from tests.small_claims import CLAIMS, QUOTED, make_claims
 from tests.small_git import commit, git
 from tests.small_repository import edit, make_record, open_repository
 from tests.test_architecture import run_without_heavy_modules
@@ -69,8 +69,8 @@ def test_records_that_turn_a_verdict_change_a_conclusion(root: Path) -> None:
     difference = find_difference(root, "HEAD")
     assert difference.exit_code == 3
     assert told(difference) == [
-        ("conclusion", "title", "prefix", "[Re] -> none"),
-        ("conclusion", "verdict", "larger-is-better", "REPRODUCED -> INCONCLUSIVE"),
+        ("conclusion", "title", "prefix", "[Re] -> [¬Re]"),
+        ("conclusion", "verdict", "larger-is-better", "REPRODUCED -> NOT REPRODUCED"),
         ("conclusion", "number", "larger-is-better", "+100.00 ± 107.57 pp (n = 2) -> −100.00 ± 107.57 pp (n = 2)"),
         ("conclusion", "number", "tiny-z2", "0.00 ± 224.62 % (n = 2) -> 100.00 ± 224.62 % (n = 2)"),
         ("conclusion", "number", "tiny-z3", "100.00 ± 224.62 % (n = 2) -> 0.00 ± 224.62 % (n = 2)"),
@@ -127,6 +127,29 @@ def test_a_changed_rule_says_what_decides_otherwise_and_how_many_runs_were_there
     assert difference.changes[0].why == "4 of the runs that it judges were there before"
 
 
+def test_whether_a_claim_is_ours_or_untested_is_a_change_of_its_rule_and_not_of_words(root: Path) -> None:
+    path = root / "report/paper/claims.yaml"
+    edit(path, "    certainty: seen in primary source\n    kind: threshold", "    certainty: ours\n    kind: threshold")
+    edit(path, "    kind: direction", "    untested: out of scope\n    kind: direction")
+    assert [step for step in told(find_difference(root, "HEAD")) if step[1] == "rule"] == [
+        ("evidence", "rule", "larger-is-better", "untested no -> untested out of scope"),
+        ("evidence", "rule", "three-reaches-half", "certainty seen in primary source -> certainty ours"),
+    ]
+
+
+def test_other_parts_of_a_compound_are_another_rule_with_the_runs_that_were_there(root: Path) -> None:
+    path = root / "report/paper/claims.yaml"
+    other = CLAIMS[CLAIMS.index("  three-reaches-half") :].replace("three-reaches-half", "three-above-half")
+    fields = "sentence: Both., source: the paper, certainty: seen in primary source, kind: compound, main: false"
+    parts = "larger-is-better, three-reaches-half"
+    path.write_text(f"{CLAIMS}{other}  both: {{{fields}, protocol: null, parts: [{parts}]}}\n")
+    commit(root, "a compound")
+    edit(path, f"[{parts}]", "[three-above-half, three-reaches-half]")
+    (change,) = [change for change in find_difference(root, "HEAD").changes if change.subject.value == "rule"]
+    assert (change.before, change.after) == (f"parts {parts}", "parts three-above-half, three-reaches-half")
+    assert change.why == "4 of the runs that it judges were there before"
+
+
 def test_a_quoted_value_is_evidence_and_can_turn_a_verdict(root: Path) -> None:
     edit(root / "report/paper/original.csv", ",50,", ",99,")
     assert told(find_difference(root, "HEAD")) == [
@@ -140,7 +163,9 @@ def test_claims_that_come_and_go(root: Path) -> None:
     text = path.read_text()
     new = text[text.index("  three-reaches-half") :].replace("three-reaches-half", "four-reaches-half")
     path.write_text(text.replace("  larger-is-better", "  is-larger-better") + new.replace("size: 3", "size: 4"))
-    edit(root / "report/paper/claims.yaml", "sizes\n    cell: {size: 4}", "larger\n    cell: {size: 4}")
+    edit(path, "sizes\n    cell: {size: 4}\n    quoted: [half]", "larger\n    cell: {size: 4}\n    quoted: [also]")
+    with (root / "report/paper/original.csv").open("a") as original:
+        original.write(QUOTED.replace("half,", "also,", 1).replace("size=3", "size=4") + "\n")
     found = told(find_difference(root, "HEAD"))
     assert ("conclusion", "verdict", "larger-is-better", "INCONCLUSIVE -> no such claim") in found
     assert ("evidence", "verdict", "is-larger-better", "no such claim -> INCONCLUSIVE") in found

@@ -1,5 +1,7 @@
 """What a cell says of its runs, and how two cells, or a cell and a quoted value, are compared."""
 
+from dataclasses import replace
+
 import pytest
 
 from experiments.spec import State
@@ -224,6 +226,16 @@ def test_a_value_after_other_epochs_has_no_gap() -> None:
     (cell,) = make_evidence(*make_cell([0.70], epochs=40)).cells()
     quantity = gap(cell, QUOTED)
     assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, "ours after 40 epochs, the quoted value after 5")
+
+
+def test_from_a_quoted_bound_there_is_no_distance() -> None:
+    (cell,) = make_evidence(*make_cell([0.70, 0.71, 0.72])).cells()
+    for text in ("more than 70", "at least 70"):
+        bound = replace(QUOTED, quoted=text)
+        for quantity in (gap(cell, bound), quoted_difference(QUOTED, bound), quoted_difference(bound, QUOTED)):
+            assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, f"'{text}' is a bound and no value")
+    (planned,) = make_evidence(waiting(make_run(0))).cells()
+    assert gap(planned, bound).state is State.PENDING
 
 
 def test_the_difference_of_two_quoted_values_is_ours_to_compute() -> None:

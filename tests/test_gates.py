@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from experiments.spec import ReproductionError, Run, State
+from experiments.spec import ConfigurationError, ReproductionError, Run, State
 from experiments.status import RunStatus
 from report.claims import Protocol
+from report.evidence import Evidence
 from report.trials import Outcome
-from tests.judging import DIRECTION, THRESHOLD, bits, judged, sweep
+from report.verdicts import check
+from tests.judging import DIRECTION, EQUALITY, ORIGINAL, THRESHOLD, bits, claims_file, judged, sweep
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
 
 LOW, HIGH = (0.600, 0.602, 0.601), (0.650, 0.652, 0.648)
@@ -84,6 +86,34 @@ def test_runs_of_one_cell_with_different_epochs_are_not_averaged() -> None:
     verdict = judged(make_evidence(*make_cell((0.720, 0.721, 0.722)), odd), THRESHOLD)
     assert verdict.outcome is Outcome.NOT_COMPARABLE
     assert verdict.reasons == ("e5-p8-k3: its runs differ in epochs: 40, 5",)
+
+
+def planned(*cells: dict[str, Any], seeds: int = 3) -> Evidence:
+    """Evidence in which nothing is recorded yet."""
+    return make_evidence(*(waiting(make_run(seed, **cell)) for cell in cells for seed in range(seeds)))
+
+
+def test_cells_that_are_planned_with_other_epochs_are_refused_before_they_are_run() -> None:
+    evidence = planned({"kernel_size": 3, "epochs": 15}, {"kernel_size": 5, "epochs": 45})
+    with pytest.raises(ConfigurationError) as caught:
+        check(claims_file(DIRECTION), evidence, ORIGINAL)
+    assert str(caught.value) == (
+        "claims.yaml: claims.it: the cells that its rule compares are planned with epochs 45 and 15, and would be NOT "
+        "COMPARABLE; name or plan cells that agree in dataset, epochs, recipe, train images"
+    )
+    value = replace(EQUALITY, cell={"kernel_size": 3})
+    assert check(claims_file(value), evidence, ORIGINAL) == []
+
+
+def test_a_claim_for_which_fewer_seeds_are_planned_than_it_needs_is_told() -> None:
+    evidence = planned({"kernel_size": 3}, {"kernel_size": 5}, seeds=4)
+    assert check(claims_file(replace(DIRECTION, min_seeds=10)), evidence, ORIGINAL) == [
+        (
+            "claims.yaml: claims.it: e5-p8-k5 is planned with 4 of the 10 seeds that min_seeds asks for, so that the claim "
+            "stays INCONCLUSIVE: plan more, or state now that fewer do"
+        )
+    ]
+    assert check(claims_file(replace(DIRECTION, min_seeds=4)), evidence, ORIGINAL) == []
 
 
 def test_a_setting_that_is_a_list_is_a_deviation_like_any_other() -> None:

@@ -10,7 +10,7 @@ from report.trials import Outcome
 from tests.judging import THRESHOLD, judged, with_provenance
 from tests.made_up import make_cell, make_evidence
 
-ABOVE = (0.720, 0.721, 0.722)
+ABOVE, BELOW = (0.720, 0.721, 0.722), (0.700, 0.701, 0.702)
 FIXED = replace(THRESHOLD, digest="today")
 
 
@@ -50,6 +50,26 @@ def test_a_claim_that_cannot_be_compared_or_has_too_few_runs_says_so_too() -> No
     verdict = judged(make_evidence(*statuses), FIXED)
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.reasons[-1] == "its rule was changed after 2 of 2 runs"
+
+
+def test_a_claim_that_is_called_untested_after_its_runs_is_judged_on_them_and_says_so() -> None:
+    statuses = with_provenance(make_cell(BELOW), rules={"it": "today"})
+    verdict = judged(make_evidence(*statuses), replace(FIXED, untested="out of scope"))
+    assert verdict.outcome is Outcome.NOT_REPRODUCED
+    assert verdict.reasons[-1] == "judged though it is called untested (out of scope)"
+
+
+def test_a_claim_that_no_longer_names_its_runs_still_says_that_its_rule_was_changed() -> None:
+    statuses = [
+        *with_provenance(make_cell(BELOW), rules={"it": "before"}),
+        *with_provenance(make_cell(ABOVE, kernel_size=5), rules={"another": "today"}),
+    ]
+    bare = replace(FIXED, group=None, cell={}, quoted=(), untested="out of scope")
+    verdict = judged(make_evidence(*statuses), bare)
+    assert verdict.outcome is Outcome.NOT_TESTED
+    assert verdict.reasons == ("out of scope", "its rule was changed after 3 of 3 runs")
+    same = with_provenance(make_cell(BELOW), rules={"it": "today"})
+    assert judged(make_evidence(*same), bare).reasons == ("out of scope",)
 
 
 def test_claims_taken_away_after_their_runs_are_counted() -> None:

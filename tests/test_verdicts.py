@@ -16,7 +16,18 @@ from report.original import Quoted
 from report.trials import Outcome, Sources, Tails
 from report.unknown import UnknownName
 from report.verdicts import Verdict, judge, title_prefix
-from tests.judging import EQUALITY, ORIGINAL, PROTOCOL, THRESHOLD, claim, judged, quoted, sweep, verdicts_on
+from tests.judging import (
+    EQUALITY,
+    ORIGINAL,
+    PROTOCOL,
+    THRESHOLD,
+    claim,
+    claims_file,
+    judged,
+    quoted,
+    sweep,
+    verdicts_on,
+)
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, waiting
 
 LONG = Protocol("long", "the original", "its README", {"dataset": "cifar10", "epochs": 200, "batch_size": 128})
@@ -26,7 +37,7 @@ DIRECTION = claim(
     worse={"kernel_size": 3},
     margin=0.005,
     family="effects",
-    quoted=("a", "b"),
+    quoted=("large", "b"),
     essential=("dataset",),
 )
 TREND = claim(
@@ -370,10 +381,72 @@ def test_a_claim_on_an_unknown_cell_is_refused_by_name() -> None:
     )
 
 
+def test_a_direction_of_a_cell_against_itself_is_refused() -> None:
+    one = claim(ClaimKind.DIRECTION, better={"kernel_size": 3}, worse={"kernel_size": 3, "epochs": 5}, family="effects")
+    with pytest.raises(ConfigurationError) as caught:
+        judged(sweep(LOW, HIGH), one)
+    assert str(caught.value) == "claims.yaml: claims.it: better and worse are the same cell, 'e5-p8-k3'"
+
+
 def test_a_claim_on_an_unknown_quoted_value_is_refused_by_name() -> None:
     with pytest.raises(ConfigurationError) as caught:
         judged(sweep(LOW), claim(ClaimKind.EQUALITY, cell={}, quoted=("c",), margin=0.01))
-    assert str(caught.value) == "claims.yaml: claims.it.quoted: 'c' is not in original.csv, which has a, b"
+    assert str(caught.value) == "claims.yaml: claims.it.quoted: 'c' is not in original.csv, which has a, b, large"
+
+
+@pytest.mark.parametrize(
+    ("one", "row", "quoted_value", "ours"),
+    [
+        (replace(EQUALITY, cell={"kernel_size": 5}), "a", 3, 5),
+        (replace(THRESHOLD, quoted=("large",)), "large", 5, 3),
+        (replace(DIRECTION, quoted=("b", "large")), "b", 3, 5),
+        (replace(DIRECTION, quoted=("large", "large")), "large", 5, 3),
+    ],
+    ids=["equality", "threshold", "wrong way round", "one row for both"],
+)
+def test_a_quoted_value_of_another_network_is_refused(one: Claim, row: str, quoted_value: int, ours: int) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        judged(sweep(LOW, HIGH), one)
+    assert str(caught.value) == (
+        f"claims.yaml: claims.it.quoted: {row!r} is for kernel size {quoted_value}, the claim's cell has {ours}: quote the "
+        "row of that cell, or correct `cell` in original.csv"
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "remedy"),
+    [
+        (replace(EQUALITY, quoted=("bound",)), "quote a value, or let `kind` be threshold"),
+        (replace(DIRECTION, quoted=("large", "bound")), "quote two values, or none"),
+        (replace(TREND, quoted=("large", "bound")), "quote two values, or none"),
+    ],
+    ids=lambda one: one.kind.value if isinstance(one, Claim) else "",
+)
+def test_a_bound_is_refused_where_a_value_is_needed(one: Claim, remedy: str) -> None:
+    rows = {**ORIGINAL, "bound": quoted("bound", "60", prefix="at least")}
+    with pytest.raises(ConfigurationError) as caught:
+        judge(claims_file(one), sweep(LOW, HIGH, TOP), rows)
+    assert str(caught.value) == (
+        f"claims.yaml: claims.it.quoted: 'bound' is a bound, 'at least 60', where a claim of kind {one.kind} needs a value: "
+        f"{remedy}"
+    )
+
+
+def test_a_threshold_on_a_bound_is_decided_and_prints_no_distance_from_it() -> None:
+    rows = {"bound": quoted("bound", "50", prefix="more than")}
+    verdict = judge(claims_file(replace(THRESHOLD, quoted=("bound",))), sweep(LOW), rows)["it"]
+    assert (verdict.outcome, verdict.difference) == (Outcome.REPRODUCED, None)
+    assert [quantity.parts.text for quantity in verdict.quantities] == ["more than 50 %", "60.10 ± 0.25 % (n = 3)"]
+
+
+def test_a_row_has_what_is_usual_and_a_directions_rows_may_have_other_sizes_than_ours() -> None:
+    usual = {"kernel_size": 5}
+    rows = {"base": replace(quoted("base"), cell={"patch_size": 1}, usual=usual), "b": quoted("b", patch_size=1)}
+    same_size = {"better": {"kernel_size": 5, "patch_size": 8}, "worse": {"kernel_size": 3, "patch_size": 8}}
+    one = replace(DIRECTION, **same_size, quoted=("base", "b"))
+    assert judge(claims_file(one), sweep(LOW, HIGH), rows)["it"].outcome is Outcome.REPRODUCED
+    with pytest.raises(ConfigurationError, match="'base' is for kernel size 5, the claim's cell has 3"):
+        judge(claims_file(replace(one, quoted=("base", "base"))), sweep(LOW, HIGH), rows)
 
 
 def test_a_trend_over_two_parameters_is_refused() -> None:
