@@ -20,7 +20,7 @@ from report.figure_rows import INTERVALS, absent, cell_label, epochs_words, runs
 from report.original import EARLIER, PAPER, Quoted
 from report.quantities import Kind, spell
 from report.unknown import UnknownName
-from report.words import cell_text, in_words, parameters_text
+from report.words import cell_text, in_words
 
 CROWDED = 6  # more lines than this in one panel cannot be told apart
 
@@ -247,12 +247,7 @@ def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
 
 def _sweep(panel: Mapping[str, Any], evidence: Evidence) -> list[CellEvidence]:
     """The cells of one panel by the parameter that it varies: those of its group, where all in `where` holds."""
-    where = panel.get("where", {})
-    cells = evidence.cells(panel["group"])
-    found = [cell for cell in cells if all(cell.parameters.get(name) == value for name, value in where.items())]
-    if not found:
-        raise UnknownName(f"group {panel['group']!r} has no cell with {parameters_text(where)}")
-    return by_level(found, panel["parameter"])
+    return evidence.sweep(panel["group"], panel["parameter"], panel.get("where", {}))
 
 
 def _panel_key(panel: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,12 @@ class Quoted:
             raise ConfigurationError(f"original.csv: {self.id!r} quotes no parameter count")
         text = self.parameters_thousands
         return self._quantity("parameters", Kind.PARAMETERS, 1000 * float(text), f"{text} k")
+
+    def counts(self, parameters: float) -> bool:
+        """Whether PARAMETERS is the quoted count: no further from it than half of its last digit."""
+        quoted = Decimal(self.parameters_thousands)
+        last = Decimal(1).scaleb(int(quoted.as_tuple().exponent))
+        return 2 * abs(Decimal(parameters) / 1000 - quoted) <= last
 
     def _quantity(self, what: str, kind: Kind, value: float, text: str) -> Quantity:
         fidelity = Fidelity(self.dataset, self.epochs, self.recipe or None, None, self.train_images)

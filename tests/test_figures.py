@@ -292,8 +292,21 @@ def test_a_sweep_is_of_the_cells_where_all_that_is_named_holds_and_one_without_a
 
 def test_a_sweep_without_a_cell_is_refused(tmp_path: Path) -> None:
     panels = [{"group": "sweep", "parameter": "kernel_size", "where": {"patch_size": 16}}]
-    with pytest.raises(UnknownName, match="figures.yaml: figures.demo: group 'sweep' has no cell with patch_size=16"):
+    with pytest.raises(
+        UnknownName, match="figures.yaml: figures.demo: where: no cell of group 'sweep' has patch_size=16"
+    ):
         build_figures(declare(tmp_path, "effect", panels=panels), sweep(), {})
+
+
+def test_a_sweep_whose_levels_differ_in_more_than_its_parameter_is_refused(tmp_path: Path) -> None:
+    panels = [{"group": "sweep", "parameter": "kernel_size"}]
+    mixed = make_evidence(*make_cell([0.5]), *make_cell([0.6], kernel_size=5, patch_size=4))
+    with pytest.raises(UnknownName) as caught:
+        build_figures(declare(tmp_path, "effect", panels=panels), mixed, {})
+    assert str(caught.value) == (
+        "figures.yaml: figures.demo: where: the cells of group 'sweep' along 'kernel_size' differ in patch_size too; "
+        "name a value of each, as in {patch_size: 8}"
+    )
 
 
 def forest(folder: Path, evidence: Evidence, **fields: Any) -> Figure:
@@ -357,9 +370,9 @@ def test_ticks_of_a_scatter_are_whole_numbers_only_where_the_values_are(tmp_path
 
 
 def test_levels_that_are_texts_stand_in_the_order_of_the_plan(tmp_path: Path) -> None:
-    cells = [make_cell([0.5 + place / 10], recipe=name, patch_size=place) for place, name in enumerate("bca", 1)]
+    cells = [make_cell([0.5 + place / 10], kernel_size=name) for place, name in enumerate("bca", 1)]
     evidence = make_evidence(*(status for cell in cells for status in cell))
-    path = declare(tmp_path, "effect", panels=[{"group": "sweep", "parameter": "recipe"}])
+    path = declare(tmp_path, "effect", panels=[{"group": "sweep", "parameter": "kernel_size"}])
     made = build_figures(path, evidence, {})["demo"]
     assert list(dict.fromkeys(row["level"] for row in made.rows)) == ["b", "c", "a"]
     canvas = Canvas()
@@ -415,6 +428,13 @@ def test_a_legend_that_is_too_long_for_one_line_takes_two(tmp_path: Path) -> Non
         charts._legend(canvas, found)
         (legend,) = canvas.legends
         assert -(-len(legend.get_texts()) // legend._ncols) == lines
+
+
+def test_an_image_of_a_diagram_needs_no_detail(tmp_path: Path) -> None:
+    blocks = [{"role": "image", "text": "image"}, {"role": "plain", "text": "linear"}]
+    path = declare(tmp_path, "blocks", alt="An image and a layer.", blocks=blocks)
+    draw(build_figures(path, sweep(), {})["demo"], tmp_path)
+    assert (tmp_path / "demo.svg").is_file()
 
 
 def test_every_kind_is_drawn_to_the_same_bytes_each_time(tmp_path: Path, root: Path) -> None:

@@ -5,6 +5,7 @@ import io
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,11 +14,14 @@ from experiments.spec import Record, ReproductionError, State
 from experiments.status import RunStatus
 from report import claim_tables, run_list
 from report.claims import ClaimKind
+from report.evidence import Evidence
+from report.original import Quoted
 from report.quantities import Kind, Quantity
 from report.result_tables import DASH, Declaration
 from report.table_kinds import build_table, read_tables
 from report.tables import Column, Table
 from report.trials import Outcome, margin_text
+from report.unknown import UnknownName
 from report.verdicts import Verdict
 from report.vocabulary import Vocabulary
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, measured, waiting
@@ -130,6 +134,75 @@ def test_the_comparison_without_records_is_pending_and_says_so() -> None:
     table = build_table(read_tables(root)["earlier-5"], make_facts(root, runs=0))
     assert table.title == "The earlier report's rows after 5 epochs. None of these rows is recorded yet."
     assert lines(table)[0] == ["256", "8", "1", "5", "591,882", "95.19 %", "82.48 %", "pending", "pending"]
+
+
+def quoted(who: str, accuracy: str, kernel: int, thousands: str = "") -> Quoted:
+    cell = {"patch_size": 8, "kernel_size": kernel}
+    id = f"{who}-{kernel}"
+    return Quoted(id, who, "", accuracy, thousands, "cifar10", cell, 5, "", None, "Table 1", "seen", "")
+
+
+def build(kind: str, evidence: Evidence, root: Path, *rows: Quoted, **options: Any) -> Table:
+    """The table of this KIND, without formulas; ROWS are what others report."""
+    facts = make_facts(root, runs=0)
+    claims = replace(facts.claims, formulas={})
+    facts = replace(facts, evidence=evidence, claims=claims, original={row.id: row for row in rows})
+    return build_table(Declaration("t", kind, "Title.", "", options, {}), facts)
+
+
+def test_a_comparison_counts_the_rows_that_are_recorded_and_those_that_compare(root: Path) -> None:
+    options = {"group": "sweep", "columns": ["kernel_size"], "beside": ["paper"], "against": "paper"}
+    evidence = make_evidence(*make_cell([0.7]), *make_cell([0.8], kernel_size=5), waiting(make_run(0, kernel_size=7)))
+    both = [quoted("paper", "71", 3), quoted("paper", "75", 5)]
+    expected = [
+        "none of them compares with the original's.",
+        "1 of our means lies \N{MINUS SIGN}1.00 pp from the original's.",
+        "our means lie between \N{MINUS SIGN}1.00 pp and +5.00 pp from the original's.",
+    ]
+    for number, words in enumerate(expected):
+        table = build("comparison", evidence, root, *both[:number], **options)
+        assert table.title == f"Title. 2 of 3 rows are recorded; {words}"
+
+
+def test_a_comparison_counts_the_parameters_of_each_cell_whatever_its_columns_name(root: Path) -> None:
+    options = {"group": "sweep", "columns": ["patch_size"], "beside": ["paper"], "against": "paper"}
+    small, large = make_cell([0.7], settings={"parameters": 1_000}), make_cell([0.8], kernel_size=5)
+    table = build("comparison", make_evidence(*small, *large), root, **options)
+    assert [row[:2] for row in lines(table)] == [["8", "1,000"], ["8", "600,458"]]
+
+
+def test_names_of_others_stand_as_they_are_written_and_may_begin_alike(root: Path) -> None:
+    rows = [quoted("DeVries and McCoy", "71", 3), quoted("DeVries et al.", "72", 3)]
+    beside = [row.who for row in rows]
+    options = {"group": "sweep", "columns": ["kernel_size"], "beside": beside, "against": beside[0]}
+    table = build("comparison", make_evidence(*make_cell([0.7])), root, *rows, **options)
+    heads = ["DeVries and McCoy (5 epochs)", "DeVries et al. (5 epochs)"]
+    assert [column.header for column in table.columns[2:4]] == heads
+    assert table.title.endswith("our mean lies \N{MINUS SIGN}1.00 pp from DeVries and McCoy's.")
+
+
+def test_a_quoted_count_agrees_to_its_last_digit(root: Path) -> None:
+    evidence = make_evidence(*make_cell([0.7], settings={"parameters": 600_458}))
+    options = {"columns": ["patch_size", "kernel_size"], "where": {}}
+    for text, finding in (("600.5", "1 of 1 are counted"), ("600.4", "1 of 1 recorded models differ")):
+        table = build("parameters", evidence, root, quoted("paper", "", 3, text), **options)
+        assert table.title.startswith(f"Title. {finding}")
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"modl": "mlp"}, "no parameter 'modl'; the cells of group 'sweep' have dataset, depth, "),
+        ({"patch_size": 16}, "no cell of group 'sweep' has patch_size=16"),
+        ({}, "the cells of group 'sweep' along 'kernel_size' differ in patch_size too; name a value of each, as in "),
+    ],
+)
+def test_a_sweep_of_the_effects_that_is_no_sweep_is_refused(root: Path, where: dict[str, Any], message: str) -> None:
+    evidence = make_evidence(*make_cell([0.7]), *make_cell([0.8], kernel_size=5, patch_size=4))
+    sweeps = [{"group": "sweep", "along": "kernel_size", "where": where}]
+    with pytest.raises(UnknownName) as caught:
+        build("effects", evidence, root, sweeps=sweeps, original="paper")
+    assert str(caught.value).startswith(f"tables.yaml: tables.t: where: {message}")
 
 
 def test_the_parameter_counts_are_checked_against_formula_and_quotation(complete: dict[str, Table]) -> None:
