@@ -3,11 +3,12 @@
 from collections.abc import Container, Iterable, Mapping
 from copy import copy
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from experiments.spec import FrozenMapping, Group, Record
 from experiments.status import RunStatus
-from report.cells import COMPUTING, CellEvidence, by_level, make_cell, varying_parameters
+from report.cells import CellEvidence, by_level, make_cell, varying_parameters
 from report.unknown import UnknownName
 from report.words import parameters_text
 
@@ -95,16 +96,16 @@ class Evidence:
     def sweep(self, group: str, along: str, where: Mapping[str, Any] = FrozenMapping()) -> list[CellEvidence]:
         """The cells of GROUP with the parameters WHERE, by the parameter ALONG which they lie.
 
-        Raises UnknownName where they differ in another one too, how they were computed excepted: a step between two of
-        them would be none of ALONG.
+        Raises UnknownName where two of them lie at one level: a step between them would be none of ALONG.
         """
         levels = by_level(self.having(where, group), along)
-        others = [name for name in varying_parameters(levels) if name not in (along, *COMPUTING)]
-        if others:
-            raise UnknownName(
-                f"where: the cells of group {group!r} along {along!r} differ in {', '.join(others)} too; name a value "
-                f"of each, as in {{{others[0]}: {levels[0].parameters[others[0]]}}}"
-            )
+        for one, other in pairwise(levels):
+            if one.parameters[along] == other.parameters[along]:
+                others = varying_parameters((one, other))
+                raise UnknownName(
+                    f"where: cells of group {group!r} with {along}={one.parameters[along]} differ in "
+                    f"{', '.join(others)}; name a value, as in {{{others[0]}: {one.parameters[others[0]]}}}"
+                )
         return levels
 
     def runs(self, group: str | None = None) -> tuple[RunStatus, ...]:

@@ -223,7 +223,8 @@ def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
             hidden += 1
             continue
         fixed = [key for key in varied if key != parameter]
-        title = cell_label(sweep[0], fixed) or epochs_words(sweep[0])
+        differing = varying_parameters(sweep)
+        title = cell_label(sweep[0], [key for key in fixed if key not in differing]) or epochs_words(sweep[0])
         key = _panel_key(panel)
         panels.append({"panel": key, "parameter": sweep[0].word(parameter), "title": title})
         for cell in sweep:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.spec import FrozenMapping
-from report.cells import CellEvidence, varying_parameters
+from report.cells import COMPUTING, CellEvidence, varying_parameters
 from report.comparisons import difference, gap
 from report.facts import Facts
 from report.original import EARLIER, PAPER, Quoted
@@ -189,12 +189,12 @@ def effects(declared: Declaration, facts: Facts) -> Table:
     listed = [(along, facts.evidence.sweep(group, along, where)) for group, along, where in asked]
     sweeps = [item for item in listed if any(cell.n for cell in item[1])] or listed
     cells = [cell for _, levels in sweeps for cell in levels]
-    varied = {along for along, _ in sweeps} | set(varying_parameters([levels[0] for _, levels in sweeps]))
+    told = set(varying_parameters(cells)) - set(COMPUTING)
     rows: list[tuple[Cell, ...]] = []
     quoted_rows: list[Quoted | None] = []
     for along, levels in sweeps:
-        fixed = levels[0].words(sorted(varied - {along}))
         for index, cell in enumerate(levels):
+            fixed = cell.words(sorted(told - {along}))
             quoted = facts.quoted_for(declared.options["original"], cell.parameters)
             quoted_rows.append(quoted)
             rows.append(

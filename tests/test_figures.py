@@ -298,14 +298,22 @@ def test_a_sweep_without_a_cell_is_refused(tmp_path: Path) -> None:
         build_figures(declare(tmp_path, "effect", panels=panels), sweep(), {})
 
 
-def test_a_sweep_whose_levels_differ_in_more_than_its_parameter_is_refused(tmp_path: Path) -> None:
+def test_a_panel_is_called_after_what_all_its_levels_share(tmp_path: Path) -> None:
+    panels = [{"group": "sweep", "parameter": "kernel_size"}, {"group": "other", "parameter": "patch_size"}]
+    cells = [*make_cell([0.5]), *make_cell([0.6], kernel_size=5, patch_size=4)]
+    other = [*make_cell([0.6], kernel_size=5, patch_size=4), *make_cell([0.7], kernel_size=5, patch_size=2)]
+    made = build_figures(declare(tmp_path, "effect", panels=panels), make_evidence(*cells, other=other), {})["demo"]
+    assert [panel["title"] for panel in made.options["panels"]] == ["5 epochs", "kernel size 5"]
+
+
+def test_a_sweep_with_two_cells_of_one_level_is_refused(tmp_path: Path) -> None:
     panels = [{"group": "sweep", "parameter": "kernel_size"}]
-    mixed = make_evidence(*make_cell([0.5]), *make_cell([0.6], kernel_size=5, patch_size=4))
+    mixed = make_evidence(*make_cell([0.5]), *make_cell([0.6], patch_size=4))
     with pytest.raises(UnknownName) as caught:
         build_figures(declare(tmp_path, "effect", panels=panels), mixed, {})
     assert str(caught.value) == (
-        "figures.yaml: figures.demo: where: the cells of group 'sweep' along 'kernel_size' differ in patch_size too; "
-        "name a value of each, as in {patch_size: 8}"
+        "figures.yaml: figures.demo: where: cells of group 'sweep' with kernel_size=3 differ in patch_size; "
+        "name a value, as in {patch_size: 8}"
     )
 
 

@@ -194,15 +194,21 @@ def test_a_quoted_count_agrees_to_its_last_digit(root: Path) -> None:
     [
         ({"modl": "mlp"}, "no parameter 'modl'; the cells of group 'sweep' have dataset, depth, "),
         ({"patch_size": 16}, "no cell of group 'sweep' has patch_size=16"),
-        ({}, "the cells of group 'sweep' along 'kernel_size' differ in patch_size too; name a value of each, as in "),
+        ({}, "cells of group 'sweep' with kernel_size=3 differ in patch_size; name a value, as in {patch_size: 8}"),
     ],
 )
 def test_a_sweep_of_the_effects_that_is_no_sweep_is_refused(root: Path, where: dict[str, Any], message: str) -> None:
-    evidence = make_evidence(*make_cell([0.7]), *make_cell([0.8], kernel_size=5, patch_size=4))
+    evidence = make_evidence(*make_cell([0.7]), *make_cell([0.8], patch_size=4))
     sweeps = [{"group": "sweep", "along": "kernel_size", "where": where}]
     with pytest.raises(UnknownName) as caught:
         build("effects", evidence, root, sweeps=sweeps, original="paper")
     assert str(caught.value).startswith(f"tables.yaml: tables.t: where: {message}")
+
+
+def test_each_row_of_the_effects_tells_its_own_cell(root: Path) -> None:
+    evidence = make_evidence(*make_cell([0.7]), *make_cell([0.8], kernel_size=5, patch_size=4))
+    table = build("effects", evidence, root, sweeps=[{"group": "sweep", "along": "kernel_size"}], original="paper")
+    assert [row[:2] for row in lines(table)] == [["Kernel size, patch size 8", "3"], ["Kernel size, patch size 4", "5"]]
 
 
 def test_the_parameter_counts_are_checked_against_formula_and_quotation(complete: dict[str, Table]) -> None:
