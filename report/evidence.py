@@ -12,6 +12,8 @@ from report.cells import CellEvidence, by_level, make_cell, varying_parameters
 from report.unknown import UnknownName
 from report.words import parameters_text
 
+LEFT_OUT = "this rehearsal leaves its cells out"
+
 
 class Evidence:
     """All planned runs with what is known of them, by group and cell; unknown names are refused."""

@@ -13,7 +13,7 @@ from experiments.spec import Record
 from experiments.strict_yaml import read_yaml
 from report import contrast_figures, options, series_figures
 from report.cells import ACCURACY, CellEvidence, by_level, kind_of, varying_parameters
-from report.evidence import Evidence
+from report.evidence import LEFT_OUT, Evidence
 from report.fields import check_names, file_names, refuse
 from report.figure import Figure, Row
 from report.figure_rows import INTERVALS, absent, cell_label, epochs_words, runs_words, sample_words
@@ -38,13 +38,16 @@ def read_figures(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def build_figures(path: Path, evidence: Evidence, original: Mapping[str, Quoted]) -> dict[str, Figure]:
-    """Every figure that PATH declares, with its data. Groups that the evidence of a smoke report lacks are left out."""
+    """Every figure that PATH declares, with its data; what a rehearsal, a part of the plan, lacks is left out."""
     figures = {}
     for name, item in read_figures(path).items():
         try:
             figures[name] = KINDS[item["kind"]][0](name, item, evidence, original)
         except UnknownName as error:
-            raise UnknownName(f"{path.name}: figures.{name}: {error}") from error
+            if not evidence.is_rehearsal:
+                raise UnknownName(f"{path.name}: figures.{name}: {error}") from error
+            message = f"Nothing to draw: {LEFT_OUT}."
+            figures[name] = Figure(name, item["kind"], item["title"], item["note"], message, message=message)
     return figures
 
 

@@ -298,6 +298,13 @@ def test_a_sweep_without_a_cell_is_refused(tmp_path: Path) -> None:
         build_figures(declare(tmp_path, "effect", panels=panels), sweep(), {})
 
 
+def test_a_rehearsal_that_lacks_a_figures_cells_leaves_the_figure_out(tmp_path: Path) -> None:
+    rehearsed = [replace(status, run=replace(status.run, smoke=True)) for status in sweep().statuses.values()]
+    panels = [{"group": "sweep", "parameter": "kernel_size", "where": {"patch_size": 16}}]
+    made = build_figures(declare(tmp_path, "effect", panels=panels), make_evidence(*rehearsed), {})["demo"]
+    assert made.message == "Nothing to draw: this rehearsal leaves its cells out."
+
+
 def test_a_panel_is_called_after_what_all_its_levels_share(tmp_path: Path) -> None:
     panels = [{"group": "sweep", "parameter": "kernel_size"}, {"group": "other", "parameter": "patch_size"}]
     cells = [*make_cell([0.5]), *make_cell([0.6], kernel_size=5, patch_size=4)]

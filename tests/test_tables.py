@@ -211,6 +211,17 @@ def test_each_row_of_the_effects_tells_its_own_cell(root: Path) -> None:
     assert [row[:2] for row in lines(table)] == [["Kernel size, patch size 8", "3"], ["Kernel size, patch size 4", "5"]]
 
 
+def test_a_rehearsal_that_lacks_a_tables_cells_leaves_the_table_out(root: Path) -> None:
+    facts = make_facts(root, smoke=True)
+    options = {"groups": ["ablations"], "base": {"epochs": 200}, "base_text": "nothing", "original": "paper"}
+    table = build_table(Declaration("t", "contrasts", "Ablations.", "", options, {}), facts)
+    assert table.title == "Ablations. This rehearsal leaves its cells out."
+    assert not table.rows
+    with pytest.raises(UnknownName, match="tables.yaml: tables.t: there is no group 'ablation'"):
+        other = {**options, "groups": ["ablation"]}
+        build_table(Declaration("t", "contrasts", "Ablations.", "", other, {}), make_facts(root, runs=0))
+
+
 def test_the_parameter_counts_are_checked_against_formula_and_quotation(complete: dict[str, Table]) -> None:
     table = complete["parameters"]
     assert ["256", "8", "1", "3", "559 k", "559,114", "559,114"] in lines(table)
