@@ -2,9 +2,11 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pytest
 import yaml
 
@@ -15,7 +17,7 @@ from report.canvas import Canvas
 from report.charts import draw_effect
 from report.claims import read_claims
 from report.contrast_charts import draw_scatter
-from report.drawing import Studio, draw
+from report.drawing import STYLE, Studio, draw
 from report.evidence import Evidence
 from report.figures import Figure, build_figures, read_figures
 from report.original import Quoted
@@ -372,6 +374,30 @@ def test_points_of_a_scatter_that_share_their_label_are_told_apart(tmp_path: Pat
     made = build_figures(path, sweep(), {})["demo"]
     assert [row["label"] for row in made.rows] == ["keras, kernel size 3", "keras, kernel size 5"]
     assert "recipe keras, kernel size 5, 5 epochs: 55.00 % (1 run)" in made.alt
+
+
+def test_no_two_marks_of_a_scatter_look_alike() -> None:
+    rows = [
+        {"panel": "x", "label": f"{n}", "setting": "5 epochs", "x": n, "test_accuracy": 0.5, "low": None, "high": None}
+        for n in range(1, 20)
+    ]
+    canvas = Canvas()
+    draw_scatter(canvas, tuple(rows), {"panels": {"x": "x"}})
+    (legend,) = canvas.legends
+    looks = {(line.get_color(), line.get_marker()) for line in legend.get_lines()}
+    assert len(looks) == len(rows)
+
+
+def test_titles_of_panels_beside_each_other_do_not_overlap() -> None:
+    common = {"level": 3, "who": "run", "epochs": 5, "test_accuracy": 0.5}
+    panels = [{"panel": f"{n}", "parameter": "size", "title": f"model mlp, wrong labels 0.{n}"} for n in range(4)]
+    with matplotlib.rc_context(STYLE):
+        canvas = Canvas(layout="constrained")
+        draw_effect(canvas, tuple({**common, "panel": panel["panel"]} for panel in panels), {"panels": panels})
+        canvas.draw_without_rendering()
+    boxes = [axes._left_title.get_window_extent() for axes in canvas.axes]
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+    assert boxes[-1].x1 <= canvas.bbox.x1
 
 
 def test_ticks_of_a_scatter_are_whole_numbers_only_where_the_values_are(tmp_path: Path) -> None:
