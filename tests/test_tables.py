@@ -303,6 +303,33 @@ def test_claims_without_a_run_are_listed_apart_with_the_price_of_what_they_wait_
     assert waiting | tested == set(facts.verdicts) and not waiting & tested
 
 
+def test_claims_that_are_left_untested_wait_for_no_run(root: Path) -> None:
+    facts = make_facts(root, runs=9)
+    waiting = facts.verdicts["authors-25"]
+    never = replace(waiting, claim=replace(waiting.claim, id="on-mnist", group=None, untested="MNIST needs a download"))
+    declared = read_tables(root)["untested"]
+    made = build_table(declared, replace(facts, verdicts={"authors-25": waiting, "on-mnist": never}))
+    assert lines(made)[1] == [DASH, "on-mnist", "MNIST needs a download"]
+    assert made.title.endswith(" 1 claim waits for a first run; 1 claim is left untested.")
+    alone = build_table(declared, replace(facts, verdicts={"on-mnist": never}))
+    assert alone.title.endswith(" 1 claim is left untested.")
+
+
+def test_a_rule_names_the_parameter_by_its_label(root: Path) -> None:
+    facts = make_facts(root)
+    evidence = Evidence(facts.evidence.groups.values(), facts.evidence.statuses.values(), {"patch_size": "Edge e"})
+    table = build_table(read_tables(root)["rules"], replace(facts, evidence=evidence))
+    assert any("over edge (decreasing)" in str(row[2]) for row in table.rows)
+
+
+def test_a_size_of_nothing_is_printed_as_such(root: Path) -> None:
+    evidence = make_evidence(*make_cell([0.7], kernel_size=0), *make_cell([0.8], kernel_size=5))
+    assert [row[0] for row in lines(build("models", evidence, root, groups=["sweep"], columns=["kernel_size"]))] == [
+        "0",
+        "5",
+    ]
+
+
 def test_ablations_stand_beside_what_they_change_as_quoted_and_as_ours(complete: dict[str, Table]) -> None:
     first, *changes = lines(complete["ablations"])
     assert first[:3] == ["nothing changed", "95.88 %", DASH]
@@ -396,7 +423,8 @@ def test_each_rule_is_printed_once_with_the_claims_it_judges(complete: dict[str,
 
 def test_a_rule_that_is_told_by_its_differences_has_no_others(root: Path) -> None:
     """With what is told to differ put into the rule that was told in full, it is the rule itself."""
-    verdicts = make_facts(root).verdicts
+    facts = make_facts(root)
+    verdicts = facts.verdicts
     first: dict[ClaimKind, Verdict] = {}
     told = 0
     for verdict in verdicts.values():
@@ -404,7 +432,7 @@ def test_a_rule_that_is_told_by_its_differences_has_no_others(root: Path) -> Non
             continue
         base = first.setdefault(verdict.claim.kind, verdict)
         one, other = base.claim, verdict.claim
-        words = claim_tables._as_for(one, other)
+        words = claim_tables._as_for(one, other, facts)
         rule = base.rule
         swaps = {
             f"over {one.along.replace('_', ' ')} ({one.order})": f"over {other.along.replace('_', ' ')} ({other.order})",
