@@ -235,7 +235,7 @@ def test_a_count_is_exact_to_the_thousand(parameters: int, outcome: Outcome, rea
     ("text", "outcome"), [("600.5", Outcome.REPRODUCED), ("600.4", Outcome.NOT_REPRODUCED), ("6E2", Outcome.REPRODUCED)]
 )
 def test_a_count_agrees_to_the_last_digit_that_is_quoted(text: str, outcome: Outcome) -> None:
-    original = {"a": replace(ORIGINAL["a"], parameters_thousands=text)}
+    original = {"a": replace(ORIGINAL["a"], parameters_thousands=text, prefix="more than")}
     status = make_cell([0.7], settings={"parameters": 600_458})
     verdict = judge(Claims(0.05, 3, {"it": COUNT}, {}, {}), make_evidence(*status), original)["it"]
     assert verdict.outcome is outcome
