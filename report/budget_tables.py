@@ -75,5 +75,7 @@ def conditions(declared: Declaration, facts: Facts) -> Table:
 def _column(cell: CellEvidence, declared: Declaration) -> Column:
     """A network by the declared parameters, less those that it has not."""
     has = {name: cell.parameters[name] for name in declared.options["columns"] if cell.parameters[name]}
-    words = ", ".join(str(value) if isinstance(value, str) else f"{name[0]} {value}" for name, value in has.items())
+    words = ", ".join(
+        str(value) if isinstance(value, str) else f"{cell.symbol(name)} {value}" for name, value in has.items()
+    )
     return Column(cell.name, words, "%", "right")

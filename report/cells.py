@@ -93,6 +93,11 @@ class CellEvidence:
         label = _SYMBOL.sub("", self.labels[name])
         return label[0].lower() + label[1:] if label[1:2].islower() else label  # MLP stays MLP
 
+    def symbol(self, name: str) -> str:
+        """What a narrow head calls a parameter: the symbol at the end of its label, the k of `Kernel size k`, or its word."""
+        found = _SYMBOL.search(self.labels.get(name, ""))
+        return found[0].strip() if found else self.word(name)
+
     def words(self, names: Iterable[str]) -> str:
         """`kernel size 9, patch size 4`: these parameters with their values, for a reader."""
         return ", ".join(f"{self.word(name)} {self.parameters[name]}" for name in names)

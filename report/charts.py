@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LEGEND_ROOM = 80  # characters of the legend's size that a line of the canvas holds
 _MARK_ROOM = 6  # of these, what an entry's mark and the space to the next take
+_TITLE_ROOM = 84  # characters of a title's size that the panels of a row hold together
 
 
 def _grid(canvas: "Canvas", panels: int, *, columns: int, row_inches: float, rest_inches: float) -> list["Axes"]:
@@ -32,6 +33,18 @@ def _label_rows(grid: Iterable["Axes"], text: str) -> None:
     for axes in grid:
         if axes.get_subplotspec().is_first_col():
             axes.set_ylabel(text)
+
+
+def set_panel_title(axes: "Axes", text: str) -> None:
+    """TEXT above the left end of AXES, in as many lines as the panel's width needs."""
+    across = axes.get_subplotspec().get_gridspec().ncols
+    axes.set_title(textwrap.fill(text, max(1, _TITLE_ROOM // across)), loc="left", color=QUIET)
+
+
+def mark(index: int) -> dict[str, Any]:
+    """A colour and a marker; no two of the first 49 have both in common."""
+    turn = index // len(COLOURS)
+    return {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[(index + turn) % len(MARKERS)]}
 
 
 def distinct(rows: Iterable[Row], key: str) -> list[Any]:
@@ -166,7 +179,7 @@ def draw_effect(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
                 )
         axes.set_xticks(range(len(levels)), [str(level) for level in levels])
         axes.set(xlim=(-0.5, len(levels) - 0.5), xlabel=panel["parameter"])
-        axes.set_title(panel["title"], loc="left", color=QUIET)
+        set_panel_title(axes, panel["title"])
         axes.grid(visible=False, axis="x")
     low, high = _within_possible(grid[0].get_ylim())
     if not any(beyond for _, _, beyond in outlying):
@@ -269,7 +282,7 @@ def draw_curves(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
         axes.set(xlabel="epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         if len(panels) > 1:
-            axes.set_title(panel, loc="left", color=QUIET)
+            set_panel_title(axes, panel)
     _label_rows(grid, options["label"])
     canvas.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, columnspacing=1.6)
 

@@ -12,7 +12,7 @@ from report.result_tables import DASH, Declaration
 from report.tables import Cell, Column, Table
 from report.trials import Outcome, margin_text
 from report.verdicts import Verdict
-from report.words import in_words, price_text
+from report.words import price_text
 
 _NO_GROUP = "several groups"
 _ON_EFFECTS = (ClaimKind.DIRECTION, ClaimKind.TREND)
@@ -93,10 +93,13 @@ def verdict_finding(verdicts: Mapping[str, Verdict]) -> str:
 
 
 def untested(declared: Declaration, facts: Facts) -> Table:
-    """One line a group that claims wait for: these claims, and the price of the runs that they need first."""
+    """One line a group that claims wait for: these, and the price of the runs that they need first; then those left out."""
     waiting: dict[str, list[Verdict]] = {}
+    left_out: dict[str, list[str]] = {}
     for verdict in facts.verdicts.values():
-        if not verdict.is_tested:
+        if verdict.claim.untested:
+            left_out.setdefault(verdict.claim.untested, []).append(verdict.claim.id)
+        elif not verdict.is_tested:
             waiting.setdefault(_group_of(verdict.claim, facts), []).append(verdict)
     rows: list[tuple[Cell, ...]] = []
     for group, listed in waiting.items():
@@ -104,14 +107,19 @@ def untested(declared: Declaration, facts: Facts) -> Table:
         lacking = [status for status in runs if status.state is not State.MEASURED]
         price = price_text(lacking) if lacking else "; ".join(dict.fromkeys(text for v in listed for text in v.reasons))
         rows.append((group, ", ".join(verdict.claim.id for verdict in listed), price))
+    rows += [(DASH, ", ".join(ids), reason) for reason, ids in left_out.items()]
     columns = (
         Column("group", "Group"),
         Column("claims", "Claims that wait for it"),
         Column("lacking", "What is lacking"),
     )
     number = sum(map(len, waiting.values()))
-    claims = f"{number} claims wait" if number != 1 else "1 claim waits"
-    return declared.table(f"{claims} for a first run." if number else "Every claim is tested.", columns, rows)
+    never = sum(map(len, left_out.values()))
+    found = (
+        f"{number} claims wait for a first run" if number > 1 else "1 claim waits for a first run" if number else "",
+        f"{never} claims are left untested" if never > 1 else "1 claim is left untested" if never else "",
+    )
+    return declared.table(f"{'; '.join(filter(None, found)) or 'Every claim is tested'}.", columns, rows)
 
 
 def _group_of(claim: Claim, facts: Facts) -> str:
@@ -151,7 +159,7 @@ def rules(declared: Declaration, facts: Facts) -> Table:
     first: dict[ClaimKind, Claim] = {}
     rows: list[tuple[Cell, ...]] = []
     for (kind, rule, span), claims in judged.items():
-        told = _as_for(first[kind], claims[0]) if kind in first else rule
+        told = _as_for(first[kind], claims[0], facts) if kind in first else rule
         first.setdefault(kind, claims[0])
         rows.append((kind.value, ", ".join(claim.id for claim in claims), f"{told}; {span}" if span else told))
     columns = (Column("kind", "Kind"), Column("claims", "Claims"), Column("rule", "Rule"))
@@ -159,10 +167,11 @@ def rules(declared: Declaration, facts: Facts) -> Table:
     return declared.table(f"{several} for {sum(map(len, judged.values()))} claims.", columns, rows)
 
 
-def _as_for(base: Claim, claim: Claim) -> str:
+def _as_for(base: Claim, claim: Claim, facts: Facts) -> str:
     """The rule of CLAIM by what it has otherwise than that of BASE, which is of the same kind."""
+    along = facts.evidence.cells(claim.group)[0].word(claim.along) if claim.along else ""
     differing = {
-        f"over {in_words(claim.along)} ({claim.order})": (claim.along, claim.order) != (base.along, base.order),
+        f"over {along} ({claim.order})": (claim.along, claim.order) != (base.along, base.order),
         f"in the family {claim.family!r}": claim.family != base.family,
         f"at the level {claim.alpha:g}": claim.alpha != base.alpha,
         f"with a margin of {margin_text(claim.margin)}": claim.margin != base.margin,

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from report.charts import add_legend_below, distinct, hollow
-from report.drawing import COLOURS, MARKERS, ORIGINAL, OURS, PAPER, QUIET, RULE, WIDTH
+from report.charts import add_legend_below, distinct, hollow, mark
+from report.drawing import ORIGINAL, OURS, PAPER, QUIET, RULE, WIDTH
 from report.figure import Row
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ def draw_scatter(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, 
 
 def _style(label: int, setting: int) -> dict[str, Any]:
     """The look of a mark: the first setting is filled, others are hollow."""
-    colour = COLOURS[label % len(COLOURS)]
-    look = {"color": colour, "marker": MARKERS[label % len(MARKERS)], "markersize": 5.0}
+    look = {**mark(label), "markersize": 5.0}
     return look if setting == 0 else {**look, "markerfacecolor": "none"}
 
 

@@ -46,10 +46,9 @@ def models(declared: Declaration, facts: Facts) -> Table:
     rows: list[tuple[Cell, ...]] = []
     cells = facts.evidence.cells_of(declared.options["groups"])
     for cell in cells:
-        sizes = tuple(str(size) if size else DASH for size in declared.sizes(cell))
         rows.append(
             (
-                *sizes,
+                *map(str, declared.sizes(cell)),
                 str(cell.parameters["epochs"]),
                 cell.quantity("parameters") if cell.records else DASH,
                 _work_of(cell) or DASH,

@@ -136,7 +136,8 @@ def _image(axes: "Axes", x: float, block: Mapping[str, Any], width: float) -> No
                     (x + column * side, bottom + row * side), side, side, facecolor=fill, edgecolor=PAPER, linewidth=1
                 )
             )
-    axes.text(x + width / 2, bottom - 0.05, f"{block['text']}\n{block['detail']}", ha="center", va="top", fontsize=6.3)
+    words = f"{block['text']}\n{block.get('detail', '')}".rstrip("\n")
+    axes.text(x + width / 2, bottom - 0.05, words, ha="center", va="top", fontsize=6.3)
 
 
 def _sum(axes: "Axes", x: float, block: Mapping[str, Any], width: float) -> None:

@@ -3,13 +3,16 @@
 from collections.abc import Container, Iterable, Mapping
 from copy import copy
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from experiments.spec import FrozenMapping, Group, Record
 from experiments.status import RunStatus
-from report.cells import CellEvidence, make_cell, varying_parameters
+from report.cells import CellEvidence, by_level, make_cell, varying_parameters
 from report.unknown import UnknownName
 from report.words import parameters_text
+
+LEFT_OUT = "this rehearsal leaves its cells out"
 
 
 class Evidence:
@@ -76,6 +79,36 @@ class Evidence:
         for cell in (cell for group in groups for cell in self.cells(group)):
             found.setdefault(cell.name, cell)
         return tuple(found.values())
+
+    def having(self, where: Mapping[str, Any], group: str | None = None) -> tuple[CellEvidence, ...]:
+        """The cells of GROUP, or of the whole plan, with these parameters; what one lacks altogether is no difference.
+
+        Raises UnknownName where no cell has a parameter of that name, or none is left.
+        """
+        cells, whose = self.cells(group), f"group {group!r}" if group else "the plan"
+        for name in where:
+            if not any(name in cell.parameters for cell in cells):
+                valid = ", ".join(dict.fromkeys(name for cell in cells for name in cell.parameters))
+                raise UnknownName(f"where: no parameter {name!r}; the cells of {whose} have {valid}")
+        found = tuple(c for c in cells if all(c.parameters.get(name, value) == value for name, value in where.items()))
+        if not found:
+            raise UnknownName(f"where: no cell of {whose} has {parameters_text(where)}")
+        return found
+
+    def sweep(self, group: str, along: str, where: Mapping[str, Any] = FrozenMapping()) -> list[CellEvidence]:
+        """The cells of GROUP with the parameters WHERE, by the parameter ALONG which they lie.
+
+        Raises UnknownName where two of them lie at one level: a step between them would be none of ALONG.
+        """
+        levels = by_level(self.having(where, group), along)
+        for one, other in pairwise(levels):
+            if one.parameters[along] == other.parameters[along]:
+                others = varying_parameters((one, other))
+                raise UnknownName(
+                    f"where: cells of group {group!r} with {along}={one.parameters[along]} differ in "
+                    f"{', '.join(others)}; name a value, as in {{{others[0]}: {one.parameters[others[0]]}}}"
+                )
+        return levels
 
     def runs(self, group: str | None = None) -> tuple[RunStatus, ...]:
         """The runs of GROUP, or of the whole plan."""

@@ -13,14 +13,14 @@ from experiments.spec import Record
 from experiments.strict_yaml import read_yaml
 from report import contrast_figures, options, series_figures
 from report.cells import ACCURACY, CellEvidence, by_level, kind_of, varying_parameters
-from report.evidence import Evidence
+from report.evidence import LEFT_OUT, Evidence
 from report.fields import check_names, file_names, refuse
 from report.figure import Figure, Row
 from report.figure_rows import INTERVALS, absent, cell_label, epochs_words, runs_words, sample_words
 from report.original import EARLIER, PAPER, Quoted
 from report.quantities import Kind, spell
 from report.unknown import UnknownName
-from report.words import cell_text, in_words, parameters_text
+from report.words import cell_text, in_words
 
 CROWDED = 6  # more lines than this in one panel cannot be told apart
 
@@ -38,13 +38,16 @@ def read_figures(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def build_figures(path: Path, evidence: Evidence, original: Mapping[str, Quoted]) -> dict[str, Figure]:
-    """Every figure that PATH declares, with its data. Groups that the evidence of a smoke report lacks are left out."""
+    """Every figure that PATH declares, with its data; what a rehearsal, a part of the plan, lacks is left out."""
     figures = {}
     for name, item in read_figures(path).items():
         try:
             figures[name] = KINDS[item["kind"]][0](name, item, evidence, original)
         except UnknownName as error:
-            raise UnknownName(f"{path.name}: figures.{name}: {error}") from error
+            if not evidence.is_rehearsal:
+                raise UnknownName(f"{path.name}: figures.{name}: {error}") from error
+            message = f"Nothing to draw: {LEFT_OUT}."
+            figures[name] = Figure(name, item["kind"], item["title"], item["note"], message, message=message)
     return figures
 
 
@@ -223,7 +226,8 @@ def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
             hidden += 1
             continue
         fixed = [key for key in varied if key != parameter]
-        title = cell_label(sweep[0], fixed) or epochs_words(sweep[0])
+        differing = varying_parameters(sweep)
+        title = cell_label(sweep[0], [key for key in fixed if key not in differing]) or epochs_words(sweep[0])
         key = _panel_key(panel)
         panels.append({"panel": key, "parameter": sweep[0].word(parameter), "title": title})
         for cell in sweep:
@@ -247,12 +251,7 @@ def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
 
 def _sweep(panel: Mapping[str, Any], evidence: Evidence) -> list[CellEvidence]:
     """The cells of one panel by the parameter that it varies: those of its group, where all in `where` holds."""
-    where = panel.get("where", {})
-    cells = evidence.cells(panel["group"])
-    found = [cell for cell in cells if all(cell.parameters.get(name) == value for name, value in where.items())]
-    if not found:
-        raise UnknownName(f"group {panel['group']!r} has no cell with {parameters_text(where)}")
-    return by_level(found, panel["parameter"])
+    return evidence.sweep(panel["group"], panel["parameter"], panel.get("where", {}))
 
 
 def _panel_key(panel: Mapping[str, Any]) -> str:

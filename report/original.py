@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +74,22 @@ class Quoted:
         """The accuracy, printed as it was quoted."""
         if not self.accuracy_pct:
             raise ConfigurationError(f"original.csv: {self.id!r} quotes no accuracy")
-        return self._quantity("accuracy", Kind.ACCURACY, float(self.accuracy_pct) / 100, self.accuracy_pct)
+        text = f"{self.prefix} {self.accuracy_pct}".strip()
+        return self._quantity("accuracy", Kind.ACCURACY, float(self.accuracy_pct) / 100, text)
 
     @property
     def parameters(self) -> Quantity:
-        """The parameter count, in thousands as it was quoted."""
+        """The parameter count, in thousands as it was quoted; a prefix is the accuracy's, where the row has one."""
         if not self.parameters_thousands:
             raise ConfigurationError(f"original.csv: {self.id!r} quotes no parameter count")
-        text = self.parameters_thousands
-        return self._quantity("parameters", Kind.PARAMETERS, 1000 * float(text), f"{text} k")
+        text = self.parameters_thousands if self.accuracy_pct else f"{self.prefix} {self.parameters_thousands}".strip()
+        return self._quantity("parameters", Kind.PARAMETERS, 1000 * float(self.parameters_thousands), f"{text} k")
+
+    def counts(self, parameters: float) -> bool:
+        """Whether PARAMETERS is the quoted count: no further from it than half of its last digit."""
+        quoted = Decimal(self.parameters_thousands)
+        last = Decimal(1).scaleb(int(quoted.as_tuple().exponent))
+        return 2 * abs(Decimal(parameters) / 1000 - quoted) <= last
 
     def _quantity(self, what: str, kind: Kind, value: float, text: str) -> Quantity:
         fidelity = Fidelity(self.dataset, self.epochs, self.recipe or None, None, self.train_images)
@@ -95,7 +103,7 @@ class Quoted:
             origin=(self.source,),
             aggregate=f"{what} reported by: {self.who} ({note})",
             tier=Tier.QUOTED,
-            quoted=f"{self.prefix} {text}".strip(),
+            quoted=text,
         )
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.spec import FrozenMapping
-from report.cells import CellEvidence, by_level, varying_parameters
+from report.cells import COMPUTING, CellEvidence, varying_parameters
 from report.comparisons import difference, gap
 from report.facts import Facts
-from report.original import PAPER, Quoted
+from report.original import EARLIER, PAPER, Quoted
 from report.quantities import Kind, Quantity, spell
 from report.tables import Cell, Column, Table
 from report.unknown import UnknownName
@@ -77,8 +77,7 @@ Builder = Callable[[Declaration, Facts], Table]
 def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     """Each model of the plan once: the quoted count, the formula's, and the recorded network's."""
     names = tuple(declared.options["columns"])
-    where = declared.options["where"]
-    cells = [cell for cell in facts.evidence.cells() if has_all(cell, where)]
+    cells = facts.evidence.having(declared.options["where"])
     models = {declared.sizes(cell): cell.parameters["dataset"] for cell in cells}
     counts = {FrozenMapping(row.cell): row for row in facts.original.values() if row.parameters_thousands}
     rows: list[tuple[Cell, ...]] = []
@@ -106,15 +105,9 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
 
 
 def _agree(quoted: Quoted | None, formula: Quantity | None, counted: Quantity) -> bool:
-    """Whether the recorded count is the formula's and, to the thousand, the quoted one, as far as there are these."""
-    thousands = round((counted.value or 0) / 1000)
-    is_as_quoted = quoted is None or thousands == round(float(quoted.parameters_thousands))
+    """Whether the recorded count is the formula's and, to its last digit, the quoted one, as far as there are these."""
+    is_as_quoted = quoted is None or quoted.counts(counted.value or 0)
     return is_as_quoted and (formula is None or counted.value == formula.value)
-
-
-def has_all(cell: CellEvidence, where: Mapping[str, Any]) -> bool:
-    """Whether CELL has every parameter of WHERE as named there; what it lacks altogether is no difference."""
-    return all(cell.parameters.get(name, value) == value for name, value in where.items())
 
 
 def comparison(declared: Declaration, facts: Facts) -> Table:
@@ -130,12 +123,11 @@ def comparison(declared: Declaration, facts: Facts) -> Table:
         quoted = others[against][index]
         delta = gap(cell, quoted.accuracy) if quoted else None
         gaps.append(delta)
-        sizes = dict(zip(declared.options["columns"], declared.sizes(cell), strict=True))
         beside = (listed[index] for listed in others.values())
         rows.append(
             (
-                *map(str, sizes.values()),
-                facts.parameters({**sizes, "dataset": cell.parameters["dataset"]}),
+                *map(str, declared.sizes(cell)),
+                facts.parameters(cell.parameters),
                 *(row.accuracy if row else DASH for row in beside),
                 cell.quantity(),
                 delta or DASH,
@@ -148,7 +140,8 @@ def comparison(declared: Declaration, facts: Facts) -> Table:
         Column("ours", f"Ours{_in_epochs({cell.parameters['epochs'] for cell in cells})}", "%", "right"),
         Column("difference", f"Ours − {_name(against)}", "pp", "right"),
     )
-    return declared.table(_comparison_finding(gaps, _name(against)), columns, rows)
+    recorded = sum(cell.n > 0 for cell in cells)
+    return declared.table(_comparison_finding(recorded, gaps, against), columns, rows)
 
 
 def _of_others(who: str, cell: CellEvidence, against: str, facts: Facts) -> Quoted | None:
@@ -157,7 +150,8 @@ def _of_others(who: str, cell: CellEvidence, against: str, facts: Facts) -> Quot
 
 
 def _column_of(who: str, rows: list[Quoted | None]) -> Column:
-    return Column(_name(who).split()[0], f"{_name(who).capitalize()}{_epochs_of(rows)}", "%", "right")
+    name = _name(who)
+    return Column(name.replace(" ", "_"), f"{name[0].upper()}{name[1:]}{_epochs_of(rows)}", "%", "right")
 
 
 def _name(who: str) -> str:
@@ -174,28 +168,33 @@ def _in_epochs(epochs: set[int | None]) -> str:
     return f" ({' or '.join(listed)} epochs)" if listed else ""
 
 
-def _comparison_finding(gaps: list[Quantity | None], name: str) -> str:
-    values = [delta.value for delta in gaps if delta is not None and delta.value is not None]
-    if not values:
+def _comparison_finding(recorded: int, gaps: list[Quantity | None], against: str) -> str:
+    """How many rows have a run, and how far our means lie from the others', of those that compare."""
+    if not recorded:
         return "None of these rows is recorded yet."
+    finding = f"{recorded} of {len(gaps)} rows {'are' if recorded > 1 else 'is'} recorded"
+    values = [delta.value for delta in gaps if delta is not None and delta.value is not None]
+    theirs = f"{'the ' if against in (PAPER, EARLIER) else ''}{_name(against)}'s"
+    if not values:
+        return f"{finding}; none of them compares with {theirs}."
     low, high = spell(Kind.DIFFERENCE, min(values)), spell(Kind.DIFFERENCE, max(values))
-    where = f"{low} from" if len(values) == 1 else f"between {low} and {high} from"
-    several = f"{len(values)} of {len(gaps)} rows are" if len(values) > 1 else f"1 of {len(gaps)} rows is"
-    mean = "means lie" if len(values) > 1 else "mean lies"
-    return f"{several} recorded; our {mean} {where} the {name}'s."
+    where = f"lies {low} from" if len(values) == 1 else f"lie between {low} and {high} from"
+    ours = "our mean" if recorded == 1 else "our means" if len(values) == recorded else f"{len(values)} of our means"
+    return f"{finding}; {ours} {where} {theirs}."
 
 
 def effects(declared: Declaration, facts: Facts) -> Table:
     """One line a level of each sweep: its accuracy and the step from the level before."""
-    listed = [(sweep["along"], _sweep(sweep, facts)) for sweep in declared.options["sweeps"]]
+    asked = [(sweep["group"], sweep["along"], sweep.get("where", {})) for sweep in declared.options["sweeps"]]
+    listed = [(along, facts.evidence.sweep(group, along, where)) for group, along, where in asked]
     sweeps = [item for item in listed if any(cell.n for cell in item[1])] or listed
     cells = [cell for _, levels in sweeps for cell in levels]
-    varied = {along for along, _ in sweeps} | set(varying_parameters([levels[0] for _, levels in sweeps]))
+    told = set(varying_parameters(cells)) - set(COMPUTING)
     rows: list[tuple[Cell, ...]] = []
     quoted_rows: list[Quoted | None] = []
     for along, levels in sweeps:
-        fixed = levels[0].words(sorted(varied - {along}))
         for index, cell in enumerate(levels):
+            fixed = cell.words(sorted(told - {along}))
             quoted = facts.quoted_for(declared.options["original"], cell.parameters)
             quoted_rows.append(quoted)
             rows.append(
@@ -218,9 +217,3 @@ def effects(declared: Declaration, facts: Facts) -> Table:
     if hidden := len(listed) - len(sweeps):
         finding += f" {hidden} of {len(listed)} sweeps have no run yet and are left out."
     return declared.table(finding, columns, rows)
-
-
-def _sweep(sweep: Mapping[str, Any], facts: Facts) -> list[CellEvidence]:
-    """The cells of one sweep, by the parameter that it varies: those of its group, where all in `where` holds."""
-    cells = [cell for cell in facts.evidence.cells(sweep["group"]) if has_all(cell, sweep.get("where", {}))]
-    return by_level(cells, sweep["along"])

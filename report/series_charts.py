@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from report.charts import add_legend_below, distinct
-from report.drawing import COLOURS, LINES, MARKERS, QUIET, WIDTH
+from report.charts import add_legend_below, distinct, mark, set_panel_title
+from report.drawing import LINES, WIDTH
 from report.figure import Row
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def draw_series(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, A
         here = [row for row in rows if row["panel"] == panel]
         for line in distinct(here, "line"):
             _draw_line(axes, [row for row in here if row["line"] == line], _style(lines.index(line)))
-        axes.set_title(str(panel), loc="left", color=QUIET)
+        set_panel_title(axes, str(panel))
         axes.set(xlabel=options["x"])
         if options["log"]:
             axes.set_xscale("log")
@@ -46,8 +46,7 @@ def tick_labels(ticks: list[float]) -> list[str]:
 
 
 def _style(index: int) -> dict[str, Any]:
-    colour = COLOURS[index % len(COLOURS)]
-    return {"color": colour, "marker": MARKERS[index % len(MARKERS)], "markersize": 4.0}
+    return {**mark(index), "markersize": 4.0}
 
 
 def _draw_line(axes: "Axes", rows: list[Row], style: Mapping[str, Any]) -> None:

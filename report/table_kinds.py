@@ -6,10 +6,11 @@ from typing import Any
 
 from experiments.strict_yaml import read_yaml
 from report import budget_tables, claim_tables, contrast_tables, options, result_tables, run_list, run_tables
+from report.evidence import LEFT_OUT
 from report.facts import Facts
 from report.fields import check_names, file_names, line, mapping, refuse
 from report.result_tables import Declaration
-from report.tables import Table
+from report.tables import Column, Table
 from report.unknown import UnknownName
 
 _NONE: Mapping[str, options.Check] = {}
@@ -67,8 +68,10 @@ def _declare(name: str, item: Any, labels: Mapping[str, str], place: str) -> Dec
 
 
 def build_table(declared: Declaration, facts: Facts) -> Table:
-    """The table that DECLARED describes, from FACTS."""
+    """The table that DECLARED describes, from FACTS; empty where a rehearsal, a part of the plan, lacks its cells."""
     try:
         return KINDS[declared.kind][0](declared, facts)
     except UnknownName as error:
+        if facts.evidence.is_rehearsal:
+            return declared.table(f"{LEFT_OUT.capitalize()}.", (Column("left_out", "Left out"),), [])
         raise UnknownName(f"tables.yaml: tables.{declared.name}: {error}") from error

@@ -33,7 +33,6 @@ from report.trials import (
     refuse_bounds,
     refuse_other_network,
 )
-from report.words import cell_text
 
 
 def equality(claim: Claim, sources: Sources) -> Trial:
@@ -172,9 +171,9 @@ def counts(claim: Claim, sources: Sources) -> Trial:
         found = [cell for cell in sources.evidence.matching(sizes) if cell.records]
         cells.extend(found)
         counted = {value for cell in found for value in cell.values("parameters")}
-        quoted = round((row.parameters.value or 0) / 1000)
-        wrong = sorted(value for value in counted if round(value / 1000) != quoted)
-        differing.extend(f"{cell_text(row.cell)}: {spell(Kind.PARAMETERS, v)}, quoted {quoted} k" for v in wrong)
+        wrong = sorted(value for value in counted if not row.counts(value))
+        quoted = f"quoted {row.parameters.quoted}"
+        differing.extend(f"{found[0].words(row.cell)}: {spell(Kind.PARAMETERS, v)}, {quoted}" for v in wrong)
         agreeing += bool(counted) and not wrong
 
     def judge(_: Tails | None, __: float | None) -> Judgement:
@@ -191,8 +190,8 @@ def counts(claim: Claim, sources: Sources) -> Trial:
 
     return Trial(
         tuple(cells),
-        "REPRODUCED if every model is recorded and has the quoted number of parameters, to the thousand; NOT "
-        "REPRODUCED if one differs; INCONCLUSIVE while models are not recorded",
+        "REPRODUCED if every model is recorded and has the quoted number of parameters, to its last digit; "
+        "NOT REPRODUCED if one differs; INCONCLUSIVE while models are not recorded",
         details,
         judge=judge,
         shortage="" if cells else "none of these models is recorded yet",

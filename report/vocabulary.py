@@ -5,7 +5,7 @@ from typing import Any
 
 from experiments.spec import Record, State
 from report import run_list, run_tables
-from report.cells import NOT_MEASURED, setting_of
+from report.cells import NOT_MEASURED, CellEvidence, Parameters, setting_of
 from report.claims import Claim
 from report.comparisons import difference, gap
 from report.facts import Facts, total
@@ -15,7 +15,7 @@ from report.quantities import Kind, Quantity, Tier, count
 from report.trials import Outcome
 from report.unknown import UnknownName
 from report.verdicts import Verdict, title_prefix
-from report.words import price_text
+from report.words import parameters_text, price_text
 
 
 class Vocabulary:
@@ -34,19 +34,28 @@ class Vocabulary:
 
     def accuracy(self, group: str, **cell: Any) -> Quantity:
         """The mean of the last epoch's test accuracy of the one cell of GROUP with these parameters."""
-        return self._evidence.cell(group, cell).quantity()
+        return self._cell(group, cell).quantity()
 
     def measure(self, group: str, metric: str, **cell: Any) -> Quantity:
         """Another metric or cost of the same cell."""
-        return self._evidence.cell(group, cell).quantity(metric)
+        return self._cell(group, cell).quantity(metric)
 
     def difference(self, group: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> Quantity:
         """Accuracy of cell A minus that of cell B of GROUP."""
-        return difference(self._evidence.cell(group, a), self._evidence.cell(group, b))
+        return difference(self._cell(group, a), self._cell(group, b))
 
     def gap(self, group: str, id: str, **cell: Any) -> Quantity:
         """Our accuracy minus the quoted one called ID."""
-        return gap(self._evidence.cell(group, cell), self._facts.quoted(id).accuracy)
+        return gap(self._cell(group, cell), self._facts.quoted(id).accuracy)
+
+    def _cell(self, group: str, parameters: Mapping[str, Any]) -> CellEvidence:
+        """The cell that a word names; one without runs where a rehearsal, a part of the plan, lacks it."""
+        try:
+            return self._evidence.cell(group, parameters)
+        except UnknownName:
+            if not self._facts.smoke:
+                raise
+            return CellEvidence(group, f"left-out/{parameters_text(parameters)}", Parameters(parameters), (), ())
 
     def original(self, id: str) -> Quantity:
         """The quoted accuracy called ID."""
@@ -184,7 +193,7 @@ class Vocabulary:
 
     def resolved(self, group: str, name: str, **parameters: Any) -> str:
         """A setting as the recorded runs of one cell of GROUP resolved it, in words: `fp32`; empty without runs."""
-        records = self._evidence.cell(group, parameters).records
+        records = self._cell(group, parameters).records
         return ", ".join(sorted({setting_text(setting_of(record, name, NOT_RECORDED)) for record in records}))
 
     def _check_recipe(self, recipe: str) -> None:

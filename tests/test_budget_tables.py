@@ -80,7 +80,10 @@ def test_a_line_is_a_condition_and_a_column_a_network() -> None:
     conditions = {"test_accuracy": "as stored", "noise_1_accuracy": "a little noise"}
     options = declared("conditions", columns=["architecture", "patch_size"], conditions=conditions)
     table = budget_tables.conditions(options, SimpleNamespace(evidence=evidence))
-    assert [column.header for column in table.columns] == ["Test images", "vit, p 8", "resnet"]
+    assert [column.header for column in table.columns] == ["Test images", "vit, patch size 8", "resnet"]
+    labelled = Evidence(evidence.groups.values(), evidence.statuses.values(), {"patch_size": "Patch size p"})
+    table_with_symbols = budget_tables.conditions(options, SimpleNamespace(evidence=labelled))
+    assert [column.header for column in table_with_symbols.columns] == ["Test images", "vit, p 8", "resnet"]
     assert text(table) == [
         ["as stored", "81.00 ± 12.71 % (n = 2)", "70.00 % (n = 1)"],
         ["a little noise", "50.00 ± 0.00 % (n = 2)", "–"],

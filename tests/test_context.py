@@ -52,6 +52,14 @@ def test_the_context_of_an_empty_ledger_is_complete(checkout: Path) -> None:
     assert len(context.registry) == 0
 
 
+def test_prose_may_name_cells_that_a_rehearsal_leaves_out(root: Path) -> None:
+    words = Vocabulary(make_facts(root, smoke=True)).words
+    assert words["accuracy"]("kernel-size", epochs=4321).why == "no run is planned"
+    assert words["resolved"]("kernel-size", "precision", epochs=4321) == ""
+    with pytest.raises(UnknownName, match="no cell of group 'kernel-size' with epochs=4321"):
+        Vocabulary(make_facts(root, runs=0)).words["accuracy"]("kernel-size", epochs=4321)
+
+
 def test_the_context_of_the_rehearsal_has_no_prefix_and_says_what_it_is(checkout: Path) -> None:
     context = build_context(checkout, smoke=True)
     assert context.smoke and context.words["smoke"] is True

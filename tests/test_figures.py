@@ -2,9 +2,11 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pytest
 import yaml
 
@@ -15,7 +17,7 @@ from report.canvas import Canvas
 from report.charts import draw_effect
 from report.claims import read_claims
 from report.contrast_charts import draw_scatter
-from report.drawing import Studio, draw
+from report.drawing import STYLE, Studio, draw
 from report.evidence import Evidence
 from report.figures import Figure, build_figures, read_figures
 from report.original import Quoted
@@ -292,8 +294,36 @@ def test_a_sweep_is_of_the_cells_where_all_that_is_named_holds_and_one_without_a
 
 def test_a_sweep_without_a_cell_is_refused(tmp_path: Path) -> None:
     panels = [{"group": "sweep", "parameter": "kernel_size", "where": {"patch_size": 16}}]
-    with pytest.raises(UnknownName, match="figures.yaml: figures.demo: group 'sweep' has no cell with patch_size=16"):
+    with pytest.raises(
+        UnknownName, match="figures.yaml: figures.demo: where: no cell of group 'sweep' has patch_size=16"
+    ):
         build_figures(declare(tmp_path, "effect", panels=panels), sweep(), {})
+
+
+def test_a_rehearsal_that_lacks_a_figures_cells_leaves_the_figure_out(tmp_path: Path) -> None:
+    rehearsed = [replace(status, run=replace(status.run, smoke=True)) for status in sweep().statuses.values()]
+    panels = [{"group": "sweep", "parameter": "kernel_size", "where": {"patch_size": 16}}]
+    made = build_figures(declare(tmp_path, "effect", panels=panels), make_evidence(*rehearsed), {})["demo"]
+    assert made.message == "Nothing to draw: this rehearsal leaves its cells out."
+
+
+def test_a_panel_is_called_after_what_all_its_levels_share(tmp_path: Path) -> None:
+    panels = [{"group": "sweep", "parameter": "kernel_size"}, {"group": "other", "parameter": "patch_size"}]
+    cells = [*make_cell([0.5]), *make_cell([0.6], kernel_size=5, patch_size=4)]
+    other = [*make_cell([0.6], kernel_size=5, patch_size=4), *make_cell([0.7], kernel_size=5, patch_size=2)]
+    made = build_figures(declare(tmp_path, "effect", panels=panels), make_evidence(*cells, other=other), {})["demo"]
+    assert [panel["title"] for panel in made.options["panels"]] == ["5 epochs", "kernel size 5"]
+
+
+def test_a_sweep_with_two_cells_of_one_level_is_refused(tmp_path: Path) -> None:
+    panels = [{"group": "sweep", "parameter": "kernel_size"}]
+    mixed = make_evidence(*make_cell([0.5]), *make_cell([0.6], patch_size=4))
+    with pytest.raises(UnknownName) as caught:
+        build_figures(declare(tmp_path, "effect", panels=panels), mixed, {})
+    assert str(caught.value) == (
+        "figures.yaml: figures.demo: where: cells of group 'sweep' with kernel_size=3 differ in patch_size; "
+        "name a value, as in {patch_size: 8}"
+    )
 
 
 def forest(folder: Path, evidence: Evidence, **fields: Any) -> Figure:
@@ -346,6 +376,30 @@ def test_points_of_a_scatter_that_share_their_label_are_told_apart(tmp_path: Pat
     assert "recipe keras, kernel size 5, 5 epochs: 55.00 % (1 run)" in made.alt
 
 
+def test_no_two_marks_of_a_scatter_look_alike() -> None:
+    rows = [
+        {"panel": "x", "label": f"{n}", "setting": "5 epochs", "x": n, "test_accuracy": 0.5, "low": None, "high": None}
+        for n in range(1, 20)
+    ]
+    canvas = Canvas()
+    draw_scatter(canvas, tuple(rows), {"panels": {"x": "x"}})
+    (legend,) = canvas.legends
+    looks = {(line.get_color(), line.get_marker()) for line in legend.get_lines()}
+    assert len(looks) == len(rows)
+
+
+def test_titles_of_panels_beside_each_other_do_not_overlap() -> None:
+    common = {"level": 3, "who": "run", "epochs": 5, "test_accuracy": 0.5}
+    panels = [{"panel": f"{n}", "parameter": "size", "title": f"model mlp, wrong labels 0.{n}"} for n in range(4)]
+    with matplotlib.rc_context(STYLE):
+        canvas = Canvas(layout="constrained")
+        draw_effect(canvas, tuple({**common, "panel": panel["panel"]} for panel in panels), {"panels": panels})
+        canvas.draw_without_rendering()
+    boxes = [axes._left_title.get_window_extent() for axes in canvas.axes]
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+    assert boxes[-1].x1 <= canvas.bbox.x1
+
+
 def test_ticks_of_a_scatter_are_whole_numbers_only_where_the_values_are(tmp_path: Path) -> None:
     row = {"panel": "seconds", "label": "a", "setting": "5 epochs", "test_accuracy": 0.5, "low": None, "high": None}
     for values, words in (((0.9, 1.6), "1.2"), ((500_000, 2_000_000), "1,000,000")):
@@ -357,9 +411,9 @@ def test_ticks_of_a_scatter_are_whole_numbers_only_where_the_values_are(tmp_path
 
 
 def test_levels_that_are_texts_stand_in_the_order_of_the_plan(tmp_path: Path) -> None:
-    cells = [make_cell([0.5 + place / 10], recipe=name, patch_size=place) for place, name in enumerate("bca", 1)]
+    cells = [make_cell([0.5 + place / 10], kernel_size=name) for place, name in enumerate("bca", 1)]
     evidence = make_evidence(*(status for cell in cells for status in cell))
-    path = declare(tmp_path, "effect", panels=[{"group": "sweep", "parameter": "recipe"}])
+    path = declare(tmp_path, "effect", panels=[{"group": "sweep", "parameter": "kernel_size"}])
     made = build_figures(path, evidence, {})["demo"]
     assert list(dict.fromkeys(row["level"] for row in made.rows)) == ["b", "c", "a"]
     canvas = Canvas()
@@ -415,6 +469,13 @@ def test_a_legend_that_is_too_long_for_one_line_takes_two(tmp_path: Path) -> Non
         charts._legend(canvas, found)
         (legend,) = canvas.legends
         assert -(-len(legend.get_texts()) // legend._ncols) == lines
+
+
+def test_an_image_of_a_diagram_needs_no_detail(tmp_path: Path) -> None:
+    blocks = [{"role": "image", "text": "image"}, {"role": "plain", "text": "linear"}]
+    path = declare(tmp_path, "blocks", alt="An image and a layer.", blocks=blocks)
+    draw(build_figures(path, sweep(), {})["demo"], tmp_path)
+    assert (tmp_path / "demo.svg").is_file()
 
 
 def test_every_kind_is_drawn_to_the_same_bytes_each_time(tmp_path: Path, root: Path) -> None:

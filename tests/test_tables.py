@@ -5,6 +5,7 @@ import io
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,11 +14,14 @@ from experiments.spec import Record, ReproductionError, State
 from experiments.status import RunStatus
 from report import claim_tables, run_list
 from report.claims import ClaimKind
+from report.evidence import Evidence
+from report.original import Quoted
 from report.quantities import Kind, Quantity
 from report.result_tables import DASH, Declaration
 from report.table_kinds import build_table, read_tables
 from report.tables import Column, Table
 from report.trials import Outcome, margin_text
+from report.unknown import UnknownName
 from report.verdicts import Verdict
 from report.vocabulary import Vocabulary
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, measured, waiting
@@ -132,6 +136,92 @@ def test_the_comparison_without_records_is_pending_and_says_so() -> None:
     assert lines(table)[0] == ["256", "8", "1", "5", "591,882", "95.19 %", "82.48 %", "pending", "pending"]
 
 
+def quoted(who: str, accuracy: str, kernel: int, thousands: str = "") -> Quoted:
+    cell = {"patch_size": 8, "kernel_size": kernel}
+    id = f"{who}-{kernel}"
+    return Quoted(id, who, "", accuracy, thousands, "cifar10", cell, 5, "", None, "Table 1", "seen", "")
+
+
+def build(kind: str, evidence: Evidence, root: Path, *rows: Quoted, **options: Any) -> Table:
+    """The table of this KIND, without formulas; ROWS are what others report."""
+    facts = make_facts(root, runs=0)
+    claims = replace(facts.claims, formulas={})
+    facts = replace(facts, evidence=evidence, claims=claims, original={row.id: row for row in rows})
+    return build_table(Declaration("t", kind, "Title.", "", options, {}), facts)
+
+
+def test_a_comparison_counts_the_rows_that_are_recorded_and_those_that_compare(root: Path) -> None:
+    options = {"group": "sweep", "columns": ["kernel_size"], "beside": ["paper"], "against": "paper"}
+    evidence = make_evidence(*make_cell([0.7]), *make_cell([0.8], kernel_size=5), waiting(make_run(0, kernel_size=7)))
+    both = [quoted("paper", "71", 3), quoted("paper", "75", 5)]
+    expected = [
+        "none of them compares with the original's.",
+        "1 of our means lies \N{MINUS SIGN}1.00 pp from the original's.",
+        "our means lie between \N{MINUS SIGN}1.00 pp and +5.00 pp from the original's.",
+    ]
+    for number, words in enumerate(expected):
+        table = build("comparison", evidence, root, *both[:number], **options)
+        assert table.title == f"Title. 2 of 3 rows are recorded; {words}"
+
+
+def test_a_comparison_counts_the_parameters_of_each_cell_whatever_its_columns_name(root: Path) -> None:
+    options = {"group": "sweep", "columns": ["patch_size"], "beside": ["paper"], "against": "paper"}
+    small, large = make_cell([0.7], settings={"parameters": 1_000}), make_cell([0.8], kernel_size=5)
+    table = build("comparison", make_evidence(*small, *large), root, **options)
+    assert [row[:2] for row in lines(table)] == [["8", "1,000"], ["8", "600,458"]]
+
+
+def test_names_of_others_stand_as_they_are_written_and_may_begin_alike(root: Path) -> None:
+    rows = [quoted("DeVries and McCoy", "71", 3), quoted("DeVries et al.", "72", 3)]
+    beside = [row.who for row in rows]
+    options = {"group": "sweep", "columns": ["kernel_size"], "beside": beside, "against": beside[0]}
+    table = build("comparison", make_evidence(*make_cell([0.7])), root, *rows, **options)
+    heads = ["DeVries and McCoy (5 epochs)", "DeVries et al. (5 epochs)"]
+    assert [column.header for column in table.columns[2:4]] == heads
+    assert table.title.endswith("our mean lies \N{MINUS SIGN}1.00 pp from DeVries and McCoy's.")
+
+
+def test_a_quoted_count_agrees_to_its_last_digit(root: Path) -> None:
+    evidence = make_evidence(*make_cell([0.7], settings={"parameters": 600_458}))
+    options = {"columns": ["patch_size", "kernel_size"], "where": {}}
+    for text, finding in (("600.5", "1 of 1 are counted"), ("600.4", "1 of 1 recorded models differ")):
+        table = build("parameters", evidence, root, quoted("paper", "", 3, text), **options)
+        assert table.title.startswith(f"Title. {finding}")
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"modl": "mlp"}, "no parameter 'modl'; the cells of group 'sweep' have dataset, depth, "),
+        ({"patch_size": 16}, "no cell of group 'sweep' has patch_size=16"),
+        ({}, "cells of group 'sweep' with kernel_size=3 differ in patch_size; name a value, as in {patch_size: 8}"),
+    ],
+)
+def test_a_sweep_of_the_effects_that_is_no_sweep_is_refused(root: Path, where: dict[str, Any], message: str) -> None:
+    evidence = make_evidence(*make_cell([0.7]), *make_cell([0.8], patch_size=4))
+    sweeps = [{"group": "sweep", "along": "kernel_size", "where": where}]
+    with pytest.raises(UnknownName) as caught:
+        build("effects", evidence, root, sweeps=sweeps, original="paper")
+    assert str(caught.value).startswith(f"tables.yaml: tables.t: where: {message}")
+
+
+def test_each_row_of_the_effects_tells_its_own_cell(root: Path) -> None:
+    evidence = make_evidence(*make_cell([0.7]), *make_cell([0.8], kernel_size=5, patch_size=4))
+    table = build("effects", evidence, root, sweeps=[{"group": "sweep", "along": "kernel_size"}], original="paper")
+    assert [row[:2] for row in lines(table)] == [["Kernel size, patch size 8", "3"], ["Kernel size, patch size 4", "5"]]
+
+
+def test_a_rehearsal_that_lacks_a_tables_cells_leaves_the_table_out(root: Path) -> None:
+    facts = make_facts(root, smoke=True)
+    options = {"groups": ["ablations"], "base": {"epochs": 200}, "base_text": "nothing", "original": "paper"}
+    table = build_table(Declaration("t", "contrasts", "Ablations.", "", options, {}), facts)
+    assert table.title == "Ablations. This rehearsal leaves its cells out."
+    assert not table.rows
+    with pytest.raises(UnknownName, match="tables.yaml: tables.t: there is no group 'ablation'"):
+        other = {**options, "groups": ["ablation"]}
+        build_table(Declaration("t", "contrasts", "Ablations.", "", other, {}), make_facts(root, runs=0))
+
+
 def test_the_parameter_counts_are_checked_against_formula_and_quotation(complete: dict[str, Table]) -> None:
     table = complete["parameters"]
     assert ["256", "8", "1", "3", "559 k", "559,114", "559,114"] in lines(table)
@@ -211,6 +301,33 @@ def test_claims_without_a_run_are_listed_apart_with_the_price_of_what_they_wait_
     assert rows["authors-25"] == ["authors-25", "authors-25", "5 runs to come, about 2.5 h (a guess)"]
     waiting = {claim for row in rows.values() for claim in row[1].split(", ")}
     assert waiting | tested == set(facts.verdicts) and not waiting & tested
+
+
+def test_claims_that_are_left_untested_wait_for_no_run(root: Path) -> None:
+    facts = make_facts(root, runs=9)
+    waiting = facts.verdicts["authors-25"]
+    never = replace(waiting, claim=replace(waiting.claim, id="on-mnist", group=None, untested="MNIST needs a download"))
+    declared = read_tables(root)["untested"]
+    made = build_table(declared, replace(facts, verdicts={"authors-25": waiting, "on-mnist": never}))
+    assert lines(made)[1] == [DASH, "on-mnist", "MNIST needs a download"]
+    assert made.title.endswith(" 1 claim waits for a first run; 1 claim is left untested.")
+    alone = build_table(declared, replace(facts, verdicts={"on-mnist": never}))
+    assert alone.title.endswith(" 1 claim is left untested.")
+
+
+def test_a_rule_names_the_parameter_by_its_label(root: Path) -> None:
+    facts = make_facts(root)
+    evidence = Evidence(facts.evidence.groups.values(), facts.evidence.statuses.values(), {"patch_size": "Edge e"})
+    table = build_table(read_tables(root)["rules"], replace(facts, evidence=evidence))
+    assert any("over edge (decreasing)" in str(row[2]) for row in table.rows)
+
+
+def test_a_size_of_nothing_is_printed_as_such(root: Path) -> None:
+    evidence = make_evidence(*make_cell([0.7], kernel_size=0), *make_cell([0.8], kernel_size=5))
+    assert [row[0] for row in lines(build("models", evidence, root, groups=["sweep"], columns=["kernel_size"]))] == [
+        "0",
+        "5",
+    ]
 
 
 def test_ablations_stand_beside_what_they_change_as_quoted_and_as_ours(complete: dict[str, Table]) -> None:
@@ -306,7 +423,8 @@ def test_each_rule_is_printed_once_with_the_claims_it_judges(complete: dict[str,
 
 def test_a_rule_that_is_told_by_its_differences_has_no_others(root: Path) -> None:
     """With what is told to differ put into the rule that was told in full, it is the rule itself."""
-    verdicts = make_facts(root).verdicts
+    facts = make_facts(root)
+    verdicts = facts.verdicts
     first: dict[ClaimKind, Verdict] = {}
     told = 0
     for verdict in verdicts.values():
@@ -314,7 +432,7 @@ def test_a_rule_that_is_told_by_its_differences_has_no_others(root: Path) -> Non
             continue
         base = first.setdefault(verdict.claim.kind, verdict)
         one, other = base.claim, verdict.claim
-        words = claim_tables._as_for(one, other)
+        words = claim_tables._as_for(one, other, facts)
         rule = base.rule
         swaps = {
             f"over {one.along.replace('_', ' ')} ({one.order})": f"over {other.along.replace('_', ' ')} ({other.order})",

@@ -242,6 +242,26 @@ def test_a_count_is_exact_to_the_thousand(parameters: int, outcome: Outcome, rea
     assert (verdict.outcome, verdict.reasons) == (outcome, (reason,))
 
 
+@pytest.mark.parametrize(
+    ("text", "outcome"), [("600.5", Outcome.REPRODUCED), ("600.4", Outcome.NOT_REPRODUCED), ("6E2", Outcome.REPRODUCED)]
+)
+def test_a_count_agrees_to_the_last_digit_that_is_quoted(text: str, outcome: Outcome) -> None:
+    original = {"a": replace(ORIGINAL["a"], parameters_thousands=text, prefix="more than")}
+    status = make_cell([0.7], settings={"parameters": 600_458})
+    verdict = judge(Claims(0.05, 3, {"it": COUNT}, {}, {}), make_evidence(*status), original)["it"]
+    assert verdict.outcome is outcome
+    if outcome is Outcome.NOT_REPRODUCED:
+        assert verdict.reasons == ("patch size 8, kernel size 3: 600,458, quoted 600.4 k",)
+
+
+def test_a_count_that_differs_is_told_in_the_words_of_the_papers_labels() -> None:
+    status = make_cell([0.7], settings={"parameters": 1_000})
+    named = make_evidence(*status)
+    labelled = Evidence(named.groups.values(), status, {"patch_size": "Patch size p", "kernel_size": "Taps"})
+    (reason,) = judge(Claims(0.05, 3, {"it": COUNT}, {}, {}), labelled, ORIGINAL)["it"].reasons
+    assert reason == "patch size 8, taps 3: 1,000, quoted 600 k"
+
+
 def test_a_count_of_models_that_are_recorded_in_part_is_inconclusive() -> None:
     both = claim(ClaimKind.COUNT, quoted=("a", "other"), protocol=None, group=None)
     other = Quoted("other", "paper", "", "", "700", "cifar10", {"kernel_size": 9}, 5, "", None, "Table 1", "seen", "")
