@@ -235,6 +235,15 @@ def test_an_entry_of_the_bibliography_is_read_without_its_braces() -> None:
     assert entry_of("c", text) == {}
 
 
+def test_an_entry_of_the_bibliography_is_read_without_the_commands_of_tex() -> None:
+    text = (
+        '@misc{a,\n author = {M{\\"u}ller, R\\"udiger and {\\O}y, {\\c C}a},\n title = {A: a \\& b},\n year = 2020\n}\n'
+    )
+    assert entry_of("a", text) == {"author": "Müller, Rüdiger and Øy, Ça", "title": "A: a & b", "year": "2020"}
+    with pytest.raises(ConfigurationError, match="^references.bib: a: author, title or year cannot be read: "):
+        entry_of("a", "@misc{a,\n title = {\\emph{a}\n}\n")
+
+
 def test_a_crate_of_one_author_names_that_one(repository: Path) -> None:
     metadata = yaml.safe_load((repository / "report/paper/metadata.yaml").read_text(encoding="utf-8"))
     graph = json.loads(crate_metadata(metadata, {"a.md": b""}, [], "MIT"))["@graph"]

@@ -202,6 +202,13 @@ TRIGGERS: dict[str, Callable[[Path], Findings]] = {
 }
 
 
+def test_an_original_work_that_the_bibliography_lacks_is_told(tmp_path: Path) -> None:
+    found = [finding for finding in prose(tmp_path, "Text.") if finding.rule == "metadata-incomplete"]
+    assert [(finding.place, finding.message.partition(",")[0]) for finding in found] == [
+        ("report/paper/metadata.yaml: replication.bib", "'trockman2022patches' has no entry in references.bib")
+    ]
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_each_rule_is_triggered_by_its_fault(tmp_path: Path, rule: str) -> None:
     assert rule in TRIGGERS, f"the rule {rule!r} has no fault in this file that breaks it"
