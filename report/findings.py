@@ -143,7 +143,11 @@ RULES = {
     "citation-file": Rule(
         "warning", "CITATION.cff says what metadata.yaml says", "run `python build.py bundle`, which writes it"
     ),
-    "summary-heading": Rule("error", "the summary has its six headings", "add the heading in bold"),
+    "summary-heading": Rule(
+        "error",
+        "the summary has its six headings, each at the start of a paragraph",
+        "add the heading in bold, after an empty line",
+    ),
     "summary-long": Rule("error", "the summary fits on the first page: at most 400 words", "shorten it"),
 }
 

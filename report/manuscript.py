@@ -65,6 +65,7 @@ _TYPED_REFERENCE = re.compile(
     r"(?<!['’]s )(?<!original )(?<!their )\b(?:Figure|Fig\.|Table|Section)(?:\s|&nbsp;)\d+\b(?!\.\w)(?!\s(?:of|in|there)\b)"
 )
 _CITED = re.compile(r"\[[^\[\]]*@[^\[\]]*\]")
+_STATEMENTS = re.compile(r"^[ \t]*(?:<%.*?%>|<#.*?#>)[ \t]*\n", re.DOTALL | re.MULTILINE)
 _SECTION_ID = re.compile(r"^#+ .*\{[^}]*#([\w:.-]+)", re.MULTILINE)
 # What is not prose: code, mathematics, template brackets, comments, addresses. Blanked out: lines keep their place.
 _NOT_PROSE = re.compile(
@@ -210,8 +211,18 @@ def _inspect_summary(sections: list[Section]) -> Iterator[Finding]:
         return
     summary = sections[0]
     for heading in HEADINGS:
-        if not re.search(rf"^(?:\*\*|#+ ){re.escape(heading)}", summary.text, re.MULTILINE | re.IGNORECASE):
+        found = re.search(rf"^(?:\*\*|#+ ){re.escape(heading)}", summary.text, re.MULTILINE | re.IGNORECASE)
+        if not found:
             yield Finding("summary-heading", f"{summary.place}:1", f"the heading {heading!r} is missing")
+        elif not _starts_paragraph(summary.text, found.start()):
+            message = f"the heading {heading!r} starts no paragraph: leave an empty line before it"
+            yield Finding("summary-heading", summary.at(found.start()), message)
+
+
+def _starts_paragraph(text: str, position: int) -> bool:
+    """Whether an empty line or a heading stands before POSITION, lines of statements alone aside."""
+    line = _STATEMENTS.sub("", f"\n{text[:position]}").split("\n")[-2]
+    return not line.strip() or line.startswith("#")
 
 
 def _inspect_metadata(root: Path) -> Iterator[Finding]:

@@ -109,6 +109,24 @@ def test_the_summary_needs_its_headings(tmp_path: Path, root: Path) -> None:
     assert findings[0].message == "the heading 'What was easy' is missing"
 
 
+@pytest.mark.parametrize(
+    ("before", "line"),
+    [
+        ("words.\n", 4),
+        ("words.\n<% if ours %>\nmore.\n<% endif %>\n", 7),
+        ("words.\n\n<% if ours\n   and theirs %>\n", None),
+        ("# A heading\n", None),
+    ],
+)
+def test_a_heading_of_the_summary_starts_a_paragraph(tmp_path: Path, root: Path, before: str, line: int | None) -> None:
+    summary = SUMMARY.replace("**Scope of", f"{before}**Scope of")
+    findings = inspect(tmp_path, root, CITED, summary)
+    assert [(finding.rule, finding.place) for finding in findings] == (
+        [("summary-heading", f"report/paper/sections/00-summary.md:{line}")] if line else []
+    )
+    assert all("starts no paragraph" in finding.message for finding in findings)
+
+
 def test_metadata_must_be_complete(tmp_path: Path, root: Path) -> None:
     findings = inspect(tmp_path, root, CITED, metadata="title: ''\nauthors: []\n")
     messages = [finding.message for finding in findings if finding.rule == "metadata-incomplete"]
