@@ -66,7 +66,7 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
     _, faults = ledger.inspect(plan)
     for fault in faults:
         place = fault.place if ":" in fault.place else f"{fault.place}: {fault.field}" if fault.field else fault.place
-        yield Finding("ledger-fault", place, fault.message, fault.expected, fault.found)
+        yield Finding("ledger-fault", place, fault.message, fault.expected, fault.found, fault.remedy)
     if faults:
         return
     yield from unless_git_fails("experiments/records", _inspect_past(root))
@@ -86,8 +86,13 @@ def _inspect_past(root: Path) -> Iterator[Finding]:
     from experiments.tampering import changed_since_commit, edited_after_run
 
     for name, changes in changed_since_commit(root / "experiments/records"):
+        place = f"experiments/records/{name}"
+        if not (root / place).exists():
+            remedy = f"`git checkout -- {place}`, or commit that it is gone"
+            yield Finding("record-changed", place, "git's HEAD holds it, and it is gone", remedy=remedy)
+            continue
         message = f"it is not what git's HEAD holds: {first_few([field for field, _, _ in changes], SHOWN)}"
-        yield Finding("record-changed", f"experiments/records/{name}", message, *changes[0][1:])
+        yield Finding("record-changed", place, message, *changes[0][1:])
     for name, changes in edited_after_run(root / "experiments/records"):
         message = (
             f"it was changed after its run, as git's past shows: {first_few([field for field, _, _ in changes], SHOWN)}"

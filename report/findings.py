@@ -161,6 +161,7 @@ class Finding:
     message: str
     expected: str = ""
     found: str = ""
+    remedy: str = ""  # where it is another one than the rule's
 
     @property
     def severity(self) -> Severity:
@@ -170,7 +171,7 @@ class Finding:
     @property
     def fix(self) -> str:
         """What to do."""
-        return RULES[self.rule].fix
+        return self.remedy or RULES[self.rule].fix
 
     def __str__(self) -> str:
         lines = [f"{self.severity} {self.rule}: {self.place}: {self.message}"]

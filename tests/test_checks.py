@@ -180,6 +180,19 @@ def committed(tmp_path: Path) -> Path:
     return root
 
 
+def test_what_is_left_of_a_plan_that_was_replaced_is_to_be_deleted(committed: Path) -> None:
+    record = committed / "experiments/records/tiny-z2-s0.json"
+    edit(committed / "experiments/plan.yaml", "{size: 2}, ", "")
+    assert [(finding.rule, finding.fix) for finding in inspect_ledger(committed)] == [
+        ("ledger-fault", "remove the file, or plan the run")
+    ]
+    record.unlink()
+    assert [(finding.rule, finding.fix) for finding in inspect_ledger(committed)] == [
+        ("record-changed", f"`git checkout -- {record.relative_to(committed)}`, or commit that it is gone"),
+        ("notebook-differs", "delete the notebook, or restore the record from git"),
+    ]
+
+
 @pytest.mark.parametrize("is_committed", [False, True])
 @pytest.mark.parametrize(
     ("change", "field"),

@@ -178,6 +178,17 @@ def test_a_reference_to_no_section_is_told(root: Path) -> None:
     assert str(caught.value) == ("pandoc: the prose refers to section #sec:none, and no heading has this identifier")
 
 
+def test_an_identifier_of_two_headings_is_told_with_both_places(tmp_path: Path, root: Path) -> None:
+    text = "# A {#sec:a}\n\n# B {#sec:ab}\n\n# C {#sec:a}\n"
+    folder = make_paper(tmp_path, root, {"10-body.md": text})
+    conversion = Conversion(text, folder / "report/paper", root / "templates/prose.lua")
+    with conversion, pytest.raises(ConfigurationError) as caught:
+        conversion.finish()
+    assert str(caught.value) == (
+        "pandoc: two headings have the identifier 'sec:a' (10-body.md:1, 10-body.md:5); give one of them another, or none"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
