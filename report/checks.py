@@ -29,16 +29,12 @@ if TYPE_CHECKING:
     from report.context import Context
 
 _TYPESETTER = re.compile(rb"Typst \d+\.\d+\.\d+")  # as a PDF names what made it
-# What holds of a report that goes to the journal, and rarely before.
-OF_A_FINISHED_REPORT = frozenset(
-    {"metadata-example", "value-pending", "claim-untested", "title-prefix", "tex-unchecked"}
-)
 SHOWN = 3  # differences of one file that are listed one by one
 EXCERPT = 60  # characters on each side of a difference
 
 
 def check(root: Path, strict: bool = False) -> list[Finding]:
-    """Everything that does not hold, errors first; without STRICT what only a finished report needs is left out.
+    """Everything that does not hold, errors first, with what only a finished report needs.
 
     Builds the report in a temporary folder and compares it with report/out line by line, PDFs byte by byte; with STRICT
     also by TeX, whose log tells of boxes and glyphs. Nothing below ROOT changes, and nothing that an earlier build kept
@@ -49,8 +45,7 @@ def check(root: Path, strict: bool = False) -> list[Finding]:
     if not any(finding.rule == "ledger-fault" or finding.rule in FATAL for finding in findings):
         findings += inspect_outputs(root, by_tex=strict)
     order = {rule: number for number, rule in enumerate(RULES)}  # causes before what follows from them
-    kept = [finding for finding in findings if strict or finding.rule not in OF_A_FINISHED_REPORT]
-    return sorted(kept, key=lambda finding: (finding.severity != "error", order[finding.rule], _natural(finding.place)))
+    return sorted(findings, key=lambda found: (found.severity != "error", order[found.rule], _natural(found.place)))
 
 
 def _natural(place: str) -> tuple[str, int]:

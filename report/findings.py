@@ -150,6 +150,10 @@ RULES = {
     ),
     "summary-long": Rule("error", "the summary fits on the first page: at most 400 words", "shorten it"),
 }
+# What holds of a report that goes to the journal, and rarely before.
+OF_A_FINISHED_REPORT = frozenset(
+    {"metadata-example", "value-pending", "claim-untested", "title-prefix", "tex-unchecked"}
+)
 
 
 @dataclass(frozen=True)
@@ -193,5 +197,11 @@ def list_rules() -> str:
     width = max(map(len, RULES))
     lines = []
     for id, rule in RULES.items():
-        lines += [f"{id:{width}}  {rule.severity:7}  {rule.what}", f"{'':{width}}  {'':7}  to do: {rule.fix}"]
+        severity = severity_of(id)
+        lines += [f"{id:{width}}  {severity:8}  {rule.what}", f"{'':{width}}  {'':8}  to do: {rule.fix}"]
     return "\n".join(lines)
+
+
+def severity_of(id: str) -> str:
+    """The severity of a rule in words: `--strict` where it is looked at with that option alone."""
+    return "--strict" if id in OF_A_FINISHED_REPORT else RULES[id].severity
