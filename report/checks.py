@@ -1,12 +1,13 @@
 """What must hold of a report: the ledger is whole, the prose is clean, every output is what a build makes."""
 
 import difflib
+import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.git import run_git
 from experiments.ledger import Ledger
@@ -166,7 +167,7 @@ def inspect_outputs(root: Path, *, by_tex: bool = False) -> list[Finding]:
         context = built.context
         return [
             *inspect_states(context),
-            *compare(root / "report/out", out, "report/out"),
+            *_gather_differences(compare(root / "report/out", out, "report/out"), root / "report/out", out),
             *inspect_claims(context.claims, pages),
             *inspect_pages(out, root),
             *inspect_formats(out, context.registry.printed, context.tables.values()),
@@ -204,6 +205,27 @@ def compare(tracked: Path, rebuilt: Path, label: str) -> list[Finding]:
         else:
             findings += _compare_text(tracked / name, _decoded(rebuilt / name), f"{label}/{name}")
     return findings
+
+
+def _gather_differences(findings: list[Finding], tracked: Path, rebuilt: Path) -> list[Finding]:
+    """FINDINGS with all that differs as one, where REBUILT is made from other records than TRACKED: that is the cause."""
+    was, now = (_digests(folder / "provenance.json") for folder in (tracked, rebuilt))
+    changed = [run for run in sorted(was.keys() | now.keys()) if was.get(run) != now.get(run)]
+    differing = [finding for finding in findings if finding.rule == "output-differs"]
+    if not (was and changed and differing):
+        return findings
+    files = len({finding.place.partition(":")[0] for finding in differing})
+    message = f"it was made before these records changed: {first_few(changed, SHOWN)}; {files} of its files differ"
+    return [Finding("output-differs", "report/out", message), *(f for f in findings if f.rule != "output-differs")]
+
+
+def _digests(path: Path) -> dict[str, Any]:
+    """The digests of the records, by run, that a report was made from; none where PATH does not say so."""
+    try:
+        records = json.loads(path.read_bytes())["records"]
+        return {run: record["digest"] for run, record in records.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def _files(folder: Path) -> set[str]:

@@ -111,6 +111,20 @@ def test_one_changed_digit_is_found_in_a_table_and_in_every_format(restored: Pat
         assert "115" in finding.found
 
 
+def test_outputs_that_are_older_than_a_record_are_told_in_one_finding(restored: Path) -> None:
+    out = restored / "report/out"
+    provenance = json.loads((out / "provenance.json").read_text(encoding="utf-8"))
+    run, record = next(iter(provenance["records"].items()))
+    change(out / "provenance.json", record["digest"], "0" * 64)
+    change(out / "report.md", "559,114", "559,115")
+    (finding,) = errors(restored)
+    assert (finding.rule, finding.place, finding.message) == (
+        "output-differs",
+        "report/out",
+        f"it was made before these records changed: {run}; 2 of its files differ",
+    )
+
+
 def test_a_changed_or_missing_pdf_is_found(restored: Path) -> None:
     out = restored / "report/out"
     content = bytearray((out / "report.pdf").read_bytes())
