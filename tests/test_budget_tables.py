@@ -17,7 +17,6 @@ from report.quantities import Quantity
 from report.result_tables import Declaration
 from report.table_kinds import read_tables
 from report.tables import Table
-from report.unknown import UnknownName
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
 
 
@@ -86,17 +85,6 @@ def test_a_line_is_a_condition_and_a_column_a_network() -> None:
         ["as stored", "81.00 ± 12.71 % (n = 2)", "70.00 % (n = 1)"],
         ["a little noise", "50.00 ± 0.00 % (n = 2)", "–"],
     ]
-
-
-def test_a_condition_that_no_record_has_is_refused_with_those_that_there_are(budgets: Evidence) -> None:
-    wanted = declared("conditions", conditions={"test_acuracy": "as stored"})
-    with pytest.raises(UnknownName) as caught:
-        budget_tables.conditions(wanted, SimpleNamespace(evidence=budgets))
-    assert str(caught.value) == (
-        "conditions: no record of the group has a metric 'test_acuracy'; they have test_accuracy, parameters, train_accuracy"
-    )
-    waits = SimpleNamespace(evidence=make_evidence(waiting(make_run(0))))
-    assert len(budget_tables.conditions(wanted, waits).rows) == 1
 
 
 def test_every_corruption_that_a_run_records_is_in_table_and_figure(root: Path) -> None:
