@@ -169,13 +169,14 @@ def _check(options: "argparse.Namespace", root: "Path") -> int:
     """3 where anything does not hold; warnings count only with --strict."""
     from experiments.spec import Disagreement
     from report.checks import check
-    from report.findings import list_rules
+    from report.findings import OF_A_FINISHED_REPORT, list_rules
 
     if options.list:
         print(list_rules())
         return 0
 
-    findings = check(root, strict=options.strict)
+    listed = check(root, strict=options.strict)
+    findings = [finding for finding in listed if options.strict or finding.rule not in OF_A_FINISHED_REPORT]
     errors = [finding for finding in findings if options.strict or finding.severity == "error"]
     if options.json:
         from report.findings_document import format_findings
@@ -185,7 +186,9 @@ def _check(options: "argparse.Namespace", root: "Path") -> int:
         for finding in findings:
             print(finding)
         found = f"{len(findings)} finding{'s' if len(findings) != 1 else ''}"
-        print(f"{found}, {len(errors)} of them errors" if findings else "everything holds")
+        lacking = dict.fromkeys(finding.rule for finding in listed if finding not in findings)
+        rest = f"; --strict tells what a finished report lacks: {', '.join(lacking)}" if lacking else ""
+        print((f"{found}, {len(errors)} of them errors" if findings else "everything holds") + rest)
     return Disagreement.exit_code if errors else 0
 
 

@@ -79,7 +79,7 @@ def exit_codes() -> str:
 
 def rules() -> str:
     """Every rule of `build.py check`."""
-    rows = ((f"`{id}`", rule.severity, rule.what, rule.fix) for id, rule in findings.RULES.items())
+    rows = ((f"`{id}`", findings.severity_of(id), rule.what, rule.fix) for id, rule in findings.RULES.items())
     return _table(("id", "", "what holds", "what to do where it does not"), rows)
 
 

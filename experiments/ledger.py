@@ -145,8 +145,10 @@ class Ledger:
             raise RecordFault(place, "run", message, expected=repr(path.stem), found=repr(record.run))
         run = plan.runs.get(record.run)
         if run is None:
-            message = f"{record.run!r} is not a run in {plan.path.name}; remove the file, or plan the run"
-            raise RecordFault(place, "run", message, expected=f"a run of {plan.path.name}", found=repr(record.run))
+            remedy = "remove the file, or plan the run"
+            message = f"{record.run!r} is not a run in {plan.path.name}; {remedy}"
+            expected = f"a run of {plan.path.name}"
+            raise RecordFault(place, "run", message, expected=expected, found=repr(record.run), remedy=remedy)
         if record.notebook != run.notebook:
             message = f"found {record.notebook!r}; the plan has {run.notebook!r}"
             raise RecordFault(place, "notebook", message, expected=repr(run.notebook), found=repr(record.notebook))

@@ -81,6 +81,14 @@ def read_plan_file(path: Path) -> dict[str, Any]:
     _check_speed(content["speed"], f"{place}: speed")
     for name, allowed in content.setdefault("values", {}).items():
         _check_allowed(allowed, f"{place}: values", str(name))
+    for where, holder in (
+        ("defaults", content["defaults"]),
+        *((f"groups: {n}", g) for n, g in content["groups"].items()),
+    ):
+        if "seed" in holder.get("parameters", {}):
+            refuse(
+                f"{place}: {where}: parameters", "seed", holder["parameters"]["seed"], "none; a group lists its seeds"
+            )
     if "smoke" in content:
         _check_smoke(content["smoke"], content["groups"], f"{place}: smoke")
         content["smoke"].setdefault("groups", list(content["groups"]))
@@ -176,6 +184,8 @@ def _check_smoke(smoke: Any, groups: Mapping[str, Any], place: str) -> None:
     _check_fields(smoke, _SMOKE, place, required=("parameters", "seeds"))
     rehearsed = smoke.get("groups", list(groups))
     _check_seeds(smoke["seeds"], place)
+    if "seed" in smoke["parameters"]:
+        refuse(f"{place}: parameters", "seed", smoke["parameters"]["seed"], "none; smoke lists its seeds")
     _check_work(smoke.get("work", ""), f"{place}: work")
     for name in rehearsed:
         if not isinstance(name, str) or name not in groups:

@@ -23,12 +23,17 @@ _DEFINITIONS = re.compile(r"(?:[^ ,]+ [0-9a-f]+(?:, [^ ,]+ [0-9a-f]+)*)?")
 
 
 class RecordFault(Disagreement):
-    """A record that cannot be trusted: `place` is its file, `field` the path of the field, with both values."""
+    """A record that cannot be trusted: `place` is its file, `field` the path of the field, with both values.
 
-    def __init__(self, place: str, field: str, message: str, *, expected: str = "", found: str = "") -> None:
+    `remedy` says what to do where that is neither to restore the record nor to run it again.
+    """
+
+    def __init__(
+        self, place: str, field: str, message: str, *, expected: str = "", found: str = "", remedy: str = ""
+    ) -> None:
         super().__init__(f"{place}: {field}: {message}")
         self.place, self.field, self.message = place, field, message
-        self.expected, self.found = expected, found
+        self.expected, self.found, self.remedy = expected, found, remedy
 
 
 def check_fields(content: Mapping[str, Any], place: str) -> None:

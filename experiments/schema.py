@@ -143,7 +143,10 @@ def _compare_results(record: Record, place: str) -> None:
         sources["the last epoch of history.test_accuracy"] = record.history["test_accuracy"][-1]
     for source, value in sources.items():
         if value is None or abs(value - accuracy) > ACCURACY_TOLERANCE:
-            message = f"found {accuracy!r}, but {source} says {value!r}; one of them was changed after the run"
+            message = (
+                f"found {accuracy!r}, but {source} would give {value!r}; either the notebook hands over two different "
+                "accuracies, or the record was changed after the run"
+            )
             raise RecordFault(place, "metrics.test_accuracy", message, expected=repr(value), found=repr(accuracy))
 
 

@@ -79,7 +79,11 @@ def _add_status_and_check(verbs: argparse._SubParsersAction) -> None:
     status.add_argument("--explain", action="store_true", help="all that makes a record stale")
     status.add_argument("--json", action="store_true", help="for programs: report/schemas/status.schema.json")
     check = verbs.add_parser("check", help="rebuild everything elsewhere and compare it with what is tracked")
-    check.add_argument("--strict", action="store_true", help="warnings count as errors; asks TeX too where it is")
+    check.add_argument(
+        "--strict",
+        action="store_true",
+        help="warnings count as errors, and what a finished report needs is asked; asks TeX too where it is",
+    )
     instead = check.add_mutually_exclusive_group()
     instead.add_argument("--json", action="store_true", help="for programs: report/schemas/check.schema.json")
     instead.add_argument("--list", action="store_true", help="every rule, and what to do where it is broken")

@@ -41,16 +41,18 @@ _LEFT_OUT = frozenset({"data", "node_modules", "__pycache__"})  # where git does
 
 @dataclass(frozen=True)
 class Bundle:
-    """What was packed: the file, how many files are in it, how many of them are records, and its size in MiB."""
+    """What was packed: the file, how many files are in it, how many of them are records, its size in MiB, and a warning."""
 
     path: Path
     files: int
     records: int
     size_mib: float
+    warning: str = ""
 
     def __str__(self) -> str:
         runs = f"{self.records} record{'s' if self.records != 1 else ''}"
-        return f"{os.path.relpath(self.path)}: {self.files} files, {runs}, {self.size_mib:.1f} MiB"
+        told = f"{os.path.relpath(self.path)}: {self.files} files, {runs}, {self.size_mib:.1f} MiB"
+        return f"{told}\nwarning: {self.warning}" if self.warning else told
 
 
 def write_bundle(root: Path, path: Path | None = None) -> Bundle:
@@ -73,13 +75,19 @@ def write_bundle(root: Path, path: Path | None = None) -> Bundle:
         place = "report/paper/metadata.yaml: license"
         raise ConfigurationError(f"{place}: the code has no licence; name it there, such as MIT, or add a file LICENSE")
     contents[MANIFEST] = codecheck(root, metadata).encode()
+    warning = ""
     if _OF_MACHINERY not in contents:
         contents[MACHINERY] = describe_machinery().encode()
+        if b"example.org" in contents[MACHINERY]:
+            warning = (
+                f"{MACHINERY} sends the reviewer to a placeholder at example.org; put the machinery's address into its "
+                "own report/paper/metadata.yaml: code.url"
+            )
     contents = dict(sorted(contents.items()))
     described = crate_metadata(metadata, contents, records, licence)
     packed = pack({METADATA: described.encode(), **contents})
     write_atomically(path, packed)
-    return Bundle(path, len(contents) + 1, len(records), len(packed) / 2**20)
+    return Bundle(path, len(contents) + 1, len(records), len(packed) / 2**20, warning)
 
 
 def describe_machinery() -> str:

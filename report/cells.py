@@ -24,7 +24,7 @@ NOT_MEASURED = "not measured on the machine used"
 EQUAL_RUNS = "95 % t interval of the mean, from the binomial error of the test images: the runs are exactly equal"
 FIDELITY = ("dataset", "epochs", "recipe", "precision", "train_images")
 COMPUTING = ("precision", "path")  # how a run was computed: cells may differ in it, and it is told
-_ASKED = ("epochs", "dataset")  # parameters that tables and figures name though their declarations do not
+_ASKED = ("epochs", "dataset", "fraction")  # parameters that tables and figures name though their declarations do not
 _WORST_FIRST = (State.STALE, State.FAILED, State.NOT_COMPARABLE, State.GATED, State.PENDING)
 _AGGREGATES = {
     ACCURACY: "mean of the last epoch's test accuracy",

@@ -1,18 +1,21 @@
 """What must hold of a report: the ledger is whole, the prose is clean, every output is what a build makes."""
 
 import difflib
+import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.git import run_git
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
+from experiments.reading import read_text
 from experiments.spec import MissingTool, ReproductionError, State
 from report.findings import RULES, Finding, unless_git_fails
+from report.front import flat
 from report.journal import faults
 from report.manuscript import FATAL, inspect_manuscript
 from report.metadata import read_metadata
@@ -27,16 +30,12 @@ if TYPE_CHECKING:
     from report.context import Context
 
 _TYPESETTER = re.compile(rb"Typst \d+\.\d+\.\d+")  # as a PDF names what made it
-# What holds of a report that goes to the journal, and rarely before.
-OF_A_FINISHED_REPORT = frozenset(
-    {"metadata-example", "value-pending", "claim-untested", "title-prefix", "tex-unchecked"}
-)
 SHOWN = 3  # differences of one file that are listed one by one
 EXCERPT = 60  # characters on each side of a difference
 
 
 def check(root: Path, strict: bool = False) -> list[Finding]:
-    """Everything that does not hold, errors first; without STRICT what only a finished report needs is left out.
+    """Everything that does not hold, errors first, with what only a finished report needs.
 
     Builds the report in a temporary folder and compares it with report/out line by line, PDFs byte by byte; with STRICT
     also by TeX, whose log tells of boxes and glyphs. Nothing below ROOT changes, and nothing that an earlier build kept
@@ -47,8 +46,7 @@ def check(root: Path, strict: bool = False) -> list[Finding]:
     if not any(finding.rule == "ledger-fault" or finding.rule in FATAL for finding in findings):
         findings += inspect_outputs(root, by_tex=strict)
     order = {rule: number for number, rule in enumerate(RULES)}  # causes before what follows from them
-    kept = [finding for finding in findings if strict or finding.rule not in OF_A_FINISHED_REPORT]
-    return sorted(kept, key=lambda finding: (finding.severity != "error", order[finding.rule], _natural(finding.place)))
+    return sorted(findings, key=lambda found: (found.severity != "error", order[found.rule], _natural(found.place)))
 
 
 def _natural(place: str) -> tuple[str, int]:
@@ -64,7 +62,7 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
     _, faults = ledger.inspect(plan)
     for fault in faults:
         place = fault.place if ":" in fault.place else f"{fault.place}: {fault.field}" if fault.field else fault.place
-        yield Finding("ledger-fault", place, fault.message, fault.expected, fault.found)
+        yield Finding("ledger-fault", place, fault.message, fault.expected, fault.found, fault.remedy)
     if faults:
         return
     yield from unless_git_fails("experiments/records", _inspect_past(root))
@@ -84,8 +82,13 @@ def _inspect_past(root: Path) -> Iterator[Finding]:
     from experiments.tampering import changed_since_commit, edited_after_run
 
     for name, changes in changed_since_commit(root / "experiments/records"):
+        place = f"experiments/records/{name}"
+        if not (root / place).exists():
+            remedy = f"`git checkout -- {place}`, or commit that it is gone"
+            yield Finding("record-changed", place, "git's HEAD holds it, and it is gone", remedy=remedy)
+            continue
         message = f"it is not what git's HEAD holds: {first_few([field for field, _, _ in changes], SHOWN)}"
-        yield Finding("record-changed", f"experiments/records/{name}", message, *changes[0][1:])
+        yield Finding("record-changed", place, message, *changes[0][1:])
     for name, changes in edited_after_run(root / "experiments/records"):
         message = (
             f"it was changed after its run, as git's past shows: {first_few([field for field, _, _ in changes], SHOWN)}"
@@ -106,11 +109,15 @@ def _inspect_ignored(root: Path) -> Iterator[Finding]:
 
 def inspect_metadata(root: Path) -> Iterator[Finding]:
     """Where the journal's tools would stumble over metadata.yaml, and where CITATION.cff is another one's."""
-    from report.citation import citation_file
+    from report.citation import citation_file, entry_of
 
     metadata, place = read_metadata(root / "report/paper/metadata.yaml"), "report/paper/metadata.yaml"
     for field, why in faults(metadata):
         yield Finding("metadata-journal", f"{place}: {field}", why)
+    key, bibliography = flat(metadata, "replication").get("bib", ""), root / "report/paper/references.bib"
+    if key and not entry_of(key, read_text(bibliography) if bibliography.is_file() else ""):
+        message = f"{key!r} has no entry in references.bib, so that CITATION.cff cannot name the original work"
+        yield Finding("metadata-incomplete", f"{place}: replication.bib", message)
     path = root / "CITATION.cff"
     if not path.is_file():
         yield Finding("citation-file", "CITATION.cff", "it is not there")
@@ -160,7 +167,7 @@ def inspect_outputs(root: Path, *, by_tex: bool = False) -> list[Finding]:
         context = built.context
         return [
             *inspect_states(context),
-            *compare(root / "report/out", out, "report/out"),
+            *_gather_differences(compare(root / "report/out", out, "report/out"), root / "report/out", out),
             *inspect_claims(context.claims, pages),
             *inspect_pages(out, root),
             *inspect_formats(out, context.registry.printed, context.tables.values()),
@@ -198,6 +205,27 @@ def compare(tracked: Path, rebuilt: Path, label: str) -> list[Finding]:
         else:
             findings += _compare_text(tracked / name, _decoded(rebuilt / name), f"{label}/{name}")
     return findings
+
+
+def _gather_differences(findings: list[Finding], tracked: Path, rebuilt: Path) -> list[Finding]:
+    """FINDINGS with all that differs as one, where REBUILT is made from other records than TRACKED: that is the cause."""
+    was, now = (_digests(folder / "provenance.json") for folder in (tracked, rebuilt))
+    changed = [run for run in sorted(was.keys() | now.keys()) if was.get(run) != now.get(run)]
+    differing = [finding for finding in findings if finding.rule == "output-differs"]
+    if not (was and changed and differing):
+        return findings
+    files = len({finding.place.partition(":")[0] for finding in differing})
+    message = f"it was made before these records changed: {first_few(changed, SHOWN)}; {files} of its files differ"
+    return [Finding("output-differs", "report/out", message), *(f for f in findings if f.rule != "output-differs")]
+
+
+def _digests(path: Path) -> dict[str, Any]:
+    """The digests of the records, by run, that a report was made from; none where PATH does not say so."""
+    try:
+        records = json.loads(path.read_bytes())["records"]
+        return {run: record["digest"] for run, record in records.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def _files(folder: Path) -> set[str]:

@@ -1,6 +1,7 @@
 """Changes of what a reader concludes: the title, the verdicts, the numbers and the settings behind them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from report.changes import NOTHING, Change, Severity, Subject, names_of_both
 from report.meaning import Meaning
@@ -51,14 +52,30 @@ def _effects(before: Meaning, after: Meaning) -> Iterator[Change]:
 
 
 def _cells(before: Meaning, after: Meaning) -> Iterator[Change]:
-    """The means of cells, and the settings they were reached with."""
-    main = before.main_cells | after.main_cells
+    """The means of cells, and the settings they were reached with.
+
+    A cell of several groups is named with its group where these print other numbers of it: each may plan other seeds.
+    """
     for name in names_of_both(before.cells, after.cells):
-        was, now = before.cells.get(name), after.cells.get(name)
-        severity = Severity.CONCLUSION if name in main else Severity.EVIDENCE
-        yield from _number(name, was.quantity() if was else None, now.quantity() if now else None, severity)
-        if was and now and was.records and now.records and was.fidelity != now.fidelity:
-            yield Change(Subject.FIDELITY, name, severity, was.fidelity.words, now.fidelity.words)
+        old, new = (meaning.by_group.get(name, {}) for meaning in (before, after))
+        groups = names_of_both(old, new)
+        changes = {group: {c.subject: c for c in _cell(name, before, after, group)} for group in groups}
+        for subject in (Subject.NUMBER, Subject.FIDELITY):
+            found = {group: there[subject] for group, there in changes.items() if subject in there}
+            if len(found) == len(groups) and len({(c.before, c.after) for c in found.values()}) == 1:
+                yield max(found.values(), key=lambda change: change.severity)
+            else:
+                yield from (replace(change, name=f"{name}, group {group}") for group, change in found.items())
+
+
+def _cell(name: str, before: Meaning, after: Meaning, group: str) -> Iterator[Change]:
+    """What changed in the cell NAME as GROUP has it."""
+    was, now = (meaning.by_group.get(name, {}).get(group) for meaning in (before, after))
+    is_main = any(cell is not None and meaning.is_main(cell) for meaning, cell in ((before, was), (after, now)))
+    severity = Severity.CONCLUSION if is_main else Severity.EVIDENCE
+    yield from _number(name, was.quantity() if was else None, now.quantity() if now else None, severity)
+    if was and now and was.records and now.records and was.fidelity != now.fidelity:
+        yield Change(Subject.FIDELITY, name, severity, was.fidelity.words, now.fidelity.words)
 
 
 def _number(name: str, was: Quantity | None, now: Quantity | None, severity: Severity) -> Iterator[Change]:

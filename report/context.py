@@ -76,11 +76,11 @@ def build_context(root: Path, *, smoke: bool = False, cache: Path | None = None)
     ledger = Ledger(root / SMOKE_FOLDER if smoke else root / "experiments")
     stated = statuses(plan, ledger, root, cache=cache)
     facts = gather(root, plan.groups.values(), stated, naming=plan.naming, smoke=smoke)
-    vocabulary = Vocabulary(facts)
+    vocabulary, known = Vocabulary(facts), {name for run in plan.runs.values() for name in run.parameters}
     return Context(
         metadata=_read_metadata(root / "report" / "paper" / "metadata.yaml", vocabulary.prefix()),
         facts=facts,
-        tables={name: build_table(declared, facts) for name, declared in read_tables(root).items()},
+        tables={name: build_table(declared, facts) for name, declared in read_tables(root, known).items()},
         ledger=ledger,
         statuses=stated,
         words=vocabulary.words,

@@ -99,7 +99,7 @@ def recipes(declared: Declaration, facts: Facts) -> Table:
         settings = [setting for setting in facts.recipes if setting.recipe == recipe]
         if not settings:
             known = ", ".join(dict.fromkeys(setting.recipe for setting in facts.recipes))
-            raise UnknownName(f"recipes: no recipe {recipe!r}; there are {known}")
+            raise UnknownName(f"recipes: no recipe {recipe!r}; there are {known or 'none'}")
         sources = dict.fromkeys((setting.source, setting.certainty) for setting in settings)
         for source, certainty in sources:
             decided = [s for s in settings if (s.source, s.certainty) == (source, certainty)]

@@ -7,9 +7,10 @@ from typing import Any
 from report.cells import CellEvidence
 from report.comparisons import compare, difference, quoted_difference
 from report.evidence import Evidence
-from report.original import Quoted, find_quoted
+from report.original import EARLIER, PAPER, Quoted, find_quoted
 from report.quantities import Quantity
 from report.statistics import Interval
+from report.unknown import UnknownName
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,11 @@ def find_contrasts(
 ) -> tuple[Contrast, ...]:
     """Every cell of GROUPS, each once, beside the one of the first of them that has the parameters BASE.
 
-    Raises UnknownName where BASE is not exactly one cell.
+    Raises UnknownName where BASE is not exactly one cell, or original.csv has rows and none of WHO.
     """
+    people = dict.fromkeys(row.who for row in original.values())
+    if people and who not in (PAPER, EARLIER, *people):
+        raise UnknownName(f"original.csv has no row of {who!r}; it has those of {', '.join(people)}")
     start = evidence.cell(groups[0], base)
     return tuple(
         Contrast(cell, start, _change(cell, start), difference(cell, start), _reported(original, who, cell, start))

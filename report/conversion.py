@@ -7,6 +7,7 @@ and pandoc itself. Where only numbers have changed the text is the same, for the
 import hashlib
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from experiments.files import write_atomically
+from experiments.reading import MAX_SECTION_BYTES, read_text
 from experiments.spec import ConfigurationError, MissingTool
 from report.bibliography import check_bibliography, check_style
 from report.formats import FORMATS
@@ -24,6 +26,7 @@ from report.prose import Filled
 
 PANDOC_SECONDS = 120  # brackets within brackets can keep it busy for ever
 PANDOC_MEMORY = "1g"  # of its heap; a report takes a tenth of it
+_TWICE = re.compile(r"Duplicate identifier '([^']+)'")
 KEPT = 8  # at most this many conversions are kept, the newest
 
 
@@ -60,6 +63,7 @@ class Conversion:
     """
 
     def __init__(self, text: str, paper: Path, filter_path: Path, cache: Path | None = None) -> None:
+        self._paper = paper
         bibliography, style = paper / "references.bib", paper / "numeric.csl"
         check_bibliography(bibliography)
         check_style(style)
@@ -108,11 +112,25 @@ class Conversion:
         except subprocess.TimeoutExpired as error:
             why = f"it is not done after {PANDOC_SECONDS} s; look for many brackets or quotations within each other"
             raise ConfigurationError(f"pandoc: {why}") from error
+        if twice := _TWICE.search(complaints):
+            raise ConfigurationError(f"pandoc: {_places_of(twice[1], self._paper)}")
         if self._process.returncode or complaints.strip():
             raise ConfigurationError(f"pandoc: {complaints.strip() or f'ended with {self._process.returncode}'}")
         bodies = {name: self._out.with_suffix(f".{name}").read_text(encoding="utf-8").rstrip("\n") for name in FORMATS}
         contents = json.loads(self._out.with_suffix(".toc").read_text(encoding="utf-8"))
         return Prose(bodies, tuple(contents))
+
+
+def _places_of(id: str, paper: Path) -> str:
+    """Where the sections of PAPER name ID; pandoc counts the lines of the sections as one text, filled in."""
+    sections = {path.name: read_text(path, MAX_SECTION_BYTES) for path in sorted(paper.glob("sections/*.md"))}
+    places = [
+        f"{name}:{number}"
+        for name, text in sections.items()
+        for number, line in enumerate(text.splitlines(), 1)
+        if re.search(rf"#{re.escape(id)}(?![\w:.-])", line)
+    ]
+    return f"two headings have the identifier {id!r} ({', '.join(places)}); give one of them another, or none"
 
 
 def _digest(text: str, pandoc: str, *files: Path) -> str:

@@ -143,9 +143,17 @@ RULES = {
     "citation-file": Rule(
         "warning", "CITATION.cff says what metadata.yaml says", "run `python build.py bundle`, which writes it"
     ),
-    "summary-heading": Rule("error", "the summary has its six headings", "add the heading in bold"),
+    "summary-heading": Rule(
+        "error",
+        "the summary has its six headings, each at the start of a paragraph",
+        "add the heading in bold, after an empty line",
+    ),
     "summary-long": Rule("error", "the summary fits on the first page: at most 400 words", "shorten it"),
 }
+# What holds of a report that goes to the journal, and rarely before.
+OF_A_FINISHED_REPORT = frozenset(
+    {"metadata-example", "value-pending", "claim-untested", "title-prefix", "tex-unchecked"}
+)
 
 
 @dataclass(frozen=True)
@@ -157,6 +165,7 @@ class Finding:
     message: str
     expected: str = ""
     found: str = ""
+    remedy: str = ""  # where it is another one than the rule's
 
     @property
     def severity(self) -> Severity:
@@ -166,7 +175,7 @@ class Finding:
     @property
     def fix(self) -> str:
         """What to do."""
-        return RULES[self.rule].fix
+        return self.remedy or RULES[self.rule].fix
 
     def __str__(self) -> str:
         lines = [f"{self.severity} {self.rule}: {self.place}: {self.message}"]
@@ -188,5 +197,11 @@ def list_rules() -> str:
     width = max(map(len, RULES))
     lines = []
     for id, rule in RULES.items():
-        lines += [f"{id:{width}}  {rule.severity:7}  {rule.what}", f"{'':{width}}  {'':7}  to do: {rule.fix}"]
+        severity = severity_of(id)
+        lines += [f"{id:{width}}  {severity:8}  {rule.what}", f"{'':{width}}  {'':8}  to do: {rule.fix}"]
     return "\n".join(lines)
+
+
+def severity_of(id: str) -> str:
+    """The severity of a rule in words: `--strict` where it is looked at with that option alone."""
+    return "--strict" if id in OF_A_FINISHED_REPORT else RULES[id].severity

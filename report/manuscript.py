@@ -11,6 +11,7 @@ from pathlib import Path
 
 from experiments.reading import MAX_SECTION_BYTES, read_text, refuse_links
 from experiments.spec import ConfigurationError
+from experiments.strict_yaml import read_yaml
 from report.findings import Finding
 from report.front import flat
 from report.metadata import read_metadata
@@ -38,6 +39,7 @@ _RESULT = re.compile(
     # 71.23 %, 3 pp, **71** %, 71&nbsp;%
     r"|(?<![\w.,-])(?:0\.\d{3,}|[1-9]\d\.\d{1,2})(?![\w.]*\d)"  # 0.7123, 71.23
 )
+_DECIMALS = re.compile(r"(?<![\w.,-])(?:0\.\d{3,}|[1-9]\d\.\d{1,2})(?![\w.]*\d)")
 # What is a result though no sign of per cent follows: p = .03, 75 points, seventy-five per cent.
 _UNUSUAL = re.compile(
     r"(?<!\w)p\s*[=<>≤≥]\s*0?\.\d+|(?<![\w.,-])\d+(?:[.,]\d+)?\s+points\b(?!\s+of)"
@@ -55,6 +57,7 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _TEX = re.compile(r"(?<!\\)\\[A-Za-z]{2,}")
+_CURLY = re.compile(r"\{\{[^\n]*?\}\}|\{%[^\n]*?%\}")
 _IMAGE = re.compile(r"!\[")
 _CITATION = re.compile(r"(?<![\w\\.])@\{?([A-Za-z0-9_][\w:.#$%&+?<>~/-]*\w)")
 _ENTRY = re.compile(r"^\s*@(?!comment|string|preamble)\w+\s*\{\s*([^,\s]+)\s*,", re.IGNORECASE | re.MULTILINE)
@@ -65,6 +68,7 @@ _TYPED_REFERENCE = re.compile(
     r"(?<!['’]s )(?<!original )(?<!their )\b(?:Figure|Fig\.|Table|Section)(?:\s|&nbsp;)\d+\b(?!\.\w)(?!\s(?:of|in|there)\b)"
 )
 _CITED = re.compile(r"\[[^\[\]]*@[^\[\]]*\]")
+_STATEMENTS = re.compile(r"^[ \t]*(?:<%.*?%>|<#.*?#>)[ \t]*\n", re.DOTALL | re.MULTILINE)
 _SECTION_ID = re.compile(r"^#+ .*\{[^}]*#([\w:.-]+)", re.MULTILINE)
 # What is not prose: code, mathematics, template brackets, comments, addresses. Blanked out: lines keep their place.
 _NOT_PROSE = re.compile(
@@ -103,6 +107,7 @@ def inspect_manuscript(root: Path) -> list[Finding]:
     return [
         *(finding for section in sections for finding in _inspect_words(section)),
         *_inspect_citations(root, sections),
+        *_inspect_captions(root),
         *_inspect_references(sections),
         *_inspect_summary(sections),
         *_inspect_metadata(root),
@@ -130,6 +135,9 @@ def _inspect_words(section: Section) -> Iterator[Finding]:
         yield Finding(
             "raw-format", section.at(found.start()), f"{found[0]!r} is no Markdown and is printed as it stands"
         )
+    for found in _CURLY.finditer(section.prose):
+        message = f"{found[0]!r} is printed as it stands: Jinja's brackets are angles here, << >> and <% %>"
+        yield Finding("raw-format", section.at(found.start()), message)
     for found in _TYPED_REFERENCE.finditer(_CITED.sub(lambda cited: " " * len(cited[0]), section.prose)):
         yield Finding("reference-typed", section.at(found.start()), f"{found[0]!r} is typed by hand, and no link")
     for found in _IMAGE.finditer(section.prose):
@@ -153,6 +161,24 @@ def _inspect_results(section: Section) -> Iterator[Finding]:
             yield Finding("typed-result", section.at(formula.start()), f"{formula[0]!r} is typed by hand")
     for line, message in typed_results(section.text):
         yield Finding("typed-result", f"{section.place}:{line}", message)
+
+
+def _inspect_captions(root: Path) -> Iterator[Finding]:
+    """Results typed in captions and the abstract; a note may say of an interval that it is one of 95 %."""
+    paper = root / "report/paper"
+    texts = {"metadata.yaml: abstract": read_metadata(paper / "metadata.yaml").get("abstract")}
+    for kind in ("tables", "figures"):
+        content = read_yaml(paper / f"{kind}.yaml") if (paper / f"{kind}.yaml").is_file() else {}
+        declared = content.get(kind)
+        for name, item in declared.items() if isinstance(declared, dict) else ():
+            named = item.items() if isinstance(item, dict) else ()
+            texts |= {
+                f"{kind}.yaml: {kind}.{name}.{field}": text for field, text in named if field in ("title", "note")
+            }
+    for place, text in texts.items():
+        pattern = _DECIMALS if place.endswith(".note") else _RESULT
+        for found in pattern.finditer(text if isinstance(text, str) else ""):
+            yield Finding("typed-result", f"report/paper/{place}", f"{found[0].strip()!r} is typed by hand")
 
 
 def as_printed(prose: str) -> tuple[str, list[int]]:
@@ -210,8 +236,18 @@ def _inspect_summary(sections: list[Section]) -> Iterator[Finding]:
         return
     summary = sections[0]
     for heading in HEADINGS:
-        if not re.search(rf"^(?:\*\*|#+ ){re.escape(heading)}", summary.text, re.MULTILINE | re.IGNORECASE):
+        found = re.search(rf"^(?:\*\*|#+ ){re.escape(heading)}", summary.text, re.MULTILINE | re.IGNORECASE)
+        if not found:
             yield Finding("summary-heading", f"{summary.place}:1", f"the heading {heading!r} is missing")
+        elif not _starts_paragraph(summary.text, found.start()):
+            message = f"the heading {heading!r} starts no paragraph: leave an empty line before it"
+            yield Finding("summary-heading", summary.at(found.start()), message)
+
+
+def _starts_paragraph(text: str, position: int) -> bool:
+    """Whether an empty line or a heading stands before POSITION, lines of statements alone aside."""
+    line = _STATEMENTS.sub("", f"\n{text[:position]}").split("\n")[-2]
+    return not line.strip() or line.startswith("#")
 
 
 def _inspect_metadata(root: Path) -> Iterator[Finding]:

@@ -23,20 +23,24 @@ _JUDGED = frozenset({"claims.yaml", "original.csv"})  # compared by what they sa
 
 @dataclass(frozen=True)
 class Meaning:
-    """`prefix` is the title's [Re] or [¬Re], `cells` every cell of the plan once, `texts` the paper's other files."""
+    """`prefix` is the title's [Re] or [¬Re], `texts` are the paper's other files.
+
+    `cells` has every cell of the plan once, with the runs of all its groups; `by_group` has it as each group plans it,
+    which is how its numbers are printed.
+    """
 
     prefix: str
     verdicts: Mapping[str, Verdict]
     cells: Mapping[str, CellEvidence]
+    by_group: Mapping[str, Mapping[str, CellEvidence]]  # cell -> group -> the cell there
     original: Mapping[str, Quoted]
     texts: Mapping[str, str]
 
-    @property
-    def main_cells(self) -> frozenset[str]:
-        """The cells whose runs the verdict on a main claim of the original rests on."""
-        main = [verdict for verdict in self.verdicts.values() if verdict.is_main]
-        runs = {run for verdict in main if verdict.ours is not None for run in verdict.ours.origin}
-        return frozenset(name for name, cell in self.cells.items() if any(r.run in runs for r in cell.records))
+    def is_main(self, cell: CellEvidence) -> bool:
+        """Whether the verdict on a main claim of the original rests on the runs of CELL, neither more nor fewer of them."""
+        runs, whole = {r.run for r in cell.records}, {r.run for r in self.cells[cell.name].records}
+        main = [verdict.ours for verdict in self.verdicts.values() if verdict.is_main and verdict.ours is not None]
+        return bool(runs) and any(runs == whole.intersection(ours.origin) for ours in main)
 
 
 def read_meaning(root: Path) -> Meaning:
@@ -57,7 +61,10 @@ def make_meaning(root: Path, plan: Plan, found: Sequence[RunStatus]) -> Meaning:
     evidence = Evidence(plan.groups.values(), found)
     verdicts = judge(read_claims(paper / "claims.yaml"), evidence, original)
     cells = {cell.name: cell for cell in evidence.cells()}
-    return Meaning(title_prefix(verdicts), verdicts, cells, original, _read_texts(paper))
+    by_group: dict[str, dict[str, CellEvidence]] = {name: {} for name in cells}
+    for cell in (cell for group in plan.groups for cell in evidence.cells(group)):
+        by_group[cell.name][cell.group] = cell
+    return Meaning(title_prefix(verdicts), verdicts, cells, by_group, original, _read_texts(paper))
 
 
 def _read_texts(paper: Path) -> dict[str, str]:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from experiments.strict_yaml import read_yaml
-from report.fields import mapping, refuse
+from report.fields import check_names, mapping, refuse
 
 _TEXTS = ("title", "keywords", "abstract", "type", "domain", "language", "bibliography", "license")
 _PEOPLE = {"authors": "name", "affiliations": "code", "contributors": None}  # list -> what each entry must have
 _PAIRS = ("code", "data", "replication", "review", "dates", "article", "journal")  # lists of one-key maps
+_FIELDS = frozenset({*_TEXTS, *_PEOPLE, *_PAIRS})
+BIBLIOGRAPHY = "references.bib"  # the only file that is read
 _ESCAPED = frozenset({"name", "address", "cite"})  # of an entry; the journal's template prints the others as they stand
 _ACTIVE = frozenset("\\{}^$")
 _SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
@@ -25,11 +27,14 @@ _SCALARS = (str, int, float, date)
 def read_metadata(path: Path) -> dict[str, Any]:
     """The fields of PATH. Raises ConfigurationError with file and field for one of another shape."""
     metadata, place = read_yaml(path), path.name
+    check_names(metadata, _FIELDS, (), place)
     for field in _TEXTS:
         if not isinstance(metadata.get(field) or "", str):
             refuse(f"{place}: {field}", metadata[field], "text")
     if metadata.get("license") and not _SPDX.fullmatch(metadata["license"]):
         refuse(f"{place}: license", metadata["license"], "the SPDX name of one licence, such as MIT")
+    if (metadata.get("bibliography") or BIBLIOGRAPHY) != BIBLIOGRAPHY:
+        refuse(f"{place}: bibliography", metadata["bibliography"], f"{BIBLIOGRAPHY!r}, the file that is read")
     for field in (*_PEOPLE, *_PAIRS):
         for at, entry in _entries(metadata.get(field), f"{place}: {field}"):
             needed = _PEOPLE.get(field)
@@ -49,9 +54,10 @@ def _entries(entries: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]
         yield f"{place}[{number}]", mapping(entry, f"{place}[{number}]")
 
 
-# What a link may lead to, and what an ORCID is made of: the templates would refuse others without naming the field.
+# What a link may lead to, and what a DOI and an ORCID are made of: the templates would refuse others without naming the field.
 _FORMS = {
     "url": (re.compile(r"(https?://|mailto:)\S+"), "an address that begins with https://"),
+    "doi": (re.compile(r"10\.\S+/\S+"), "a DOI such as 10.5281/zenodo.1234567, without the address before it"),
     "orcid": (re.compile(r"[0-9X-]+"), "an ORCID such as 0000-0002-1825-0097"),
 }
 

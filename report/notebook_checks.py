@@ -24,7 +24,8 @@ def inspect_notebooks(root: Path, records: Mapping[str, Record]) -> Iterator[Fin
         place = path.relative_to(root).as_posix()
         record = records.get(path.stem)
         if record is None:
-            yield Finding("notebook-differs", place, "there is no record of this run")
+            remedy = "delete the notebook, or restore the record from git"
+            yield Finding("notebook-differs", place, "there is no record of this run", remedy=remedy)
             continue
         try:
             shown = _shown(json.loads(read_text(path, MAX_NOTEBOOK_BYTES)))

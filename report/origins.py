@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from experiments.spec import State
 from report.context import Context
 from report.evidence import Evidence
 from report.figure import Figure
@@ -77,6 +78,7 @@ class Origins:
 
     def __init__(self, evidence: Evidence) -> None:
         self._cell_of = {status.run.name: status.run.cell for status in evidence.runs()}
+        self._recorded = tuple(record.run for record in evidence.recorded())
         self._by_ci = {r.run for r in evidence.recorded() if r.provenance.get("executor") == "ci"}
         self._cells = frozenset(self._cell_of.values())
         self._found: dict[Quantity, Origin] = {}
@@ -95,6 +97,8 @@ class Origins:
         runs = tuple(dict.fromkeys(name for name in quantity.origin if name in self._cell_of))
         sources = tuple(dict.fromkeys(name for name in quantity.origin if name not in self._cell_of))
         cells = tuple(dict.fromkeys(self._cell_of[run] for run in runs)) or self._cells_named(quantity.id)
+        if not runs and quantity.state is State.NOT_COMPARABLE:  # it lacks a value, not its runs
+            runs = tuple(run for run in self._recorded if self._cell_of[run] in cells)
         if not cells and not sources:
             sources = (_BASES.get(quantity.id.partition("/")[0], _ELSE),)
         tier = self._tier(quantity, runs)

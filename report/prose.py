@@ -5,6 +5,7 @@ is never passed on unescaped. Numbers of tables and figures follow the order in 
 filled in twice: first to see the order.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,7 +162,7 @@ def _environment(
 
     return ProseEnvironment(
         bytecode_cache=compiled(cache),
-        loader=jinja2.FunctionLoader(lambda name: (sources[name], str(folder / name), None)),
+        loader=jinja2.FunctionLoader(lambda name: (_keep_breaks(sources[name]), str(folder / name), None)),
         undefined=Unknown,
         finalize=finalize,
         trim_blocks=True,
@@ -169,6 +170,23 @@ def _environment(
         auto_reload=False,
         **ANGLE,
     )
+
+
+_TAG = re.compile(r"<%.*?%>|<#.*?#>", re.DOTALL)
+
+
+def _keep_breaks(text: str) -> str:
+    """TEXT with a plus at the end of each statement that ends a line of words: Jinja would take its line break away.
+
+    A statement with a line of its own leaves no empty line, which trim_blocks is for.
+    """
+
+    def keep(found: re.Match[str]) -> str:
+        before = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
+        ends_words = text[found.end() : found.end() + 1] == "\n" and _TAG.sub("", before).strip()
+        return f"{found[0][:-2]}+{found[0][-2:]}" if ends_words and found[0][-3] not in "+-" else found[0]
+
+    return _TAG.sub(keep, text)
 
 
 def _bound(text: str) -> str:

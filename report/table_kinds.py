@@ -1,9 +1,11 @@
 """Which tables there can be, by kind: what builds each, and what its declaration in paper/tables.yaml has."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from experiments.plan_file import suggest
+from experiments.spec import ConfigurationError
 from experiments.strict_yaml import read_yaml
 from report import budget_tables, claim_tables, contrast_tables, options, result_tables, run_list, run_tables
 from report.evidence import LEFT_OUT
@@ -47,8 +49,11 @@ KINDS: Mapping[str, tuple[result_tables.Builder, Mapping[str, options.Check]]] =
 }
 
 
-def read_tables(root: Path) -> dict[str, Declaration]:
-    """The tables that paper/tables.yaml declares, by name. Raises ConfigurationError, naming table and field."""
+def read_tables(root: Path, parameters: Collection[str] = ()) -> dict[str, Declaration]:
+    """The tables that paper/tables.yaml declares, by name; labels are of PARAMETERS, where these are known.
+
+    Raises ConfigurationError, naming table and field.
+    """
     path = root / "report" / "paper" / "tables.yaml"
     content = read_yaml(path)
     check_names(content, {"version", "labels", "tables"}, {"version", "labels", "tables"}, path.name)
@@ -57,6 +62,9 @@ def read_tables(root: Path) -> dict[str, Declaration]:
     labels = mapping(content["labels"], f"{path.name}: labels")
     for parameter, label in labels.items():
         line(label, f"{path.name}: labels.{parameter}")
+        if parameters and parameter not in parameters:
+            known = suggest(str(parameter), parameters)
+            raise ConfigurationError(f"{path.name}: labels: no run has a parameter {parameter!r}{known}")
     declared = file_names(content["tables"], f"{path.name}: tables")
     return {name: _declare(name, item, labels, f"{path.name}: tables.{name}") for name, item in declared.items()}
 

@@ -255,10 +255,11 @@ def _examine(claim: Claim, sources: Sources) -> Trial:
     except ReproductionError as error:
         if sources.evidence.is_rehearsal:
             return Trial((), "", shortage="this rehearsal leaves its cells out")
-        if not isinstance(error, UnknownName):
+        if f"claims.{claim.id}" in str(error):
             raise
-        field = ".group" if claim.group not in sources.evidence.groups else ""
-        raise UnknownName(f"claims.yaml: claims.{claim.id}{field}: {error}") from error
+        kind = UnknownName if isinstance(error, UnknownName) else ConfigurationError
+        is_group = kind is UnknownName and claim.group not in sources.evidence.groups
+        raise kind(f"claims.yaml: claims.{claim.id}{'.group' if is_group else ''}: {error}") from error
 
 
 def _examine_untested(claim: Claim, sources: Sources) -> Trial:

@@ -16,8 +16,8 @@ def first_few(texts: Sequence[str], most: int) -> str:
 
 
 def parameters_text(parameters: Mapping[str, Any]) -> str:
-    """`patch_size=4, kernel_size=9`."""
-    return ", ".join(f"{name}={value}" for name, value in parameters.items())
+    """`patch_size=4, norm='batch'`: the text '16' is another value than the number."""
+    return ", ".join(f"{name}={value!r}" for name, value in parameters.items())
 
 
 def in_words(name: str) -> str:
@@ -31,7 +31,10 @@ def cell_text(parameters: Mapping[str, Any]) -> str:
 
 
 def price_text(statuses: Iterable[RunStatus]) -> str:
-    """What runs still to come would take: `3 runs to come, about 0.52 h (a guess)`, or `(extrapolated)`."""
-    prices = [status.price for status in statuses if status.state is not State.MEASURED]
+    """What runs still to come would take: `3 runs to come, about 0.52 h (a guess)`; `3 runs to come (2 stale), …`."""
+    waiting = [status for status in statuses if status.state is not State.MEASURED]
+    prices = [status.price for status in waiting]
+    stale = sum(status.state is State.STALE for status in waiting)
+    again = f" ({stale} stale)" if stale else ""
     time = rough_time(math.fsum(price.seconds for price in prices))
-    return f"{len(prices)} run{'s' if len(prices) != 1 else ''} to come, about {time}{reservation(prices)}"
+    return f"{len(prices)} run{'s' if len(prices) != 1 else ''} to come{again}, about {time}{reservation(prices)}"

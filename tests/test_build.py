@@ -490,9 +490,19 @@ def test_options_without_a_verb_are_those_of_report(root: Path, command: Command
 def test_check_ends_with_3_where_something_does_not_hold(
     command: Command, monkeypatch, severities: tuple[str, ...], strict: bool, code: int
 ) -> None:
-    findings = [SimpleNamespace(severity=severity) for severity in severities]
+    findings = [SimpleNamespace(rule="record-dirty", severity=severity) for severity in severities]
     monkeypatch.setattr("report.checks.check", lambda root, strict: findings)
     assert command("check", *(["--strict"] if strict else []))[0] == code
+
+
+def test_a_check_names_what_only_a_finished_report_needs_though_it_lists_it_with_strict_alone(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding = Finding("claim-untested", "report/paper/claims.yaml: a", "no run tests it yet")
+    monkeypatch.setattr("report.checks.check", lambda root, strict: [finding])
+    told = "everything holds; --strict tells what a finished report lacks: claim-untested\n"
+    assert command("check")[:2] == (0, told)
+    assert command("check", "--strict")[:2] == (3, f"{finding}\n1 finding, 1 of them errors\n")
 
 
 @pytest.mark.parametrize(("strict", "code"), [(False, 0), (True, 3)])

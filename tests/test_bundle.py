@@ -209,12 +209,16 @@ def test_the_licence_is_what_the_paper_states_and_without_one_there_is_no_bundle
 
 
 def test_a_bundle_without_the_machinery_says_which_one_builds_its_report(repository: Path, root: Path) -> None:
-    text = unpacked(write_bundle(repository).path)["MACHINERY.md"].decode()
+    bundle = write_bundle(repository)
+    text = unpacked(bundle.path)["MACHINERY.md"].decode()
     commit, _ = read_commit(root)
     url = yaml.safe_load((root / "report/paper/metadata.yaml").read_text(encoding="utf-8"))["code"][0]["url"]
     assert f"git clone {url} machinery\n" in text and f"git -C machinery checkout {commit or 'COMMIT'}\n" in text
+    told = "MACHINERY.md sends the reviewer to a placeholder at example.org"
+    assert (f"\nwarning: {told}" in str(bundle)) is ("example.org" in url)
     (repository / "report/bundle.py").write_text("", encoding="utf-8")  # of a repository that has it
-    assert "MACHINERY.md" not in unpacked(write_bundle(repository).path)
+    bundle = write_bundle(repository)
+    assert "MACHINERY.md" not in unpacked(bundle.path) and "warning" not in str(bundle)
 
 
 def test_people_and_groups_are_told_apart(repository: Path) -> None:
@@ -233,6 +237,15 @@ def test_an_entry_of_the_bibliography_is_read_without_its_braces() -> None:
     assert entry_of("a", text) == {"author": "Lee, Ann and Roe, Bob", "title": "A B c"}
     assert entry_of("b", text) == {"title": "D"}
     assert entry_of("c", text) == {}
+
+
+def test_an_entry_of_the_bibliography_is_read_without_the_commands_of_tex() -> None:
+    text = (
+        '@misc{a,\n author = {M{\\"u}ller, R\\"udiger and {\\O}y, {\\c C}a},\n title = {A: a \\& b},\n year = 2020\n}\n'
+    )
+    assert entry_of("a", text) == {"author": "Müller, Rüdiger and Øy, Ça", "title": "A: a & b", "year": "2020"}
+    with pytest.raises(ConfigurationError, match="^references.bib: a: author, title or year cannot be read: "):
+        entry_of("a", "@misc{a,\n title = {\\emph{a}\n}\n")
 
 
 def test_a_crate_of_one_author_names_that_one(repository: Path) -> None:

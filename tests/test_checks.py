@@ -111,6 +111,20 @@ def test_one_changed_digit_is_found_in_a_table_and_in_every_format(restored: Pat
         assert "115" in finding.found
 
 
+def test_outputs_that_are_older_than_a_record_are_told_in_one_finding(restored: Path) -> None:
+    out = restored / "report/out"
+    provenance = json.loads((out / "provenance.json").read_text(encoding="utf-8"))
+    run, record = next(iter(provenance["records"].items()))
+    change(out / "provenance.json", record["digest"], "0" * 64)
+    change(out / "report.md", "559,114", "559,115")
+    (finding,) = errors(restored)
+    assert (finding.rule, finding.place, finding.message) == (
+        "output-differs",
+        "report/out",
+        f"it was made before these records changed: {run}; 2 of its files differ",
+    )
+
+
 def test_a_changed_or_missing_pdf_is_found(restored: Path) -> None:
     out = restored / "report/out"
     content = bytearray((out / "report.pdf").read_bytes())
@@ -178,6 +192,19 @@ def committed(tmp_path: Path) -> Path:
     git(root, "commit", "-m", "a run")
     assert list(inspect_ledger(root)) == []
     return root
+
+
+def test_what_is_left_of_a_plan_that_was_replaced_is_to_be_deleted(committed: Path) -> None:
+    record = committed / "experiments/records/tiny-z2-s0.json"
+    edit(committed / "experiments/plan.yaml", "{size: 2}, ", "")
+    assert [(finding.rule, finding.fix) for finding in inspect_ledger(committed)] == [
+        ("ledger-fault", "remove the file, or plan the run")
+    ]
+    record.unlink()
+    assert [(finding.rule, finding.fix) for finding in inspect_ledger(committed)] == [
+        ("record-changed", f"`git checkout -- {record.relative_to(committed)}`, or commit that it is gone"),
+        ("notebook-differs", "delete the notebook, or restore the record from git"),
+    ]
 
 
 @pytest.mark.parametrize("is_committed", [False, True])

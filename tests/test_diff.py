@@ -73,7 +73,8 @@ def test_records_that_turn_a_verdict_change_a_conclusion(root: Path) -> None:
         ("conclusion", "verdict", "larger-is-better", "REPRODUCED -> NOT REPRODUCED"),
         ("conclusion", "number", "larger-is-better", "+100.00 ± 107.57 pp (n = 2) -> −100.00 ± 107.57 pp (n = 2)"),
         ("conclusion", "number", "tiny-z2", "0.00 ± 224.62 % (n = 2) -> 100.00 ± 224.62 % (n = 2)"),
-        ("conclusion", "number", "tiny-z3", "100.00 ± 224.62 % (n = 2) -> 0.00 ± 224.62 % (n = 2)"),
+        ("conclusion", "number", "tiny-z3, group sizes", "100.00 ± 224.62 % (n = 2) -> 0.00 ± 224.62 % (n = 2)"),
+        ("evidence", "number", "tiny-z3, group larger", "100.00 % (n = 1) -> 0.00 % (n = 1)"),
         ("evidence", "record", "tiny-z2, seeds 0, 1", "measured -> another run"),
         ("evidence", "record", "tiny-z3, seeds 0, 1", "measured -> another run"),
     ]
@@ -92,6 +93,20 @@ def test_a_new_run_of_a_cell_behind_no_main_claim_changes_the_evidence(root: Pat
             "the whole plan",
             "1 run to come, about 8 s (extrapolated) -> 0 runs to come, about 0 h",
         ),
+    ]
+
+
+def test_a_seed_that_another_group_adds_changes_no_number_of_the_main_claims(root: Path) -> None:
+    edit(
+        root / "experiments/plan.yaml",
+        "grid: {size: [3, 4]}\n    seeds: [0]",
+        "grid: {size: [3, 4]}\n    seeds: [0, 2]",
+    )
+    commit(root, "another seed")
+    save(root, "tiny-z3-s2", 0.25)
+    found = [change for change in told(find_difference(root, "HEAD")) if change[1] == "number"]
+    assert found == [
+        ("evidence", "number", "tiny-z3, group larger", "75.00 % (n = 1 of 2) -> 50.00 ± 317.66 % (n = 2)"),
     ]
 
 

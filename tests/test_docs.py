@@ -17,6 +17,7 @@ from report.figures import read_figures
 from report.journal import faults, journal_fields
 from report.metadata import read_metadata
 from report.original import read_original
+from report.recipes import read_recipes
 from report.table_kinds import read_tables
 from tests.example_repository import EXAMPLE, REPOSITORY, apply_diff, fenced, make_example, run
 
@@ -113,6 +114,9 @@ def test_the_examples_of_the_reference_are_taken_whole_and_have_every_kind(tmp_p
     assert claims.formulas["parameters"].evaluate({"hidden": 64}) == 4810
     assert {table.kind for table in read_tables(tmp_path).values()} == set(table_kinds.KINDS)
     assert {figure["kind"] for figure in read_figures(paper / "figures.yaml").values()} == set(figures.KINDS)
+    ((title, recipes),) = fenced(REPOSITORY / "docs/pages/reference/floats.md", "text")
+    (tmp_path / title).write_text(recipes, encoding="utf-8")
+    assert [setting.name for setting in read_recipes(tmp_path / title)] == ["learning_rate"]
     metadata = read_metadata(paper / "metadata.yaml")
     assert list(faults(metadata)) == []
     assert journal_fields(metadata)["code"]["url"] == "https://github.com/someone/something"

@@ -134,10 +134,11 @@ def test_an_unknown_cell_is_refused(group: str, parameters: dict[str, int], mess
     assert str(caught.value) == message
 
 
-def test_a_parameter_that_no_author_named_is_asked_of_the_notebook() -> None:
+@pytest.mark.parametrize("name", ["epochs", "fraction"])
+def test_a_parameter_that_no_author_named_is_asked_of_the_notebook(name: str) -> None:
     with pytest.raises(UnknownName) as caught:
-        Parameters({"width": 256})["epochs"]
-    assert str(caught.value) == "the notebook needs a parameter 'epochs', which this names; the cells have width"
+        Parameters({"width": 256})[name]
+    assert str(caught.value) == f"the notebook needs a parameter {name!r}, which this names; the cells have width"
 
 
 @pytest.mark.parametrize(

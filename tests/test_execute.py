@@ -176,8 +176,8 @@ def test_a_killed_kernel_is_a_failure(root: Path) -> None:
         (
             "contradicts-itself.ipynb",
             (
-                "the record: metrics.test_accuracy: found 0.75, but the 2 bits of `correct` says 0.5; "
-                "one of them was changed after the run"
+                "the record: metrics.test_accuracy: found 0.75, but the 2 bits of `correct` would give 0.5; "
+                "either the notebook hands over two different accuracies, or the record was changed after the run"
             ),
         ),
     ],

@@ -17,12 +17,14 @@ from report.canvas import Canvas
 from report.charts import draw_effect
 from report.claims import read_claims
 from report.contrast_charts import draw_scatter
+from report.contrasts import find_contrasts
 from report.drawing import STYLE, Studio, draw
 from report.evidence import Evidence
 from report.figures import Figure, build_figures, read_figures
 from report.original import Quoted
 from report.series_charts import tick_labels
 from report.unknown import UnknownName
+from tests.judging import ORIGINAL
 from tests.made_up import make_cell, make_evidence, make_run, waiting
 from tests.small_paper import HOSTILE
 
@@ -350,6 +352,11 @@ def test_a_forest_of_two_groups_has_each_change_once_beside_the_base_of_the_firs
     swapped = {"groups": ["more", "sweep"], "base": {"kernel_size": 7}}
     made = forest(tmp_path, make_evidence(*base, *five, more=[*five, *seven]), **swapped)
     assert [row["row"] for row in made.rows] == ["kernel size 5", "kernel size 3"]
+
+
+def test_a_forest_beside_somebody_whom_original_csv_does_not_quote_is_refused() -> None:
+    with pytest.raises(UnknownName, match=r"^original.csv has no row of 'papr'; it has those of paper$"):
+        find_contrasts(make_evidence(*make_cell([0.5])), ORIGINAL, ["sweep"], {}, "papr")
 
 
 def test_a_forest_without_any_difference_says_so(tmp_path: Path) -> None:

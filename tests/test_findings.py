@@ -11,7 +11,7 @@ import pytest
 
 from experiments.files import write_atomically
 from experiments.spec import State
-from report import checks, pdf
+from report import pdf
 from report.checks import (
     compare,
     inspect_by_tex,
@@ -22,7 +22,7 @@ from report.checks import (
     inspect_states,
     inspect_tracked,
 )
-from report.findings import RULES, Finding, list_rules
+from report.findings import OF_A_FINISHED_REPORT, RULES, Finding, list_rules, severity_of
 from report.manuscript import HEADINGS, inspect_manuscript
 from report.page_checks import inspect_formats, inspect_log, inspect_pages
 from report.quantities import Registry
@@ -202,6 +202,13 @@ TRIGGERS: dict[str, Callable[[Path], Findings]] = {
 }
 
 
+def test_an_original_work_that_the_bibliography_lacks_is_told(tmp_path: Path) -> None:
+    found = [finding for finding in prose(tmp_path, "Text.") if finding.rule == "metadata-incomplete"]
+    assert [(finding.place, finding.message.partition(",")[0]) for finding in found] == [
+        ("report/paper/metadata.yaml: replication.bib", "'trockman2022patches' has no entry in references.bib")
+    ]
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_each_rule_is_triggered_by_its_fault(tmp_path: Path, rule: str) -> None:
     assert rule in TRIGGERS, f"the rule {rule!r} has no fault in this file that breaks it"
@@ -215,10 +222,12 @@ def test_each_rule_is_triggered_by_its_fault(tmp_path: Path, rule: str) -> None:
 
 def test_no_trigger_is_left_of_a_rule_that_is_gone() -> None:
     assert TRIGGERS.keys() <= RULES.keys()
-    assert RULES.keys() >= checks.OF_A_FINISHED_REPORT
+    assert RULES.keys() >= OF_A_FINISHED_REPORT
 
 
 def test_the_list_names_every_rule_with_severity_demand_and_remedy() -> None:
     text = list_rules()
     for id, rule in RULES.items():
-        assert all(part in text for part in (id, rule.severity, rule.what, rule.fix))
+        assert rule.fix in text
+        assert re.search(rf"^{id} +{severity_of(id)} +{re.escape(rule.what)}$", text, re.MULTILINE)
+    assert {severity_of(id) for id in OF_A_FINISHED_REPORT} == {"--strict"}

@@ -1,5 +1,6 @@
 """What is wrong in the authors' files is found with file and line, and what is right is left alone."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -56,6 +57,12 @@ CITED = "A sentence [@known2020].\n"
         ("We see<br/> it", "raw-format", 2, "'<br/>' is no Markdown and is printed as it stands"),
         (r"We \textbf{see} it", "raw-format", 2, r"'\\textbf' is no Markdown and is printed as it stands"),
         ("Figure 3 shows it", "reference-typed", 2, "'Figure 3' is typed by hand, and no link"),
+        (
+            "It is {{ accuracy('a') }}",
+            "raw-format",
+            2,
+            "\"{{ accuracy('a') }}\" is printed as it stands: Jinja's brackets are angles here, << >> and <% %>",
+        ),
         ("![x](a.png)", "image", 2, "an image in the prose has no number, caption or source"),
         ("See [@unknown2021].", "citation-unknown", 2, "'@unknown2021' has no entry in references.bib"),
         ("See << ref('tab:none') >>.", "reference-unknown", 2, "ref('tab:none') has no target; there are "),
@@ -107,6 +114,44 @@ def test_the_summary_needs_its_headings(tmp_path: Path, root: Path) -> None:
     findings = inspect(tmp_path, root, CITED, summary)
     assert [finding.rule for finding in findings] == ["summary-heading"]
     assert findings[0].message == "the heading 'What was easy' is missing"
+
+
+@pytest.mark.parametrize(
+    ("before", "line"),
+    [
+        ("words.\n", 4),
+        ("words.\n<% if ours %>\nmore.\n<% endif %>\n", 7),
+        ("words.\n\n<% if ours\n   and theirs %>\n", None),
+        ("# A heading\n", None),
+    ],
+)
+def test_a_heading_of_the_summary_starts_a_paragraph(tmp_path: Path, root: Path, before: str, line: int | None) -> None:
+    summary = SUMMARY.replace("**Scope of", f"{before}**Scope of")
+    findings = inspect(tmp_path, root, CITED, summary)
+    assert [(finding.rule, finding.place) for finding in findings] == (
+        [("summary-heading", f"report/paper/sections/00-summary.md:{line}")] if line else []
+    )
+    assert all("starts no paragraph" in finding.message for finding in findings)
+
+
+def test_a_result_typed_in_a_caption_or_the_abstract_is_found(tmp_path: Path, root: Path) -> None:
+    assert inspect(tmp_path, root, CITED) == []
+    paper = tmp_path / "report/paper"
+    declared = {"title": "The MLP reaches 93.4 %.", "note": "A 95 % interval; 91.25 without."}
+    (paper / "tables.yaml").write_text(json.dumps({"tables": {"a": declared, "b": 3}}), encoding="utf-8")
+    (paper / "figures.yaml").write_text("figures: {c: {title: A fall of 3 pp}}\n", encoding="utf-8")
+    text = (paper / "metadata.yaml").read_text(encoding="utf-8")
+    (paper / "metadata.yaml").write_text(text.replace('abstract: "', 'abstract: "We reach 93.4 %. '), encoding="utf-8")
+    found = [(finding.rule, finding.place, finding.message) for finding in inspect_manuscript(tmp_path)]
+    assert [one for one in found if one[0] == "typed-result"] == [
+        ("typed-result", f"report/paper/{place}", f"{what!r} is typed by hand")
+        for place, what in {
+            "metadata.yaml: abstract": "93.4 %",
+            "tables.yaml: tables.a.title": "93.4 %",
+            "tables.yaml: tables.a.note": "91.25",
+            "figures.yaml: figures.c.title": "3 pp",
+        }.items()
+    ]
 
 
 def test_metadata_must_be_complete(tmp_path: Path, root: Path) -> None:

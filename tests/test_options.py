@@ -85,6 +85,12 @@ def test_an_option_of_another_type_is_refused_with_its_place(file: str, tmp_path
             "[nosuch]",
             "tables.yaml: tables.robustness: no parameter 'nosuch'",
         ),
+        (
+            "tables.yaml",
+            "  kernel_size: Kernel",
+            "  kernelsize: Kernel",
+            "tables.yaml: labels: no run has a parameter 'kernelsize'; did you mean 'kernel_size'",
+        ),
         ("tables.yaml", "Kernel size k", "3", "tables.yaml: labels.kernel_size: found 3; expected text"),
         (
             "figures.yaml",

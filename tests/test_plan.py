@@ -241,6 +241,16 @@ def test_an_unknown_group_or_run_is_refused_with_the_nearest(small: Plan) -> Non
         ("cpu: 5", "tpu: 5", "plan.yaml: speed: tpu: found 5; expected a device class: cpu or cuda"),
         ("size * 10", "depth * 10", "plan.yaml: work: unknown name 'depth'; the parameters are name, rate, seed, size"),
         (SIZES, "", "plan.yaml: groups: sizes: expected either 'cells' or 'grid'"),
+        (
+            SIZES,
+            f"    parameters: {{seed: 3}}\n{SIZES}",
+            "plan.yaml: groups: sizes: parameters: seed: found 3; expected none; a group lists its seeds",
+        ),
+        (
+            "smoke: {parameters: {",
+            "smoke: {parameters: {seed: 3, ",
+            "plan.yaml: smoke: parameters: seed: found 3; expected none; smoke lists its seeds",
+        ),
         (SIZES, "    cells: []\n", "plan.yaml: groups: sizes: cells: found []; expected at least one cell"),
         (
             SIZES,

@@ -82,6 +82,22 @@ def test_a_condition_decides_what_is_numbered(tmp_path: Path) -> None:
     assert "table a" not in text
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\n<% if yes %>b<% endif %>\n\n**c**", "a\nb\n\n**c**"),
+        ("a <# why #>\nb", "a \nb"),
+        ("a\n<% if yes %><# why #>\nb\n<% endif %>\nc", "a\nb\nc"),
+        ("a<%\nif yes %>b<% else %>\nc<% endif %>\nd", "ab\nd"),
+        ("a\n<% if yes %>b<% endif -%>\nc", "a\nbc"),
+    ],
+)
+def test_a_statement_takes_away_no_line_break_but_that_of_a_line_of_its_own(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    assert filled_in(tmp_path, text, yes=True) == expected
+
+
 ATTRIBUTES = "aggregate, details, fidelity, id, is_measured, kind, n, origin, parts, planned, quoted, spread, state, tier, value, why"
 NAMES = "it may use figure, number, ours, ref, table"
 ONCE = "place it once and refer to it with ref('tab:a')"
@@ -160,6 +176,17 @@ def test_a_reference_to_no_section_is_told(root: Path) -> None:
     with converted(root, "[](#sec:none)") as conversion, pytest.raises(ConfigurationError) as caught:
         conversion.finish()
     assert str(caught.value) == ("pandoc: the prose refers to section #sec:none, and no heading has this identifier")
+
+
+def test_an_identifier_of_two_headings_is_told_with_both_places(tmp_path: Path, root: Path) -> None:
+    text = "# A {#sec:a}\n\n# B {#sec:ab}\n\n# C {#sec:a}\n"
+    folder = make_paper(tmp_path, root, {"10-body.md": text})
+    conversion = Conversion(text, folder / "report/paper", root / "templates/prose.lua")
+    with conversion, pytest.raises(ConfigurationError) as caught:
+        conversion.finish()
+    assert str(caught.value) == (
+        "pandoc: two headings have the identifier 'sec:a' (10-body.md:1, 10-body.md:5); give one of them another, or none"
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from report.comparisons import difference
 from report.evidence import Evidence
 from report.formats import FORMATS
 from report.origins import Origin, Origins, as_json, cell_anchor, origins_table, row_anchors
@@ -217,6 +218,13 @@ def test_all_that_waits_for_its_runs_shares_a_row_of_the_table_of_origins() -> N
         ("pending", f"{', '.join(names[:3])} and 1 more, no run yet"),
     )
     assert anchors == ((measured_one.anchor,), tuple(sorted(origin.anchor for origin in pending)))
+
+
+def test_a_number_that_is_not_comparable_does_not_wait_for_the_runs_that_there_are() -> None:
+    evidence = make_evidence(*make_cell([0.7, 0.8], epochs=5), *make_cell([0.7, 0.8], epochs=10))
+    a, b = evidence.cells()
+    origin = traced(difference(a, b), evidence)
+    assert (origin.words, origin.is_waiting) == (f"{a.name}, {b.name}, 4 runs", False)
 
 
 def test_the_first_run_of_a_cell_is_the_cell_s_row() -> None:

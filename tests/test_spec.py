@@ -122,15 +122,15 @@ def test_any_number_and_text_survives(record: Record, number: float, text: str) 
         (
             lambda c: c["metrics"].update(test_accuracy=0.85),
             (
-                "metrics.test_accuracy: found 0.85, but the 4 bits of `correct` says 0.75; "
-                "one of them was changed after the run"
+                "metrics.test_accuracy: found 0.85, but the 4 bits of `correct` would give 0.75; "
+                "either the notebook hands over two different accuracies, or the record was changed after the run"
             ),
         ),
         (
             lambda c: c.update(correct=None) or c["metrics"].update(test_accuracy=0.85),
             (
-                "metrics.test_accuracy: found 0.85, but the last epoch of history.test_accuracy says 0.75; "
-                "one of them was changed after the run"
+                "metrics.test_accuracy: found 0.85, but the last epoch of history.test_accuracy would give 0.75; "
+                "either the notebook hands over two different accuracies, or the record was changed after the run"
             ),
         ),
     ],

@@ -257,6 +257,15 @@ METADATA = {
     "authors: [{name: a, orcid: '^^5c'}]": (
         "authors[1].orcid: found '^^5c'; expected text without '^', upon which the journal's TeX would act"
     ),
+    "titel: a": (
+        "unknown field 'titel'; the fields are abstract, affiliations, article, authors, bibliography, code, "
+        "contributors, data, dates, domain, journal, keywords, language, license, replication, review, title, type"
+    ),
+    "bibliography: refs.bib": "bibliography: found 'refs.bib'; expected 'references.bib', the file that is read",
+    "code: [{doi: 'https://doi.org/10.1/x'}]": (
+        "code[1].doi: found 'https://doi.org/10.1/x'; expected a DOI such as 10.5281/zenodo.1234567, without the address "
+        "before it"
+    ),
     "journal: [{name: '}'}]": "journal[1].name: found '}'; expected text without '}', upon which the journal's TeX would act",
 }
 

@@ -469,6 +469,14 @@ def test_a_row_has_what_is_usual_and_a_directions_rows_may_have_other_sizes_than
         judge(claims_file(replace(one, quoted=("base", "base"))), sweep(LOW, HIGH), rows)
 
 
+def test_a_quoted_row_without_the_number_that_is_asked_for_is_told_with_the_claim() -> None:
+    rows = {"a": replace(ORIGINAL["a"], parameters_thousands="")}
+    counted = claim(ClaimKind.COUNT, quoted=("a",), group=None)
+    with pytest.raises(ConfigurationError) as caught:
+        judge(Claims(0.05, 3, {"it": counted}, {}, {}), sweep(LOW), rows)
+    assert str(caught.value) == "claims.yaml: claims.it: original.csv: 'a' quotes no parameter count"
+
+
 def test_a_trend_over_two_parameters_is_refused() -> None:
     evidence = make_evidence(*make_cell(LOW), *make_cell(HIGH, kernel_size=5), *make_cell(TOP, patch_size=4))
     with pytest.raises(ConfigurationError) as caught:
