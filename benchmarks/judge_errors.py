@@ -13,7 +13,7 @@ from report.compound import judge_compound
 from report.evidence import Evidence
 from report.mcnemar import Discordance, combine
 from report.trials import Outcome
-from report.verdicts import Verdict
+from report.verdict import Verdict
 from tests.judging import DIRECTION, EQUALITY, EQUIVALENCE, THRESHOLD, TREND, claim
 
 ALPHA = 0.05

@@ -19,7 +19,7 @@ from report.evidence import Evidence
 from report.power import POWER
 from report.statistics import Summary
 from report.trials import Outcome
-from report.verdicts import DECIDED
+from report.verdict import DECIDED
 from tests.judging import DIRECTION, EQUALITY, EQUIVALENCE, THRESHOLD, TREND
 
 SD = 0.003

@@ -11,7 +11,7 @@ from report.quantities import Quantity
 from report.result_tables import DASH, Declaration
 from report.tables import Cell, Column, Table
 from report.trials import Outcome, margin_text
-from report.verdicts import Verdict
+from report.verdict import Verdict
 from report.words import price_text
 
 _NO_GROUP = "several groups"

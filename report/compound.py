@@ -1,13 +1,10 @@
 """Claims that are several at once: their verdict follows from those of their parts, and lists them."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from report.claims import Claim
 from report.trials import Judgement, Outcome
-
-if TYPE_CHECKING:
-    from report.verdicts import Verdict
+from report.verdict import Verdict
 
 RULE = (
     "REPRODUCED if every part is; NOT REPRODUCED if every part is; PARTIAL if all are decided and differ; otherwise as its "
@@ -15,7 +12,7 @@ RULE = (
 )
 
 
-def judge_compound(claim: Claim, verdicts: Mapping[str, "Verdict"]) -> Judgement:
+def judge_compound(claim: Claim, verdicts: Mapping[str, Verdict]) -> Judgement:
     """The outcome of CLAIM from the VERDICTS on its parts, of which none is a compound itself.
 
     It needs no further share of the error rate: all parts must hold, and each is tested at its own.

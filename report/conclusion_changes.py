@@ -6,7 +6,7 @@ from dataclasses import replace
 from report.changes import NOTHING, Change, Severity, Subject, names_of_both
 from report.meaning import Meaning
 from report.quantities import Kind, Quantity
-from report.verdicts import Verdict
+from report.verdict import Verdict
 
 
 def compare_conclusions(before: Meaning, after: Meaning) -> Iterator[Change]:

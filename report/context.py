@@ -18,7 +18,7 @@ from report.metadata import read_metadata
 from report.quantities import Quantity, Registry
 from report.table_kinds import build_table, read_tables
 from report.tables import Table
-from report.verdicts import Verdict
+from report.verdict import Verdict
 from report.vocabulary import Vocabulary
 
 SMOKE_FOLDER = ".smoke"

@@ -22,7 +22,8 @@ from report.quantities import Kind, Quantity, Tier, count, spell
 from report.recipes import Setting, read_recipes
 from report.statistics import wilson
 from report.unknown import UnknownName
-from report.verdicts import Verdict, check, judge
+from report.verdict import Verdict
+from report.verdicts import check, judge
 from report.words import parameters_text
 
 

@@ -19,7 +19,7 @@ import jinja2
 from experiments.spec import ConfigurationError, ReproductionError
 from report.quantities import Quantity
 from report.trials import Outcome
-from report.verdicts import Verdict
+from report.verdict import Verdict
 
 _MACHINERY = Path(__file__).resolve().parent.parent
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from experiments.spec import State
 from report.cells import CellEvidence
-from report.verdicts import Verdict
+from report.verdict import Verdict
 
 MAIN, DECIDED, TESTED, MEAN = 4.0, 2.0, 1.0, 1.0
 

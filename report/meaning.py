@@ -16,7 +16,8 @@ from report.cells import CellEvidence
 from report.claims import read_claims
 from report.evidence import Evidence
 from report.original import Quoted, read_original
-from report.verdicts import Verdict, judge, title_prefix
+from report.verdict import Verdict, title_prefix
+from report.verdicts import judge
 
 _JUDGED = frozenset({"claims.yaml", "original.csv"})  # compared by what they say, not line by line
 

@@ -78,16 +78,22 @@ class Quoted:
         return self._quantity("accuracy", Kind.ACCURACY, float(self.accuracy_pct) / 100, text)
 
     @property
-    def parameters(self) -> Quantity:
-        """The parameter count, in thousands as it was quoted; a prefix is the accuracy's, where the row has one."""
+    def _thousands(self) -> str:
+        """The quoted count as it is written; ConfigurationError where there is none."""
         if not self.parameters_thousands:
             raise ConfigurationError(f"original.csv: {self.id!r} quotes no parameter count")
-        text = self.parameters_thousands if self.accuracy_pct else f"{self.prefix} {self.parameters_thousands}".strip()
-        return self._quantity("parameters", Kind.PARAMETERS, 1000 * float(self.parameters_thousands), f"{text} k")
+        return self.parameters_thousands
+
+    @property
+    def parameters(self) -> Quantity:
+        """The parameter count, in thousands as it was quoted; a prefix is the accuracy's, where the row has one."""
+        thousands = self._thousands
+        text = thousands if self.accuracy_pct else f"{self.prefix} {thousands}".strip()
+        return self._quantity("parameters", Kind.PARAMETERS, 1000 * float(thousands), f"{text} k")
 
     def counts(self, parameters: float) -> bool:
         """Whether PARAMETERS is the quoted count: no further from it than half of its last digit."""
-        quoted = Decimal(self.parameters_thousands)
+        quoted = Decimal(self._thousands)
         last = Decimal(1).scaleb(int(quoted.as_tuple().exponent))
         return 2 * abs(Decimal(parameters) / 1000 - quoted) <= last
 

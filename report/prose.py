@@ -20,7 +20,7 @@ from report.holes import Holes, Pieces, make_seal
 from report.prose_language import ProseEnvironment
 from report.quantities import Quantity
 from report.trials import Outcome
-from report.verdicts import Verdict
+from report.verdict import Verdict
 
 BACK_MATTER = "90"  # sections numbered from here on stand behind the references
 REFERENCES = "# References {.unnumbered}\n\n::: {#refs}\n:::"

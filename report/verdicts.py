@@ -8,7 +8,7 @@ one of them, and where it is inconclusive what would settle it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from experiments.spec import ConfigurationError, ReproductionError
 from report import effect_rules, statistics, value_rules
@@ -17,8 +17,6 @@ from report.compound import RULE, judge_compound
 from report.equivalence_rules import equivalence
 from report.evidence import Evidence
 from report.gates import (
-    COMPARING,
-    TOLD,
     Deviation,
     deviations_from,
     gate,
@@ -28,14 +26,14 @@ from report.gates import (
 )
 from report.original import Quoted
 from report.power import POWER, Design
-from report.quantities import Kind, Quantity, Tier, spell
-from report.robustness import Robustness, leave_out, other_margins
+from report.quantities import Kind, Quantity, Tier
+from report.robustness import leave_out, other_margins
 from report.rule_history import RuleHistory, named_otherwise, rule_history
-from report.settling import Settling, settle
+from report.settling import settle
 from report.trials import Judgement, Outcome, Sources, Tails, Trial, percent_text
 from report.unknown import UnknownName
+from report.verdict import Verdict
 
-DECIDED = (Outcome.REPRODUCED, Outcome.PARTIAL, Outcome.NOT_REPRODUCED)
 _RULES: Mapping[ClaimKind, Callable[[Claim, Sources], Trial]] = {
     ClaimKind.DIRECTION: effect_rules.direction,
     ClaimKind.TREND: effect_rules.trend,
@@ -44,126 +42,6 @@ _RULES: Mapping[ClaimKind, Callable[[Claim, Sources], Trial]] = {
     ClaimKind.THRESHOLD: value_rules.threshold,
     ClaimKind.COUNT: value_rules.counts,
 }
-_UNTRIED, _UNKNOWN = Robustness(), RuleHistory()
-_BEYOND = {
-    Outcome.REPRODUCED: "shown",
-    Outcome.PARTIAL: "shown in part",
-    Outcome.NOT_REPRODUCED: "shown not to hold",
-}
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A claim's outcome with the reasons, the rule that led to it, and the numbers it rests on.
-
-    For a direction, a trend or an equivalence `ours` is a difference (and `reported`, where one is quoted); for values
-    `difference` is ours minus reported. `probability` is the one-sided p after Holm, `prediction` our mean with the
-    interval for one more run, `detectable` the smallest effect or margin that the runs would have shown with a chance
-    of 80 %. `sensitivity` says what the outcome would have been under other margins, `robustness` without single runs,
-    `support` what else the runs say, `settling` what would settle it, `history` whether its rule is older than they,
-    `span` between which levels an effect is printed that is judged over more.
-    """
-
-    claim: Claim
-    outcome: Outcome
-    reasons: tuple[str, ...]
-    rule: str
-    reported: Quantity | None = None
-    ours: Quantity | None = None
-    difference: Quantity | None = None
-    probability: Quantity | None = None
-    deviations: tuple[Deviation, ...] = ()
-    sensitivity: tuple[tuple[str, Outcome], ...] = ()
-    prediction: Quantity | None = None
-    detectable: Quantity | None = None
-    robustness: Robustness = _UNTRIED
-    support: tuple[str, ...] = ()
-    settling: Settling | None = None
-    history: RuleHistory = _UNKNOWN
-    span: str = ""
-
-    @property
-    def shown(self) -> str:
-        """The outcome of a claim beyond the paper in words: `shown`, `inconclusive`; nothing of it is reproduced."""
-        return _beyond(self.outcome)
-
-    def _say(self, outcome: Outcome) -> str:
-        """OUTCOME in the words of the claim: nothing is reproduced of one that goes beyond the paper."""
-        return _beyond(outcome) if self.claim.is_beyond else outcome.value
-
-    @property
-    def printed(self) -> Outcome | str:
-        """What a page prints: the outcome, or `shown` in its place where the claim goes beyond the paper."""
-        return self.shown if self.claim.is_beyond else self.outcome
-
-    @property
-    def is_main(self) -> bool:
-        """Whether the report's title and summary depend on it."""
-        return self.claim.main and not self.claim.is_beyond
-
-    @property
-    def is_tested(self) -> bool:
-        """Whether any run speaks to the claim."""
-        return self.outcome is not Outcome.NOT_TESTED
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether the claim was reproduced, in part or not at all."""
-        return self.outcome in DECIDED
-
-    @property
-    def is_reduced(self) -> bool:
-        """Whether it was decided under another protocol than the original's, about which it then says nothing."""
-        if self.claim.is_beyond or self.claim.kind not in (*COMPARING, ClaimKind.COMPOUND):
-            return False
-        return self.is_decided and any(deviation.setting not in TOLD for deviation in self.deviations)
-
-    @property
-    def reservation(self) -> str:
-        """What stands after the outcome wherever the verdict is printed; empty where it was decided as the original was."""
-        return " under a reduced protocol" if self.is_reduced else ""
-
-    @property
-    def quantities(self) -> tuple[Quantity, ...]:
-        """The numbers that the verdict rests on."""
-        return tuple(q for q in (self.reported, self.ours, self.difference, self.probability) if q is not None)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """How far to trust the verdict, in words: power, margins, single runs, other tests, what would settle it."""
-        settling = self.settling.text if self.settling else ""
-        notes = (
-            _power_text(self.detectable),
-            *self._margin_notes,
-            self.stability,
-            *self.support,
-            settling,
-        )
-        return tuple(note for note in (*notes, self.history.note) if note)
-
-    @property
-    def stability(self) -> str:
-        """Whether it depends on single runs, in words: `the same whichever of the 9 runs is left out`."""
-        return self.robustness.told(self._say)
-
-    @property
-    def _margin_notes(self) -> tuple[str, ...]:
-        """What other margins would give."""
-        if not self.sensitivity:
-            return ()
-        if all(outcome is self.outcome for _, outcome in self.sensitivity):
-            return (f"the same with {' or '.join(words for words, _ in self.sensitivity)}",)
-        return tuple(f"with {words}: {self._say(outcome)}" for words, outcome in self.sensitivity)
-
-
-def _beyond(outcome: Outcome) -> str:
-    return _BEYOND.get(outcome, outcome.value.lower())
-
-
-def _power_text(detectable: Quantity | None) -> str:
-    if detectable is None or detectable.value is None:
-        return ""
-    return f"{detectable.aggregate}: {spell(Kind.DIFFERENCE, detectable.value).lstrip('+')}"
 
 
 def judge(claims: Claims, evidence: Evidence, original: Mapping[str, Quoted]) -> dict[str, Verdict]:
@@ -228,19 +106,6 @@ def check(claims: Claims, evidence: Evidence, original: Mapping[str, Quoted]) ->
     if faults:
         raise ConfigurationError("\n".join(faults))
     return [line for line in warnings if line]
-
-
-def title_prefix(verdicts: Mapping[str, Verdict]) -> str:
-    """ReScience's prefix: [¬Re] where more main claims failed than held in full or part, [Re] where not.
-
-    Empty while no main claim is decided under the original's protocol: five epochs refute nothing of two hundred.
-    """
-    main = [verdict for verdict in verdicts.values() if verdict.is_main]
-    decided = [verdict.outcome for verdict in main if verdict.is_decided and not verdict.is_reduced]
-    if not decided:
-        return ""
-    failed = decided.count(Outcome.NOT_REPRODUCED)
-    return "[¬Re]" if failed > len(decided) - failed else "[Re]"
 
 
 def _examine(claim: Claim, sources: Sources) -> Trial:

@@ -14,7 +14,7 @@ from report.original import EARLIER
 from report.quantities import Kind, Quantity, Tier, count
 from report.trials import Outcome
 from report.unknown import UnknownName
-from report.verdicts import Verdict, title_prefix
+from report.verdict import Verdict, title_prefix
 from report.words import parameters_text, price_text
 
 

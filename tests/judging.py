@@ -10,7 +10,8 @@ from experiments.status import RunStatus
 from report.claims import Claim, ClaimKind, Claims, Protocol
 from report.evidence import Evidence
 from report.original import Quoted
-from report.verdicts import Verdict, judge
+from report.verdict import Verdict
+from report.verdicts import judge
 from tests.made_up import make_cell, make_evidence
 
 PROTOCOL = Protocol("ours", "the original", "its README", {"dataset": "cifar10", "epochs": 5, "batch_size": 128})

@@ -13,7 +13,7 @@ from report.gates import Deviation
 from report.prose import Setters, fill_in
 from report.quantities import Quantity
 from report.trials import Outcome
-from report.verdicts import Verdict
+from report.verdict import Verdict
 from tests.judging import DIRECTION
 from tests.small_paper import HOSTILE, PROSE, accuracy, make_paper, pending
 

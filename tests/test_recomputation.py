@@ -13,7 +13,8 @@ from report.claims import read_claims
 from report.evidence import Evidence
 from report.original import read_original
 from report.trials import Outcome
-from report.verdicts import Verdict, judge
+from report.verdict import Verdict
+from report.verdicts import judge
 from tests import recomputed
 from tests.judging import EQUALITY, THRESHOLD, judged, sweep
 from tests.made_up import made_up_accuracy, measured

@@ -22,7 +22,7 @@ from report.table_kinds import build_table, read_tables
 from report.tables import Column, Table
 from report.trials import Outcome, margin_text
 from report.unknown import UnknownName
-from report.verdicts import Verdict
+from report.verdict import Verdict
 from report.vocabulary import Vocabulary
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, measured, waiting
 

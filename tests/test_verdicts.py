@@ -15,7 +15,8 @@ from report.gates import Deviation
 from report.original import Quoted
 from report.trials import Outcome, Sources, Tails
 from report.unknown import UnknownName
-from report.verdicts import Verdict, judge, title_prefix
+from report.verdict import Verdict, title_prefix
+from report.verdicts import judge
 from tests.judging import (
     EQUALITY,
     ORIGINAL,
