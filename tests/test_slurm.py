@@ -113,7 +113,7 @@ def test_a_job_that_is_killed_fails_and_the_next_run_goes_on(root: Path, slurm: 
     code, output, errors = finish(process)
     assert code == 1
     assert f"{NAME}: Slurm job {note['job']} ended without an answer: " in errors
-    assert output.splitlines()[-1] == "1 recorded, 1 failed, 0 not begun"
+    assert output.splitlines()[-1] == "1 recorded, 1 failed, 0 not begun", errors
     check_ledger(root)
     run_again(root, *RUNS)
 
