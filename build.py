@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
+    from experiments.plan import Plan
+
 ROOT = os.path.dirname(os.path.realpath(__file__))
 INTERRUPTED = 130
 CLOSED_PIPE = 141  # as a shell has it for a command that the closed pipe ends
@@ -93,8 +95,6 @@ def _dispatch(arguments: list[str], root: "Path") -> int:
     from experiments import commands
 
     if options.verb == "run":
-        from report.facts import check_claims
-
         return commands.run_runs(
             root,
             options.patterns,
@@ -105,20 +105,26 @@ def _dispatch(arguments: list[str], root: "Path") -> int:
             keep_going=options.keep_going,
             budget_seconds=options.budget,
             executor=options.executor,
-            check=check_claims,
+            check=_check_claims,
         )
     if options.verb == "status":
-        from report.facts import check_claims
         from report.recollection import say
 
         runs = options.runs or options.explain or bool(options.patterns)
-        how = {"runs": runs, "explain": options.explain, "as_json": options.json, "check": check_claims}
+        how = {"runs": runs, "explain": options.explain, "as_json": options.json, "check": _check_claims}
         return say(root, arguments, lambda: commands.show_status(root, options.patterns, options.group, **how))
     if options.verb == "smoke":
         return commands.rehearse(root, options.jobs) or _report_on_rehearsal(root)
     if options.verb == "accept":
         return commands.accept(root, options.patterns, options.why)
     return commands.clean(root, checkpoints=options.checkpoints, dry=options.dry_run)
+
+
+def _check_claims(root: "Path", plan: "Plan") -> list[str]:
+    """Imports statistics only where an answer has to be worked out."""
+    from report.facts import check_claims
+
+    return check_claims(root, plan)
 
 
 def _new(options: "argparse.Namespace") -> int:

@@ -248,13 +248,13 @@ def _warn_of_uncommitted(root: Path, notebooks: Iterable[str]) -> None:
         untracked = list_untracked(root, [path.relative_to(root).as_posix() for path in code])
         found = [*untracked, *(list_changed(root) or ())]
     except GitFailed as error:
-        print(f"warning: {error}; the record will not name the commit of its code", file=sys.stderr)
+        _warn([f"{error}; the record will not name the commit of its code"])
         return
     if not found:
         return
     more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
     names = ", ".join(found[:_LISTED]) + more
-    print(f"warning: not committed: {names}; a record names the commit of its code: commit first", file=sys.stderr)
+    _warn([f"not committed: {names}; a record names the commit of its code: commit first"])
 
 
 def _find_executor(name: str) -> type[Executor]:

@@ -88,12 +88,12 @@ def list_changed(root: Path) -> list[str] | None:
 
 
 def list_untracked(root: Path, names: Iterable[str]) -> list[str]:
-    """Those of the files NAMES below ROOT that git does not track; none where there is no repository.
+    """Those of the files NAMES below ROOT that git does not track, from the top of the repository; none without one.
 
     Raises:
         GitFailed: the repository cannot be asked.
     """
-    told = run_git(root, "ls-files", "--others", "-z", "--", *(f":(literal){name}" for name in names))
+    told = run_git(root, "ls-files", "--others", "--full-name", "-z", "--", *(f":(literal){name}" for name in names))
     return [name for name in (told or "").split("\0") if name]
 
 

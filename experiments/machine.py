@@ -1,4 +1,4 @@
-"""The machine as a process sees it: processor, cores, memory, and the GPUs by NVML. Imports neither torch nor NVML itself."""
+"""The machine as a process sees it: processor, cores, memory, and the GPUs by NVML. Never imports torch, and NVML only when a GPU is asked about."""
 
 import hashlib
 import os

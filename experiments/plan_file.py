@@ -81,17 +81,11 @@ def read_plan_file(path: Path) -> dict[str, Any]:
     _check_speed(content["speed"], f"{place}: speed")
     for name, allowed in content.setdefault("values", {}).items():
         _check_allowed(allowed, f"{place}: values", str(name))
-    for where, holder in (
-        ("defaults", content["defaults"]),
-        *((f"groups: {n}", g) for n, g in content["groups"].items()),
-    ):
-        if "seed" in holder.get("parameters", {}):
-            refuse(
-                f"{place}: {where}: parameters", "seed", holder["parameters"]["seed"], "none; a group lists its seeds"
-            )
+    _refuse_seed(content["defaults"], f"{place}: defaults", "a group")
+    for name, group in content["groups"].items():
+        _refuse_seed(group, f"{place}: groups: {name}", "a group")
     if "smoke" in content:
         _check_smoke(content["smoke"], content["groups"], f"{place}: smoke")
-        content["smoke"].setdefault("groups", list(content["groups"]))
     return content
 
 
@@ -180,12 +174,17 @@ def _check_data(name: Any, folder: Any, place: str) -> None:
         refuse(place, str(name), folder, "the folder of this data set below the data root, such as 'a' or 'a/b'")
 
 
+def _refuse_seed(holder: Mapping[str, Any], place: str, who: str) -> None:
+    parameters = holder.get("parameters", {})
+    if "seed" in parameters:
+        refuse(f"{place}: parameters", "seed", parameters["seed"], f"none; {who} lists its seeds")
+
+
 def _check_smoke(smoke: Any, groups: Mapping[str, Any], place: str) -> None:
     _check_fields(smoke, _SMOKE, place, required=("parameters", "seeds"))
-    rehearsed = smoke.get("groups", list(groups))
+    rehearsed = smoke.setdefault("groups", list(groups))
     _check_seeds(smoke["seeds"], place)
-    if "seed" in smoke["parameters"]:
-        refuse(f"{place}: parameters", "seed", smoke["parameters"]["seed"], "none; smoke lists its seeds")
+    _refuse_seed(smoke, place, "smoke")
     _check_work(smoke.get("work", ""), f"{place}: work")
     for name in rehearsed:
         if not isinstance(name, str) or name not in groups:

@@ -125,7 +125,10 @@ class _SlurmWorkers:
             if left:
                 time.sleep(_POLL_SECONDS / 4)
         for item in watched:
-            self._release(item) if item.job in left else self._forget(item)
+            if item.job in left:
+                item.lock.close()
+            else:
+                self._forget(item)
             item.future.set_exception(interrupted(item.task.run.name))
 
     def look_after(self) -> None:
@@ -153,7 +156,7 @@ class _SlurmWorkers:
         with self._guard:
             watched, self._watched = list(self._watched.values()), {}
         for item in watched:
-            self._release(item)
+            item.lock.close()
             told = f"Slurm job {item.job} was lost sight of: {type(error).__name__}: {error}; run it again to go on"
             item.future.set_exception(RunFailed(f"{item.task.run.name}: {told}"))
 
@@ -247,9 +250,6 @@ class _SlurmWorkers:
     def _forget(self, item: _Watched) -> None:
         with contextlib.suppress(OSError):  # A note that stays makes the next driver ask for its job, and no more.
             self._note(item.task).unlink(missing_ok=True)
-        self._release(item)
-
-    def _release(self, item: _Watched) -> None:
         item.lock.close()
 
     def _workspace(self, task: RunStatus) -> Workspace:

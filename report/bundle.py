@@ -1,7 +1,8 @@
 """A reviewer's bundle: the repository as an RO-Crate in one zip, with CITATION.cff and the manifest of a CODECHECK.
 
 It holds the code, the plan, the claims, the records, the executed notebooks, the locks and the report, so that unpacked
-it is a checkout in which `build.py` works; of a paper beside the machinery, it says which machinery that needs. The same files give the same bytes: nothing in it tells when it was packed.
+it is a checkout in which `build.py` works; of a paper beside the machinery, it says which machinery that needs. The same
+files give the same bytes: nothing in it tells when it was packed.
 """
 
 import io
@@ -21,6 +22,7 @@ from experiments.spec import ConfigurationError
 from report.citation import citation_file, licence_of
 from report.crate import METADATA, crate_metadata
 from report.figures import read_figures
+from report.formats import MACHINERY
 from report.front import flat
 from report.journal import is_orcid
 from report.metadata import read_metadata
@@ -29,8 +31,7 @@ from report.table_kinds import read_tables
 NAME = "reviewer-bundle.zip"
 CITATION = "CITATION.cff"
 MANIFEST = "codecheck.yml"
-MACHINERY = "MACHINERY.md"  # of a paper beside the machinery: which one
-_MACHINERY = Path(__file__).resolve().parent.parent
+GUIDE = "MACHINERY.md"  # of a paper beside the machinery: which one
 _OF_MACHINERY = "report/bundle.py"  # where this is among the files, the machinery is
 _SPECIFICATION = "https://codecheck.org.uk/spec/config/1.0/"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can name
@@ -77,10 +78,10 @@ def write_bundle(root: Path, path: Path | None = None) -> Bundle:
     contents[MANIFEST] = codecheck(root, metadata).encode()
     warning = ""
     if _OF_MACHINERY not in contents:
-        contents[MACHINERY] = describe_machinery().encode()
-        if b"example.org" in contents[MACHINERY]:
+        contents[GUIDE] = describe_machinery().encode()
+        if b"example.org" in contents[GUIDE]:
             warning = (
-                f"{MACHINERY} sends the reviewer to a placeholder at example.org; put the machinery's address into its "
+                f"{GUIDE} sends the reviewer to a placeholder at example.org; put the machinery's address into its "
                 "own report/paper/metadata.yaml: code.url"
             )
     contents = dict(sorted(contents.items()))
@@ -92,8 +93,8 @@ def write_bundle(root: Path, path: Path | None = None) -> Bundle:
 
 def describe_machinery() -> str:
     """Where to get what `build.py` of a paper beside the machinery calls, in the very state that made the report."""
-    address = flat(read_metadata(_MACHINERY / "report/paper/metadata.yaml"), "code").get("url") or "ADDRESS"
-    commit, dirty = read_commit(_MACHINERY)
+    address = flat(read_metadata(MACHINERY / "report/paper/metadata.yaml"), "code").get("url") or "ADDRESS"
+    commit, dirty = read_commit(MACHINERY)
     state = f"commit `{commit}`" if commit else "a copy that is in no git repository"
     changed = ", with changes that are not committed" if dirty else ""
     return f"""# The machinery of this paper
@@ -128,9 +129,7 @@ def members(root: Path) -> list[str]:
     for name in sorted(names):
         if (root / name).is_symlink():
             raise ConfigurationError(f"{name}: it is a link, which could lead to any file of this machine; remove it")
-    return sorted(
-        name for name in names if (root / name).is_file() and name not in (METADATA, MANIFEST, MACHINERY, NAME)
-    )
+    return sorted(name for name in names if (root / name).is_file() and name not in (METADATA, MANIFEST, GUIDE, NAME))
 
 
 def _is_hidden(name: str) -> bool:

@@ -90,6 +90,6 @@ def _method() -> str:
         "recorded seeds. Where these are fewer than four, it has also to lie within the interval by the spread pooled over "
         "cells of the same settings, provided that Bartlett's test does not reject equal variances; the narrower of both "
         f"intervals is shown. Runs with the same bits need no such test; the others share a level of {percent_text(LEVEL)}, so "
-        f"that a true record is called disagreeing in at most {percent_text(LEVEL)} of certificates. A change that is "
-        "smaller than the interval shows only in the bits."
+        f"that a true record is called disagreeing in about {percent_text(LEVEL)} of certificates, where the cells that are "
+        "pooled have one spread; of few seeds the test finds only coarse differences. A change that is smaller than the interval shows only in the bits."
     )

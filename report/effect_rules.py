@@ -205,7 +205,7 @@ def _judge_trend(
     The interval is asked for because the ordering test alone is exact only where all levels have one spread: with unequal
     ones it errs up to twice as often.
     """
-    told, along = adjusted_text(raw.claimed, after.claimed), in_words(str(claim.along))
+    told, along = adjusted_text(raw.claimed, after.claimed), cells[0].word(str(claim.along))
     end_to_end = statistics.welch(cells[-1].summary(), cells[0].summary())
     ends = end_to_end.interval(1 - claim.alpha)
     if after.claimed < claim.alpha and ends.low > 0:

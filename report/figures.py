@@ -218,10 +218,11 @@ def _measured_words(label: str, cell: CellEvidence) -> str:
 
 def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
     rows, words, panels, hidden = [], [], [], 0
-    cells = {cell.name: cell for panel in item["panels"] for cell in _sweep(panel, evidence)}
+    sweeps = [evidence.sweep(panel["group"], panel["parameter"], panel.get("where", {})) for panel in item["panels"]]
+    cells = {cell.name: cell for sweep in sweeps for cell in sweep}
     varied = varying_parameters(cells.values())
-    for panel in item["panels"]:
-        parameter, sweep = panel["parameter"], _sweep(panel, evidence)
+    for panel, sweep in zip(item["panels"], sweeps, strict=True):
+        parameter = panel["parameter"]
         if any(cell.n for cell in cells.values()) and not any(cell.n for cell in sweep):
             hidden += 1
             continue
@@ -247,11 +248,6 @@ def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     if hidden:
         note += f" {hidden} of {len(item['panels'])} sweeps have no recorded run yet and are not drawn."
     return Figure(name, "effect", item["title"], note, alt, tuple(rows), {"panels": panels})
-
-
-def _sweep(panel: Mapping[str, Any], evidence: Evidence) -> list[CellEvidence]:
-    """The cells of one panel by the parameter that it varies: those of its group, where all in `where` holds."""
-    return evidence.sweep(panel["group"], panel["parameter"], panel.get("where", {}))
 
 
 def _panel_key(panel: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from report.quantities import Quantity
 from report.trials import Outcome
 from report.verdict import Verdict
 
-_MACHINERY = Path(__file__).resolve().parent.parent
+MACHINERY = Path(__file__).resolve().parent.parent
 
 ANGLE = {
     "variable_start_string": "<<",
@@ -118,7 +118,7 @@ def escape_prose(text: str) -> str:
 def find_templates(root: Path) -> Path:
     """The folder of the formats: ROOT/templates where the paper has one of its own, else the machinery's."""
     own = root / "templates"
-    return own if own.is_dir() else _MACHINERY / "templates"
+    return own if own.is_dir() else MACHINERY / "templates"
 
 
 @dataclass(frozen=True)

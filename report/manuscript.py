@@ -34,12 +34,13 @@ _PLACEHOLDER = re.compile(
     r"|no exception will be allowed|template and style guide",
     re.IGNORECASE,
 )
+_DECIMAL = r"(?<![\w.,-])(?:0\.\d{3,}|[1-9]\d\.\d{1,2})(?![\w.]*\d)"  # 0.7123, 71.23
 _RESULT = re.compile(
     r"(?<![\w.,-])[±+−-]?\d+(?:[.,]\d+)?(?:\s|&\w+;|&#\w+;|[\\*_~]){0,9}(?:%|pp\b|per ?cent\b|percentage points?\b)"
     # 71.23 %, 3 pp, **71** %, 71&nbsp;%
-    r"|(?<![\w.,-])(?:0\.\d{3,}|[1-9]\d\.\d{1,2})(?![\w.]*\d)"  # 0.7123, 71.23
+    rf"|{_DECIMAL}"
 )
-_DECIMALS = re.compile(r"(?<![\w.,-])(?:0\.\d{3,}|[1-9]\d\.\d{1,2})(?![\w.]*\d)")
+_DECIMALS = re.compile(_DECIMAL)
 # What is a result though no sign of per cent follows: p = .03, 75 points, seventy-five per cent.
 _UNUSUAL = re.compile(
     r"(?<!\w)p\s*[=<>≤≥]\s*0?\.\d+|(?<![\w.,-])\d+(?:[.,]\d+)?\s+points\b(?!\s+of)"

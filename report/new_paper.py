@@ -6,8 +6,8 @@ from pathlib import Path
 
 from experiments.spec import ConfigurationError
 from report.citation import citation_file
+from report.formats import MACHINERY
 
-_MACHINERY = Path(__file__).resolve().parent.parent
 _PLACE = "@MACHINERY@"  # in the template's build.py
 
 
@@ -19,7 +19,7 @@ def lay_out(folder: Path) -> str:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()) or (folder.is_dir() and any(folder.iterdir())):
         raise ConfigurationError(f"new: {os.fspath(folder)!r} is there and not an empty folder; name another one")
     ignored = shutil.ignore_patterns("__pycache__", ".cache", ".ipynb_checkpoints")
-    shutil.copytree(_MACHINERY / "templates" / "new", folder, ignore=ignored, dirs_exist_ok=True)
+    shutil.copytree(MACHINERY / "templates" / "new", folder, ignore=ignored, dirs_exist_ok=True)
     script = folder / "build.py"
     text = script.read_text(encoding="utf-8").replace(_PLACE, _way_to_machinery(folder.resolve()))
     script.write_text(text, encoding="utf-8")
@@ -34,6 +34,6 @@ def lay_out(folder: Path) -> str:
 def _way_to_machinery(folder: Path) -> str:
     """From FOLDER to the machinery; from the root where they lie on different drives."""
     try:
-        return Path(os.path.relpath(_MACHINERY, folder)).as_posix()
+        return Path(os.path.relpath(MACHINERY, folder)).as_posix()
     except ValueError:
-        return _MACHINERY.as_posix()
+        return MACHINERY.as_posix()

@@ -146,7 +146,7 @@ def _plain(name: str) -> str:
 
 
 def row_anchors(table: Table, origins: Origins) -> tuple[tuple[str, ...], ...]:
-    """The anchors of each row of ORIGINS_TABLE: of runs and cells in a table of runs or cells, in any other none.
+    """The anchors of each row of TABLE: of runs and cells in a table of runs or cells, in any other none.
 
     The first row of a cell is the cell's.
     """

@@ -15,7 +15,7 @@ from report import effect_rules, statistics, value_rules
 from report.claims import Claim, ClaimKind, Claims
 from report.compound import RULE, judge_compound
 from report.equivalence_rules import equivalence
-from report.evidence import Evidence
+from report.evidence import LEFT_OUT, Evidence
 from report.gates import (
     Deviation,
     deviations_from,
@@ -119,8 +119,8 @@ def _examine(claim: Claim, sources: Sources) -> Trial:
         return _RULES[claim.kind](claim, sources)
     except ReproductionError as error:
         if sources.evidence.is_rehearsal:
-            return Trial((), "", shortage="this rehearsal leaves its cells out")
-        if f"claims.{claim.id}" in str(error):
+            return Trial((), "", shortage=LEFT_OUT)
+        if str(error).startswith(f"claims.yaml: claims.{claim.id}"):
             raise
         kind = UnknownName if isinstance(error, UnknownName) else ConfigurationError
         is_group = kind is UnknownName and claim.group not in sources.evidence.groups

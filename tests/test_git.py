@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments.files import write_atomically
-from experiments.git import GitFailed, read_blobs, read_commit, read_head, run_git
+from experiments.git import GitFailed, list_changed, list_untracked, read_blobs, read_commit, read_head, run_git
 from experiments.ledger import Ledger
 from experiments.schema import RecordFault
 from tests.small_git import commit, git
@@ -89,3 +89,14 @@ def test_a_broken_record_is_a_fault_of_its_own_where_git_cannot_name_the_change(
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     with pytest.raises(RecordFault, match="digest: found "):
         ledger.load(plan)
+
+
+def test_changed_and_untracked_files_of_a_subfolder_are_named_from_the_top_alike(root: Path) -> None:
+    paper = root / "papers/mine"
+    paper.mkdir(parents=True)
+    write_atomically(paper / "a.py", "1\n")
+    commit(root, "a paper beside others")
+    write_atomically(paper / "a.py", "2\n")
+    write_atomically(paper / "new.py", "3\n")
+    assert list_changed(paper) == ["papers/mine/a.py"]
+    assert list_untracked(paper, ["a.py", "new.py"]) == ["papers/mine/new.py"]

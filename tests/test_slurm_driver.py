@@ -94,7 +94,7 @@ def test_a_job_of_which_slurm_tells_nothing_is_neither_submitted_again_nor_forgo
         pass
 
 
-@pytest.mark.parametrize("answers", [(OSError(12, "Cannot allocate memory"), {JOB}), (None, {JOB})])
+@pytest.mark.parametrize("answers", [(OSError(12, "Cannot allocate memory"),), (None,)])
 def test_a_moment_without_memory_or_slurm_ends_no_watch(
     workers: _SlurmWorkers,
     task: RunStatus,
