@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from numpy.random import Generator
 
+from experiments.spec import ACCURACY
 from report import effect_rules, equivalence_rules, statistics, value_rules
-from report.cells import ACCURACY
 from report.claims import Claim, ClaimKind
 from report.evidence import Evidence
 from report.trials import Outcome, Sources, Tails, Trial

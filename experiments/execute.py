@@ -21,6 +21,7 @@ from experiments.notebooks import notebook_parameters, refuse_broken_cells, reso
 from experiments.orders import Answer, Order, settle
 from experiments.rules import read_rules
 from experiments.spec import (
+    ACCURACY,
     MIME,
     SCHEMA,
     ConfigurationError,
@@ -37,7 +38,6 @@ from experiments.workspace import Workspace
 if TYPE_CHECKING:
     from experiments.kernels import Kernels
 
-ACCURACY = "test_accuracy"  # what the report judges by
 # Python 3.11 counts the depth of all threads' syntax trees in one place: two at once can end in a SystemError.
 _PARSING = threading.Lock()
 

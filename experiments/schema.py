@@ -14,7 +14,7 @@ import orjson
 
 from experiments.reading import REMEDY, find_deceiving, name_character
 from experiments.record_fields import CHECKS, RecordFault, check_fields, refuse
-from experiments.spec import SCHEMA, Correct, Record
+from experiments.spec import ACCURACY, SCHEMA, Correct, Record
 
 ACCURACY_TOLERANCE = 1e-9  # A mean of booleans in floating point against the exact fraction; one image is 1e-4.
 LARGEST_INT = 2**63 - 1  # what is larger is no measurement, and more than other readers of JSON hold
@@ -133,14 +133,14 @@ def _refuse_deceiving(value: Any, place: str, field: str) -> None:
 
 def _compare_results(record: Record, place: str) -> None:
     """The test accuracy stands in a record up to three times: as a metric, in the bits and at the curve's end."""
-    accuracy = record.metrics.get("test_accuracy")
+    accuracy = record.metrics.get(ACCURACY)
     if accuracy is None:
         return
     sources = {}
     if record.correct is not None and record.correct.split == "test":
         sources[f"the {record.correct.count:,} bits of `correct`"] = record.correct.ones() / record.correct.count
-    if record.history.get("test_accuracy"):
-        sources["the last epoch of history.test_accuracy"] = record.history["test_accuracy"][-1]
+    if record.history.get(ACCURACY):
+        sources["the last epoch of history.test_accuracy"] = record.history[ACCURACY][-1]
     for source, value in sources.items():
         if value is None or abs(value - accuracy) > ACCURACY_TOLERANCE:
             message = (

@@ -9,6 +9,7 @@ from typing import Any
 
 SCHEMA = 1
 MIME = "application/vnd.reproduction.record.v1+json"
+ACCURACY = "test_accuracy"  # the metric of every run that claims are judged by
 
 Scalar = str | int | float | bool
 

@@ -45,13 +45,10 @@ def changed_since_commit(folder: Path) -> Iterable[tuple[str, list[tuple[str, st
     Raises:
         GitFailed: the repository cannot be asked; likewise for the other two.
     """
-    for name in _differing_from_head(folder):
-        if not name.endswith(".json"):
-            continue
-        blob = run_git(folder, "rev-parse", "--verify", "--quiet", f"HEAD:./{name}")
-        if blob is None:
-            continue
-        committed = run_git(folder, "cat-file", "blob", blob.strip()) or ""
+    differing = {name: blob for name, blob in _differing_from_head(folder).items() if name.endswith(".json") and blob}
+    contents = read_blobs(folder, differing.values())
+    for name, blob in differing.items():
+        committed = contents.get(blob, b"")
         if not (folder / name).exists():
             yield name, [("file", "a record", "nothing")]
             continue
@@ -106,17 +103,24 @@ def edited_notebooks(folder: Path) -> Iterator[str]:
     A notebook is written when its run ends and never again, so that each of its contents belongs to one run.
     """
     notebooks = _list_versions(folder / "executed", suffix=".ipynb")
+    if not notebooks:
+        return
     records = _list_versions(folder / "records", every=True)
+    known = read_blobs(folder, [blob for name in notebooks for blob in records.get(_record_of(name), ())])
     for name, blobs in sorted(notebooks.items()):
-        path, record = folder / "executed" / name, f"{name.removesuffix('.ipynb')}.json"
+        path, record = folder / "executed" / name, _record_of(name)
         if not path.is_file():
             continue
-        contents = [*read_blobs(folder, records.get(record, ())).values()]
+        contents = [known[blob] for blob in records.get(record, ()) if blob in known]
         if (folder / "records" / record).is_file():
             contents.append((folder / "records" / record).read_bytes())
         runs = {_began(_parse(content)) for content in contents} - {None}
         if len({*blobs, _blob_of(path.read_bytes())}) > len(runs):
             yield name
+
+
+def _record_of(notebook: str) -> str:
+    return f"{notebook.removesuffix('.ipynb')}.json"
 
 
 def _blob_of(content: bytes) -> str:
@@ -135,9 +139,8 @@ def _list_versions(
     how = ("-m", "--full-history", "--format=", "--raw", "--no-renames", "--no-abbrev", "--relative")
     versions: dict[str, dict[str, None]] = {}
     for line in (run_git(folder, "log", *how, "--", place) or "").splitlines():
-        about, _, name = line.partition("\t")
-        if line.startswith(":") and name.endswith(suffix) and "/" not in name:
-            _, _, old, new, _ = about.split(" ")
+        old, new, name = _parse_raw(line)
+        if name.endswith(suffix) and "/" not in name:
             versions.setdefault(name, {}).update({blob: None for blob in (new, old) if set(blob) != {"0"}})
     if every:
         return versions
@@ -145,11 +148,22 @@ def _list_versions(
     return {name: blobs for name, blobs in versions.items() if len(blobs) > 1 or name in changed}
 
 
-def _differing_from_head(folder: Path) -> list[str]:
-    """The tracked files in FOLDER that are not as HEAD has them."""
+def _parse_raw(line: str) -> tuple[str, str, str]:
+    """(blob before, blob after, file name) of a LINE of git's raw differences; the name is empty in any other line."""
+    about, _, name = line.partition("\t")
+    if not line.startswith(":"):
+        return "", "", ""
+    _, _, old, new, _ = about.split(" ")
+    return old, new, name
+
+
+def _differing_from_head(folder: Path) -> dict[str, str]:
+    """Tracked file in FOLDER that is not as HEAD has it -> the blob that HEAD has; empty where it has none."""
     if read_head(folder) is None:
-        return []
-    return (run_git(folder, "diff", "--name-only", "--relative", "HEAD", "--", ".") or "").splitlines()
+        return {}
+    told = run_git(folder, "diff", "--raw", "--no-renames", "--no-abbrev", "--relative", "HEAD", "--", ".") or ""
+    found = (_parse_raw(line) for line in told.splitlines())
+    return {name: "" if set(old) == {"0"} else old for old, _, name in found if name}
 
 
 def _parse(content: bytes) -> Mapping[str, Any] | None:

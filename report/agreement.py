@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from experiments.spec import Record
-from report.cells import ACCURACY, COMPUTING, FIDELITY, has_same_curves, setting_of
+from experiments.spec import ACCURACY, Record
+from report.cells import COMPUTING, FIDELITY, has_same_curves, setting_of
 from report.statistics import Comparison, Interval, Summary, bartlett, of_equal_shares, summarise
 
 LEVEL = 0.05  # of a certificate: so often is a true ledger called disagreeing, where its cells have one spread

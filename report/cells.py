@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from experiments.spec import FrozenMapping, Record, State
+from experiments.spec import ACCURACY, FrozenMapping, Record, State
 from experiments.status import RunStatus
 from report.quantities import Fidelity, Kind, Quantity, Spread, Tier
 from report.statistics import Interval, Summary, of_equal_shares, summarise
 from report.unknown import UnknownName, UnknownParameter
 from report.words import in_words, price_text
 
-ACCURACY = "test_accuracy"
 _SYMBOL = re.compile(r"\s+\S$")  # the k of `Kernel size k`, which a table's head has
 NOT_MEASURED = "not measured on the machine used"
 EQUAL_RUNS = "95 % t interval of the mean, from the binomial error of the test images: the runs are exactly equal"

@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from experiments.spec import Disagreement, Incomplete, Record, RunFailed
+from experiments.spec import ACCURACY, Disagreement, Incomplete, Record, RunFailed
 from report.agreement import LEVEL, Agreement, Judged
-from report.cells import ACCURACY
 from report.spot_check import Pick
 
 SCHEMA_NAME = "reproduction/certificate/1"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from experiments.progress import format_seconds
+from experiments.spec import ACCURACY
 from report.agreement import LEVEL
-from report.cells import ACCURACY
 from report.certificate import Certificate, Verified, machines_of
 from report.formats import escape_markdown
 from report.quantities import Kind, spell

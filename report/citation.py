@@ -2,15 +2,13 @@
 
 import json
 import re
-import subprocess
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from experiments.reading import read_text
-from experiments.spec import ConfigurationError
-from report.conversion import PANDOC_MEMORY, PANDOC_SECONDS, pandoc_binary
+from report.conversion import texts_of_tex
 from report.front import flat
 from report.journal import split_name
 from report.metadata import read_metadata
@@ -119,23 +117,6 @@ def entry_of(key: str, bibliography: str) -> dict[str, str]:
     fields = {name.lower(): " ".join((text or number).split()) for name, text, number in found}
     listed = {name: fields[name] for name in ("author", "title", "year") if fields.get(name)}
     if any("\\" in text or "$" in text for text in listed.values()):
-        return dict(zip(listed, _without_tex(listed.values(), key), strict=True))
+        place = f"references.bib: {key}: author, title or year"
+        return dict(zip(listed, texts_of_tex(listed.values(), place), strict=True))
     return {name: " ".join(re.sub(r"[{}]", "", text).replace("~", " ").split()) for name, text in listed.items()}
-
-
-def _without_tex(texts: Iterable[str], key: str) -> list[str]:
-    """TEXTS of the entry KEY, a line each, with the letters that TeX's accents and commands stand for, as pandoc reads them."""
-    command = [pandoc_binary(), "+RTS", f"-M{PANDOC_MEMORY}", "-RTS", "--sandbox", "--from=latex-smart", "--to=plain"]
-    command.append("--wrap=none")
-    given = "\n\n".join(texts)
-    try:
-        read = subprocess.run(
-            command, input=given, capture_output=True, encoding="utf-8", timeout=PANDOC_SECONDS, check=True
-        )
-    except subprocess.SubprocessError as error:
-        why = str(getattr(error, "stderr", None) or error).strip()
-        raise ConfigurationError(f"references.bib: {key}: author, title or year cannot be read: {why}") from error
-    lines = [" ".join(line.split()) for line in read.stdout.split("\n\n") if line.strip()]
-    if len(lines) != given.count("\n\n") + 1:
-        raise ConfigurationError(f"references.bib: {key}: found an author, title or year that is not one line of text")
-    return lines

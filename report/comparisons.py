@@ -3,8 +3,8 @@
 import math
 from dataclasses import replace
 
-from experiments.spec import State
-from report.cells import ACCURACY, COMPUTING, CellEvidence, differing_settings, spread
+from experiments.spec import ACCURACY, State
+from report.cells import COMPUTING, CellEvidence, differing_settings, spread
 from report.original import PREFIXES
 from report.quantities import Kind, Quantity, Spread, Tier
 from report.statistics import Comparison, Summary, against, paired, summarise, welch

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from report.cells import ACCURACY, CellEvidence, varying_parameters
+from experiments.spec import ACCURACY
+from report.cells import CellEvidence, varying_parameters
 from report.comparisons import are_pairs
 from report.contrasts import Contrast, find_contrasts
 from report.evidence import Evidence

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -158,3 +158,25 @@ def _keep(made: Prose, kept: Path | None) -> None:
     ages = sorted(kept.parent.glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for old in ages[KEPT:]:
         old.unlink(missing_ok=True)
+
+
+def texts_of_tex(texts: Iterable[str], place: str) -> list[str]:
+    """TEXTS, a line each, with the letters that TeX's accents and commands stand for; ConfigurationError names PLACE."""
+    command = [pandoc_binary(), "+RTS", f"-M{PANDOC_MEMORY}", "-RTS", "--sandbox", "--from=latex-smart", "--to=plain"]
+    given = "\n\n".join(texts)
+    try:
+        read = subprocess.run(
+            [*command, "--wrap=none"],
+            input=given,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=PANDOC_SECONDS,
+            check=True,
+        )
+    except subprocess.SubprocessError as error:
+        why = str(getattr(error, "stderr", None) or error).strip()
+        raise ConfigurationError(f"{place} cannot be read: {why}") from error
+    lines = [" ".join(line.split()) for line in read.stdout.split("\n\n") if line.strip()]
+    if len(lines) != given.count("\n\n") + 1:
+        raise ConfigurationError(f"{place}: found one that is not one line of text")
+    return lines

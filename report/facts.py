@@ -11,10 +11,9 @@ from experiments.naming import Naming
 from experiments.plan import Plan
 from experiments.prices import Price
 from experiments.rules import CLAIMS, FOLDER, ORIGINAL
-from experiments.spec import Group, Record, State
+from experiments.spec import ACCURACY, Group, Record, State
 from experiments.status import RunStatus
 from experiments.strict_yaml import read_yaml
-from report.cells import ACCURACY
 from report.claims import Claims, Protocol, read_claims
 from report.evidence import Evidence
 from report.original import EARLIER, PAPER, Quoted, find_quoted, read_original

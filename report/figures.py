@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.spec import Record
+from experiments.spec import ACCURACY, Record
 from experiments.strict_yaml import read_yaml
 from report import contrast_figures, options, series_figures
-from report.cells import ACCURACY, CellEvidence, by_level, kind_of, varying_parameters
+from report.cells import CellEvidence, by_level, kind_of, varying_parameters
 from report.evidence import LEFT_OUT, Evidence
 from report.fields import check_names, file_names, refuse
 from report.figure import Figure, Row

@@ -12,8 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from experiments.spec import Record
-from report.cells import ACCURACY
+from experiments.spec import ACCURACY, Record
 from report.formats import Fragment
 from report.origins import Origin, Origins
 from report.quantities import MOST_ORIGINS, Quantity

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from experiments.spec import Record, State
+from experiments.spec import ACCURACY, Record, State
 from experiments.status import RunStatus
-from report.cells import ACCURACY, CellEvidence
+from report.cells import CellEvidence
 from report.facts import Facts, run_accuracy, run_number
 from report.quantities import Kind
 from report.result_tables import DASH, Declaration

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from experiments.spec import ACCURACY
 from report.budget_tables import images_seen, percent_of_images
-from report.cells import ACCURACY, CellEvidence
+from report.cells import CellEvidence
 from report.evidence import Evidence
 from report.figure import Figure, Row
 from report.figure_rows import absent, runs_words, sample_words

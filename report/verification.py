@@ -15,12 +15,11 @@ from experiments.plan import Plan, load_plan, select
 from experiments.prices import Prices
 from experiments.progress import Monitor, format_seconds
 from experiments.reruns import Repetition, Rerun, run_again
-from experiments.spec import ConfigurationError, MissingTool, Record
+from experiments.spec import ACCURACY, ConfigurationError, MissingTool, Record
 from experiments.status import RunStatus, statuses
 from experiments.strict_yaml import read_yaml
 from experiments.workspace import Workspace
 from report.agreement import find_yardsticks, has_same_bits, judge_rerun
-from report.cells import ACCURACY
 from report.certificate import Asked, Certificate, Verified
 from report.certificate_page import format_certificate
 from report.leverage import weigh_runs
