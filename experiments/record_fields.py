@@ -15,6 +15,7 @@ from experiments.spec import SCHEMA, Correct, Disagreement
 
 AUTO = "auto"
 MAX_LISTS = 4  # lists within each other in a setting
+MAX_AXES = 8  # of an array
 RULES = "rules"  # of provenance: claim -> digest of its rule; records made before it was kept have none
 MAX_SECONDS = 10**11  # of a run: as far as a clock can jump and a date still be written
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -43,9 +44,10 @@ def check_fields(content: Mapping[str, Any], place: str) -> None:
     if unknown := sorted(content.keys() - CHECKS.keys() - {"schema", "digest"}):
         raise RecordFault(place, unknown[0], f"unknown field; the fields are {', '.join(CHECKS)}", found=unknown[0])
     for name, check in CHECKS.items():
-        if name not in content:
+        if name in content:
+            check(content[name], place, name)
+        elif name not in MAY_LACK:
             raise RecordFault(place, name, "the field is missing", expected=name, found="nothing")
-        check(content[name], place, name)
     _check_settings(content["settings"], content["parameters"], place)
 
 
@@ -285,6 +287,27 @@ def _accepted(value: Any, place: str, field: str) -> None:
         _members(item, place, f"{field}[{index}]", {"key": str, "why": str, "on": str})
 
 
+def _arrays(value: Any, place: str, field: str) -> None:
+    _mapping(value, place, field)
+    if not value:
+        refuse(place, field, value, "at least one array, or no such field")
+    for name, item in value.items():
+        here = f"{field}.{name}"
+        _members(item, place, here, {"shape": list, "scale": (int, float), "values": str})
+        shape, scale = item["shape"], item["scale"]
+        if not 1 <= len(shape) <= MAX_AXES or not all(type(size) is int and size > 0 for size in shape):
+            refuse(place, f"{here}.shape", shape, f"1 to {MAX_AXES} whole numbers above 0")
+        if not (_is_number(scale) and scale > 0):
+            refuse(place, f"{here}.scale", scale, "a finite number above 0")
+        try:
+            count = len(binascii.a2b_base64(item["values"], strict_mode=True))
+        except (binascii.Error, ValueError):
+            refuse(place, f"{here}.values", item["values"][:20] + "...", "base64")
+        if count != math.prod(shape):
+            refuse(place, f"{here}.values", f"{count} bytes", f"{math.prod(shape)} bytes for the shape {shape}")
+
+
+MAY_LACK = frozenset({"arrays"})  # a record without any has no such field
 CHECKS: Mapping[str, Callable[[Any, str, str], None]] = {
     "run": _text,
     "notebook": _text,
@@ -299,4 +322,5 @@ CHECKS: Mapping[str, Callable[[Any, str, str], None]] = {
     "provenance": _provenance,
     "cost": _cost,
     "accepted": _accepted,
+    "arrays": _arrays,
 }

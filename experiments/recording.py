@@ -16,7 +16,7 @@ from typing import Any
 
 from experiments import machine, provenance
 from experiments.confirmation import confirm_code
-from experiments.spec import MIME, SCHEMA, ConfigurationError, Correct
+from experiments.spec import MIME, SCHEMA, ConfigurationError, Correct, Packed
 
 CAPTION = "Record of this run"
 CHECKPOINT_VARIABLE = "REPRODUCTION_CHECKPOINT"
@@ -32,6 +32,7 @@ def record(
     breakdown: Mapping[str, Sequence[Any]] | None = None,
     settings: Mapping[str, Any] | None = None,
     cost: Mapping[str, Any] | None = None,
+    arrays: Mapping[str, Any] | None = None,
 ) -> None:
     """Hands a run's results over: emits exactly one display output. Call it once, in the last cell.
 
@@ -42,6 +43,8 @@ def record(
         breakdown: column -> one value a class; all columns equally long.
         settings: the resolved settings, for the tables of deviations; plain values.
         cost: what only the notebook knows, such as train_seconds; numbers.
+        arrays: name -> array of numbers (NumPy's, torch's on the CPU, or nested lists) that a figure shows, such as
+            learned filters. Kept in 8 bits a number; whole numbers from -127 to 127 are kept exactly.
 
     Raises:
         ConfigurationError: a value is not a plain finite number, or columns differ in length. NumPy's and torch's
@@ -62,6 +65,8 @@ def record(
         },
         "provenance": gathered,
     }
+    if arrays:
+        payload["arrays"] = {name: _pack_array(value, f"arrays[{name!r}]") for name, value in arrays.items()}
     if not payload["metrics"]:
         raise ConfigurationError("record(): metrics is empty; expected at least one name and number")
     _display({MIME: payload, "text/plain": _as_text(payload), "text/html": _as_html(payload)})
@@ -132,6 +137,23 @@ def _pack(correct: Iterable[Any]) -> dict[str, Any]:
     padded = text.ljust(-(-len(text) // 8) * 8, "0")
     packed = int(padded, 2).to_bytes(len(padded) // 8, "big")
     return Correct(split="test", count=len(values), bits=base64.b64encode(packed).decode()).to_json()
+
+
+def _pack_array(value: Any, place: str) -> dict[str, Any]:
+    """The record's form of an array; see `Packed`."""
+    import numpy as np  # Here, because a notebook without arrays may do without it.
+
+    try:
+        numbers = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigurationError(f"record(): {place} is no array of numbers: {error}") from error
+    if numbers.ndim == 0 or numbers.size == 0 or not np.isfinite(numbers).all():
+        raise ConfigurationError(f"record(): {place} has the shape {numbers.shape}; expected finite numbers along axes")
+    largest = float(np.abs(numbers).max())
+    is_exact = largest <= 127 and bool((numbers == np.rint(numbers)).all())
+    scale = 1.0 if is_exact else largest / 127 or largest
+    steps = np.rint(numbers / scale).astype(np.int8)
+    return Packed(numbers.shape, scale, base64.b64encode(steps.tobytes()).decode()).to_json()
 
 
 def _rows(payload: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 import orjson
 
 from experiments.reading import REMEDY, find_deceiving, name_character
-from experiments.record_fields import CHECKS, RecordFault, check_fields, refuse
-from experiments.spec import ACCURACY, SCHEMA, Correct, Record
+from experiments.record_fields import CHECKS, MAY_LACK, RecordFault, check_fields, refuse
+from experiments.spec import ACCURACY, SCHEMA, Correct, Packed, Record
 
 ACCURACY_TOLERANCE = 1e-9  # A mean of booleans in floating point against the exact fraction; one image is 1e-4.
 LARGEST_INT = 2**63 - 1  # what is larger is no measurement, and more than other readers of JSON hold
@@ -33,7 +33,8 @@ def format_record(record: Record) -> str:
     body: dict[str, Any] = {"schema": SCHEMA}
     for name in CHECKS:
         value = getattr(record, name)
-        body[name] = value.to_json() if isinstance(value, Correct) else _thaw(value)
+        if value or name not in MAY_LACK:
+            body[name] = _thaw(value)
     digest = digest_of(format_json(body | {"digest": ""}) + "\n")
     return format_json(body | {"digest": digest}) + "\n"
 
@@ -73,8 +74,12 @@ def make_record(content: Mapping[str, Any]) -> Record:
     """The record of a content whose fields are checked."""
     correct = content["correct"]
     return Record(
-        **{name: content[name] for name in CHECKS if name not in ("correct", "accepted")},
+        **{name: content[name] for name in CHECKS if name not in ("correct", "accepted", "arrays")},
         correct=None if correct is None else Correct(**correct),
+        arrays={
+            name: Packed(tuple(item["shape"]), item["scale"], item["values"])
+            for name, item in content.get("arrays", {}).items()
+        },
         accepted=tuple(content["accepted"]),
         digest=str(content.get("digest", "")),
     )
@@ -152,6 +157,8 @@ def _compare_results(record: Record, place: str) -> None:
 
 def _thaw(value: Any) -> Any:
     """Plain dicts and lists, as JSON has them."""
+    if isinstance(value, Correct | Packed):
+        return value.to_json()
     if isinstance(value, Mapping):
         return {name: _thaw(item) for name, item in value.items()}
     return [_thaw(item) for item in value] if isinstance(value, (list, tuple, array)) else value

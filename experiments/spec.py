@@ -202,6 +202,27 @@ class Correct:
 
 
 @dataclass(frozen=True)
+class Packed:
+    """An array in 8 bits a number, as for a picture: `scale` times whole numbers from -127 to 127, in base64.
+
+    The last axis varies first. Whole numbers of that range are exact, with a scale of 1; others are off by half a step
+    at most, which is 1/254 of the largest.
+    """
+
+    shape: tuple[int, ...]
+    scale: float
+    values: str
+
+    def steps(self) -> "array[int]":
+        """The whole numbers, in one row."""
+        return array("b", base64.b64decode(self.values, validate=True))
+
+    def to_json(self) -> dict[str, Any]:
+        """The form in the record's file."""
+        return {"shape": list(self.shape), "scale": self.scale, "values": self.values}
+
+
+@dataclass(frozen=True)
 class Record:
     """What one completed run left: the only thing that the report reads. Fields as in the file, less `schema`."""
 
@@ -218,6 +239,7 @@ class Record:
     provenance: Mapping[str, Any]
     cost: Mapping[str, float | None]
     accepted: tuple[Mapping[str, str], ...] = ()
+    arrays: Mapping[str, Packed] = field(default_factory=dict)
     digest: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:

@@ -90,7 +90,7 @@ def test_any_number_and_text_survives(record: Record, number: float, text: str) 
             lambda c: c.update(extra=1),
             (
                 "extra: unknown field; the fields are run, notebook, parameters, key, fingerprint, metrics, history, "
-                "correct, breakdown, settings, provenance, cost, accepted"
+                "correct, breakdown, settings, provenance, cost, accepted, arrays"
             ),
         ),
         (lambda c: c.update(key="abc"), "key: found 'abc'; expected 64 hexadecimal digits"),
