@@ -205,7 +205,7 @@ def make_record(run: Run, parameters: Mapping[str, Any], today: Fingerprint, pay
         key=today.key,
         fingerprint=today.to_json(),
         correct=None if correct is None else Correct(**correct),
-        arrays={name: Packed(**array) for name, array in payload.get("arrays", {}).items()},
+        arrays={name: Packed.from_json(array) for name, array in payload.get("arrays", {}).items()},
         **{name: payload[name] for name in ("metrics", "history", "breakdown", "settings", "provenance", "cost")},
     )
     try:

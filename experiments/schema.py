@@ -76,10 +76,7 @@ def make_record(content: Mapping[str, Any]) -> Record:
     return Record(
         **{name: content[name] for name in CHECKS if name not in ("correct", "accepted", "arrays")},
         correct=None if correct is None else Correct(**correct),
-        arrays={
-            name: Packed(tuple(item["shape"]), item["scale"], item["values"])
-            for name, item in content.get("arrays", {}).items()
-        },
+        arrays={name: Packed.from_json(item) for name, item in content.get("arrays", {}).items()},
         accepted=tuple(content["accepted"]),
         digest=str(content.get("digest", "")),
     )

@@ -221,6 +221,11 @@ class Packed:
         """The form in the record's file."""
         return {"shape": list(self.shape), "scale": self.scale, "values": self.values}
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Packed":
+        """The array of that form."""
+        return cls(tuple(content["shape"]), content["scale"], content["values"])
+
 
 @dataclass(frozen=True)
 class Record:

@@ -5,12 +5,15 @@ are drawn as paths: a figure looks the same wherever it is shown. `INK` and `PAP
 report can put its own colours in their place.
 """
 
+import base64
 import io
 import multiprocessing
 import os
 import re
 import signal
+import struct
 import threading
+import zlib
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import cache
@@ -58,6 +61,8 @@ STYLE = {
 HANDS = 2  # processes that draw: with more, most would wait for the longest figure
 # An id that matplotlib makes of what it names: a clip path's, a marker's, a collection's, a hatch's.
 _DIGEST_ID = re.compile(r'(?:(?<= id=")|(?<=#))([pmCh])([0-9a-f]{10})(?=[")_])')
+_PICTURE = re.compile(r"(?<=data:image/png;base64,)[^\"]+")
+_BLOCK = 0xFFFF  # bytes that a stored block of zlib can hold
 _LIBRARY = ["matplotlib.figure", "matplotlib.backends.backend_svg", "matplotlib.layout_engine"]
 
 
@@ -106,7 +111,7 @@ def draw(figure: Figure, folder: Path) -> None:
     """FOLDER/<name>.svg of FIGURE. The same rows give the same bytes."""
     import matplotlib
 
-    from report import charts, contrast_charts, diagram, series_charts
+    from report import charts, contrast_charts, diagram, learned_charts, series_charts
     from report.canvas import Canvas
 
     drawers = {
@@ -119,6 +124,9 @@ def draw(figure: Figure, folder: Path) -> None:
         "scatter": contrast_charts.draw_scatter,
         "budget": series_charts.draw_series,
         "conditions": series_charts.draw_series,
+        "filters": learned_charts.draw_filters,
+        "confusion": learned_charts.draw_confusion,
+        "hardness": learned_charts.draw_hardness,
     }
 
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": figure.name}):
@@ -126,7 +134,8 @@ def draw(figure: Figure, folder: Path) -> None:
         drawers[figure.kind](canvas, _printable(figure.rows), _printable(figure.options))
         drawn = io.StringIO()
         canvas.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
-    (folder / f"{figure.name}.svg").write_text(_number_ids(drawn.getvalue()), encoding="utf-8", newline="\n")
+    svg = _PICTURE.sub(_store, _number_ids(drawn.getvalue()))
+    (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8", newline="\n")
 
 
 def _number_ids(svg: str) -> str:
@@ -142,6 +151,34 @@ def _number_ids(svg: str) -> str:
         return numbers.setdefault(kind + digest, f"{kind}{len(numbers) + 1}")
 
     return _DIGEST_ID.sub(number, svg)
+
+
+def _store(match: re.Match[str]) -> str:
+    """A PNG in base64, its pixels stored and not compressed: each version of zlib compresses in its own way."""
+    import matplotlib.image
+    import numpy as np
+
+    pixels = matplotlib.image.imread(io.BytesIO(base64.b64decode(match[0])), format="png")
+    bytes_of_pixels = np.rint(255 * pixels).astype(np.uint8)
+    height, width, channels = bytes_of_pixels.shape
+    lines = b"".join(b"\0" + line.tobytes() for line in bytes_of_pixels)
+    header = struct.pack(">IIBBBBB", width, height, 8, {3: 2, 4: 6}[channels], 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", _store_deflated(lines)), (b"IEND", b""))
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+    return base64.b64encode(png).decode()
+
+
+def _store_deflated(data: bytes) -> bytes:
+    """DATA as a zlib stream of blocks that are stored as they are."""
+    starts = range(0, len(data), _BLOCK)
+    blocks = (
+        struct.pack("<BHH", start + _BLOCK >= len(data), len(part), len(part) ^ 0xFFFF) + part
+        for start in starts
+        for part in [data[start : start + _BLOCK]]
+    )
+    return b"\x78\x01" + b"".join(blocks) + struct.pack(">I", zlib.adler32(data))
 
 
 def _printable(value: Any) -> Any:

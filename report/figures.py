@@ -11,7 +11,7 @@ from typing import Any
 
 from experiments.spec import ACCURACY, Record
 from experiments.strict_yaml import read_yaml
-from report import contrast_figures, options, series_figures
+from report import contrast_figures, learned_figures, options, series_figures
 from report.cells import CellEvidence, by_level, kind_of, varying_parameters
 from report.evidence import LEFT_OUT, Evidence
 from report.fields import check_names, file_names, refuse
@@ -297,4 +297,13 @@ KINDS: Mapping[str, tuple[Callable[..., Figure], Mapping[str, options.Check]]] =
         series_figures.conditions,
         {"group": options.TEXT, "label": options.TEXTS, "panels": options.texts_by_panel},
     ),
+    "filters": (
+        learned_figures.filters,
+        {"group": options.TEXT, "cell": options.parameters, "arrays": options.texts},
+    ),
+    "confusion": (
+        learned_figures.confusion,
+        {"group": options.TEXT, "cell": options.parameters, "truth": options.TEXT, "predicted": options.TEXT},
+    ),
+    "hardness": (learned_figures.hardness, {"groups": options.TEXTS}),
 }

@@ -261,7 +261,7 @@ def test_curves_have_a_row_an_epoch_and_seed(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"kind": "pie"}, ("figures.yaml: figures.demo.kind: found 'pie'; expected "
-         "blocks | classes | curves | effect | rows | forest | scatter | budget | conditions")),
+         "blocks | classes | curves | effect | rows | forest | scatter | budget | conditions | filters | confusion | hardness")),
         ({"groups": ["sweep"], "kind": "rows", "colour": "red"},
          "figures.yaml: figures.demo: unknown field 'colour'; the fields are groups, kind, note, title"),
         ({"kind": "rows"}, "figures.yaml: figures.demo: the field 'groups' is missing"),

@@ -49,6 +49,24 @@ def test_one_output_carries_the_payload_and_a_table(shown: list[dict[str, Any]])
     ]
 
 
+def test_arrays_are_kept_in_eight_bits_and_small_whole_numbers_exactly(shown: list[dict[str, Any]]) -> None:
+    weights, labels = numpy.random.default_rng(0).normal(size=(3, 2, 2)), [0, 9, 3, -127]
+    record(metrics={"x": 1}, arrays={"weights": weights, "labels": labels, "nothing": numpy.zeros(2)})
+    kept = {name: recording.Packed.from_json(array) for name, array in shown[0][MIME]["arrays"].items()}
+    assert (kept["labels"].scale, list(kept["labels"].steps())) == (1, labels)
+    assert list(kept["nothing"].steps()) == [0, 0]
+    assert kept["weights"].shape == (3, 2, 2)
+    again = kept["weights"].scale * numpy.array(kept["weights"].steps()).reshape(3, 2, 2)
+    assert abs(again - weights).max() <= abs(weights).max() / 254 * 1.0001
+
+
+@pytest.mark.parametrize("value", [3, [], [[1], [2, 3]], ["a"], [float("nan")]])
+def test_what_is_no_array_of_numbers_is_refused(shown: list[dict[str, Any]], value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"record\(\): arrays\['a'\] "):
+        record(metrics={"x": 1}, arrays={"a": value})
+    assert shown == []
+
+
 def test_the_bits_are_those_of_numpys_packbits(shown: list[dict[str, Any]]) -> None:
     correct = numpy.random.default_rng(0).random(1001) < 0.5
     record(metrics={"x": 1}, correct=correct)

@@ -1,5 +1,6 @@
 """Runs and records: what they hold, how a record is written, and what is refused when it is read."""
 
+import base64
 import json
 import pickle
 from collections.abc import Callable
@@ -32,6 +33,11 @@ def break_field(record: Record, change: Callable[[dict[str, Any]], object]) -> s
     with pytest.raises(schema.RecordFault) as caught:
         Record.from_text(text, "r.json")
     return str(caught.value)
+
+
+def packed(**changes: Any) -> dict[str, Any]:
+    """The field `arrays` with one array of two numbers, changed."""
+    return {"a": {"shape": [2], "scale": 1.0, "values": base64.b64encode(b"\x01\xff").decode(), **changes}}
 
 
 def test_errors_carry_the_exit_codes() -> None:
@@ -184,6 +190,30 @@ def test_a_record_counts_under_its_own_key_and_under_accepted_ones(record: Recor
     accepted = record.accept("b" * 64, "a comment in a string", "2026-01-01")
     assert [accepted.accepts(key) for key in (record.key, "b" * 64, "c" * 64)] == [True, True, False]
     assert Record.from_text(accepted.to_text(), "r.json") == accepted
+
+
+def test_a_record_with_arrays_comes_back_and_one_without_has_no_such_field(record: Record) -> None:
+    assert '"arrays"' not in record.to_text()
+    arrays = {"filters": spec.Packed((2, 1), 0.5, base64.b64encode(b"\x01\xff").decode())}
+    kept = Record.from_text(replace(record, arrays=arrays).to_text(), "r.json")
+    assert kept.arrays == arrays
+    assert list(kept.arrays["filters"].steps()) == [1, -1]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({}, "arrays: found {}; expected at least one array, or no such field"),
+        ({"a": {"shape": [2], "scale": 1}}, "arrays.a.values: found None; expected this field"),
+        (packed(shape=[]), "arrays.a.shape: found []; expected 1 to 8 whole numbers above 0"),
+        (packed(shape=[-1, -2]), "arrays.a.shape: found [-1, -2]; expected 1 to 8 whole numbers above 0"),
+        (packed(shape=[3]), "arrays.a.values: found '2 bytes'; expected 3 bytes for the shape [3]"),
+        (packed(scale=0), "arrays.a.scale: found 0; expected a finite number above 0"),
+        (packed(values="?"), "arrays.a.values: found '?...'; expected base64"),
+    ],
+)
+def test_broken_arrays_are_named(record: Record, arrays: dict[str, Any], message: str) -> None:
+    assert break_field(record, lambda content: content.update(arrays=arrays)) == f"r.json: {message}"
 
 
 def test_every_field_of_a_record_is_checked() -> None:

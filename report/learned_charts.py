@@ -1,0 +1,108 @@
+"""The charts of what networks have learned and get wrong; as in charts.py, each draws exactly a figure's rows."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from report.charts import add_legend_below, distinct
+from report.drawing import OURS, QUIET, WIDTH
+from report.figure import Row
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+GAP = 0.12  # between two pictures, as a share of one
+NEGATIVE, ZERO, POSITIVE = (0.90, 0.38, 0.0), (0.97, 0.97, 0.97), (0.33, 0.15, 0.53)  # told apart by any colour vision
+
+
+def draw_filters(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:
+    """A row of pictures a layer, on one scale a row: three colours as they are, one as orange, white and purple."""
+    layers = distinct(rows, "row")
+    across = max(sum(row["row"] == layer for row in rows) for layer in layers)
+    size = (WIDTH - 1.1) / across  # of a picture with its gap, in inches
+    canvas.set_size_inches(WIDTH, size * len(layers) + 0.1)
+    axes = canvas.subplots()
+    for y, layer in enumerate(layers):
+        pictures = [_picture(row) for row in rows if row["row"] == layer]
+        largest = max(float(abs(picture).max()) for picture in pictures) or 1.0
+        for x, picture in enumerate(pictures):
+            shown = (
+                picture.transpose(1, 2, 0) / largest / 2 + 0.5 if len(picture) == 3 else _colour(picture[0] / largest)
+            )
+            axes.imshow(shown, extent=(x, x + 1 - GAP, y + 1 - GAP, y), interpolation="none", aspect="auto")
+    axes.set(xlim=(0, across), ylim=(len(layers), 0), xticks=[])
+    axes.set_yticks([y + (1 - GAP) / 2 for y in range(len(layers))], [str(layer) for layer in layers])
+    axes.set_aspect("equal")
+    _strip(axes)
+
+
+def _picture(row: Row) -> "np.ndarray[Any, Any]":
+    """(colours, height, width)."""
+    import numpy as np
+
+    shape = json.loads(str(row["shape"]))
+    return float(row["scale"] or 0) * np.array(json.loads(str(row["values"])), dtype=float).reshape(-1, *shape[-2:])
+
+
+def _colour(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """From -1 to 1: orange, white, purple."""
+    import numpy as np
+
+    share, zero = np.abs(values)[..., None], np.array(ZERO)
+    return zero + share * (np.where(values[..., None] < 0, NEGATIVE, POSITIVE) - zero)
+
+
+def draw_confusion(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:
+    """A row a class, a column what it is taken for; the darker, the more often; what is right stands in a frame."""
+    from matplotlib.patches import Rectangle
+
+    classes, taken = distinct(rows, "class"), distinct(rows, "taken for")
+    canvas.set_size_inches(WIDTH, 1.1 + 0.27 * len(classes))
+    axes = canvas.subplots()
+    worst = max((float(row["share"] or 0) for row in rows if row["class"] != row["taken for"]), default=0) or 1.0
+    for row in rows:
+        x, y, share = taken.index(row["taken for"]), classes.index(row["class"]), float(row["share"] or 0)
+        is_right = row["class"] == row["taken for"]
+        look = {"fill": False, "edgecolor": QUIET} if is_right else {"facecolor": OURS, "alpha": 0.6 * share / worst}
+        axes.add_patch(Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, linewidth=0.6 if is_right else 0, **look))
+        if text := _share_text(share):
+            axes.text(x, y, text, ha="center", va="center")
+    axes.set(xlim=(-0.5, len(taken) - 0.5), ylim=(len(classes) - 0.5, -0.5), xlabel="taken for", ylabel="class")
+    axes.set_xticks(range(len(taken)), taken, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), classes)
+    _strip(axes)
+
+
+def _share_text(share: float) -> str:
+    """`8.3`; nothing where it would read 0.0."""
+    text = f"{100 * share:.1f}"
+    return "" if text == "0.0" else text
+
+
+def _strip(axes: "Axes") -> None:
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.grid(visible=False)
+
+
+def draw_hardness(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:
+    """Bars of test images by the share of networks that recognise them, and a line for independent errors."""
+    canvas.set_size_inches(WIDTH, 2.5)
+    axes = canvas.subplots()
+    places = [int(row["recognised by"] or 0) for row in rows]
+    axes.bar(places, [float(row["images"] or 0) for row in rows], width=0.85, color=OURS, linewidth=0)
+    axes.plot(places, [float(row["if independent"] or 0) for row in rows], color=QUIET, linewidth=1, linestyle="--")
+    axes.set(xlabel=f"networks, of {options['networks']}, that recognise an image", ylabel="test images")
+    axes.set_xlim(-0.6, options["networks"] + 0.6)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_formatter("{x:,.10g}")
+    axes.grid(visible=False, axis="x")
+    add_legend_below(
+        canvas,
+        [
+            ("counted", {"color": OURS, "marker": "s", "markersize": 5}),
+            ("if the networks erred independently", {"color": QUIET, "marker": "_", "markersize": 9}),
+        ],
+    )

@@ -1,0 +1,137 @@
+"""Figures of what networks have learned and get wrong: their rows follow from arrays and bits, recomputed here by hand."""
+
+import base64
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from experiments.spec import Correct, Packed
+from experiments.status import RunStatus
+from report.drawing import draw
+from report.evidence import Evidence
+from report.figures import build_figures
+from report.unknown import UnknownName
+from tests.made_up import make_cell, make_evidence
+from tests.test_figures import declare
+
+LABELS = [0, 0, 1, 1]
+TAKEN = [[0, 1, 1, 1], [1, 1, 1, 0]]  # by two networks: of class "cat", three of four are taken for "dog"
+KERNELS = np.array([[[0, 0, 0], [0, 3, 0], [0, 0, 0]], [[1, 0, 0], [0, 0, 0], [0, 0, 0]]])
+
+
+def packed(values: Any) -> Packed:
+    steps = np.array(values, dtype=np.int8)
+    return Packed(steps.shape, 0.5, base64.b64encode(steps.tobytes()).decode())
+
+
+def with_arrays(statuses: Sequence[RunStatus]) -> Evidence:
+    found = []
+    for status, taken in zip(statuses, TAKEN, strict=True):
+        arrays = {"first": packed(KERNELS), "truth": packed(LABELS), "taken": packed(taken)}
+        record = replace(status.record, arrays=arrays, breakdown={"class": ["cat", "dog"]})
+        found.append(replace(status, record=record))
+    return make_evidence(*found)
+
+
+def with_bits(statuses: Sequence[RunStatus], *bits: str) -> Evidence:
+    """The statuses with records that were right on the images at which BITS has a 1."""
+    found = []
+    for status, right in zip(statuses, bits, strict=True):
+        byte = int(right.ljust(8, "0"), 2).to_bytes(1, "big")
+        correct = Correct("test", len(right), base64.b64encode(byte).decode())
+        found.append(replace(status, record=replace(status.record, correct=correct)))
+    return make_evidence(*found)
+
+
+def filters(folder: Path, evidence: Evidence, **fields: Any) -> Any:
+    declared = {"group": "sweep", "cell": {"kernel_size": 3}, "arrays": {"first": "block 1"}, **fields}
+    return build_figures(declare(folder, "filters", **declared), evidence, {})["demo"]
+
+
+def test_filters_are_those_of_the_first_run_channel_by_channel(tmp_path: Path) -> None:
+    made = filters(tmp_path, with_arrays(make_cell([0.5, 0.6])))
+    assert [(row["row"], row["channel"], row["scale"]) for row in made.rows] == [
+        ("block 1", 1, 0.5),
+        ("block 1", 2, 0.5),
+    ]
+    assert [json.loads(row["values"]) for row in made.rows] == KERNELS.reshape(2, 9).tolist()
+    assert "seed 0" in made.note and "first 2 channels" in made.note
+    assert made.alt.endswith("Share of the energy in the middle of the kernels: block 1 90 %.")  # 9 of 10 squares
+
+
+def test_filters_that_no_record_keeps_are_told_by_name_and_runs_without_any_are_no_error(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName) as caught:
+        filters(tmp_path, with_arrays(make_cell([0.5, 0.6])), arrays={"second": "block 2"})
+    assert "has no array 'second'; it has first, taken, truth" in str(caught.value)
+    assert "filters was not measured" in filters(tmp_path, make_evidence(*make_cell([0.5]))).message
+
+
+@pytest.mark.parametrize(
+    "values", [[1, 2], np.zeros((1, 2, 3, 3)), np.zeros((65, 1, 1))], ids=["flat", "two colours", "many"]
+)
+def test_an_array_that_is_no_row_of_pictures_is_refused(tmp_path: Path, values: Any) -> None:
+    (status,) = make_cell([0.5])
+    odd = replace(status, record=replace(status.record, arrays={"first": packed(values)}))
+    with pytest.raises(UnknownName, match="expected at most 64 pictures"):
+        filters(tmp_path, make_evidence(odd))
+
+
+@pytest.mark.parametrize("truth", [[0, 0, 1], [0, 0, 1, 2], [0, 0, 1, -1]], ids=["short", "too high", "negative"])
+def test_classes_that_the_breakdown_does_not_have_are_refused(tmp_path: Path, truth: list[int]) -> None:
+    (status,) = make_cell([0.5])
+    arrays = {"truth": packed(truth), "taken": packed(TAKEN[0])}
+    odd = replace(status, record=replace(status.record, arrays=arrays, breakdown={"class": ["cat", "dog"]}))
+    fields = {"group": "sweep", "cell": {"kernel_size": 3}, "truth": "truth", "predicted": "taken"}
+    with pytest.raises(UnknownName, match="name other classes than the 2 of its breakdown"):
+        build_figures(declare(tmp_path, "confusion", **fields), make_evidence(odd), {})
+
+
+def test_a_confusion_is_the_share_of_a_classs_images_in_the_mean_of_the_runs(tmp_path: Path) -> None:
+    fields = {"group": "sweep", "cell": {"kernel_size": 3}, "truth": "truth", "predicted": "taken"}
+    path = declare(tmp_path, "confusion", **fields)
+    made = build_figures(path, with_arrays(make_cell([0.5, 0.6])), {})["demo"]
+    shares = {(row["class"], row["taken for"]): row["share"] for row in made.rows}
+    assert shares == {("cat", "cat"): 0.25, ("cat", "dog"): 0.75, ("dog", "cat"): 0.25, ("dog", "dog"): 0.75}
+    assert made.alt.endswith("Most frequent confusions: cat for dog 75.0 %; dog for cat 25.0 %.")
+    assert "mean of 2 runs" in made.note
+
+
+def test_hardness_counts_images_by_the_networks_that_recognise_them(tmp_path: Path) -> None:
+    evidence = with_bits(make_cell([0.5, 0.5, 0.75]), "1100", "1010", "1110")
+    made = build_figures(declare(tmp_path, "hardness", groups=["sweep"]), evidence, {})["demo"]
+    assert [row["images"] for row in made.rows] == [1, 0, 2, 1]
+    chances = (0.5, 0.5, 0.75)
+    expected = [0.0] * 4
+    for right in itertools.product((0, 1), repeat=3):
+        expected[sum(right)] += 4 * np.prod([p if hit else 1 - p for hit, p in zip(right, chances, strict=True)])
+    assert [row["if independent"] for row in made.rows] == pytest.approx(expected)
+    assert "1 are recognised by all 3 networks and 1 by none" in made.note
+    assert "The first that none recognises, counted from 0: 3." in made.note
+
+
+def test_runs_on_different_test_sets_are_not_counted_together(tmp_path: Path) -> None:
+    evidence = with_bits(make_cell([0.5, 0.5]), "1100", "101")
+    with pytest.raises(UnknownName, match="different sizes"):
+        build_figures(declare(tmp_path, "hardness", groups=["sweep"]), evidence, {})
+
+
+def test_a_picture_is_stored_pixel_by_pixel(tmp_path: Path) -> None:
+    """What matplotlib has compressed is stored again in a way that does not depend on the version of zlib."""
+    draw(filters(tmp_path, with_arrays(make_cell([0.5, 0.6]))), tmp_path)
+    first, _ = (tmp_path / "demo.svg").read_text().split("data:image/png;base64,")[1:]
+    png = base64.b64decode(first.split('"')[0])
+    import matplotlib.image
+
+    (tmp_path / "one.png").write_bytes(png)
+    pixels = matplotlib.image.imread(tmp_path / "one.png")
+    assert pixels.shape[:2] == (3, 3)
+    middle, corner = pixels[1, 1, :3], pixels[0, 0, :3]
+    assert corner == pytest.approx([0.97] * 3, abs=0.01)  # nothing
+    assert middle == pytest.approx([0.33, 0.15, 0.53], abs=0.01)  # the largest positive weight
+    assert png[png.index(b"IDAT") + 4 :].startswith(b"\x78\x01\x01")  # one block, stored
