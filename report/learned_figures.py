@@ -140,12 +140,12 @@ def hardness(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
     ]
     never = np.flatnonzero(recognised == 0)
     words = (
-        f"Of {images:,} test images, {found[-1]:,} are recognised by all {networks} networks and {found[0]:,} by none; if "
-        f"the networks erred independently of each other, it would be {expected[-1]:,.0f} and {expected[0]:,.0f}."
+        f"Of {images:,} test images, {found[-1]:,} are recognised by all {networks} networks and {found[0]:,} by none."
     )
     numbers = ", ".join(str(number) for number in never[:NAMED])
-    first = f" The first that none recognises, counted from 0: {numbers}." if len(never) else ""
-    note = f"{item['note']} {words}{first}"
+    first = f" The first of the latter, counted from 0: {numbers}." if len(never) else ""
+    line = "The line is what there would be if each network erred as often as it does, but independently of the others."
+    note = f"{item['note']} {words}{first} {line}"
     alt = f"Bars: test images by how many of {networks} networks recognise them, with a line for independent errors. {words}"
     return Figure(name, "hardness", item["title"], note.strip(), alt, tuple(rows), {"networks": networks})
 

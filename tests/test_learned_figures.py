@@ -112,7 +112,7 @@ def test_hardness_counts_images_by_the_networks_that_recognise_them(tmp_path: Pa
         expected[sum(right)] += 4 * np.prod([p if hit else 1 - p for hit, p in zip(right, chances, strict=True)])
     assert [row["if independent"] for row in made.rows] == pytest.approx(expected)
     assert "1 are recognised by all 3 networks and 1 by none" in made.note
-    assert "The first that none recognises, counted from 0: 3." in made.note
+    assert "The first of the latter, counted from 0: 3." in made.note
 
 
 def test_runs_on_different_test_sets_are_not_counted_together(tmp_path: Path) -> None:
