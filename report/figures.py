@@ -305,5 +305,5 @@ KINDS: Mapping[str, tuple[Callable[..., Figure], Mapping[str, options.Check]]] =
         learned_figures.confusion,
         {"group": options.TEXT, "cell": options.parameters, "truth": options.TEXT, "predicted": options.TEXT},
     ),
-    "hardness": (learned_figures.hardness, {"groups": options.TEXTS}),
+    "hardness": (learned_figures.hardness, {"groups": options.TEXTS, "truth": options.TEXT}),
 }

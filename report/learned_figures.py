@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -110,15 +111,22 @@ def confusion(name: str, item: Mapping[str, Any], evidence: Evidence, original: 
 
 def _count(record: Record, item: Mapping[str, Any], classes: int) -> "np.ndarray[Any, Any]":
     """Images by class and by what the network took them for."""
-    truth, taken = (np.frombuffer(_array(record, item[key]).steps(), np.int8) for key in ("truth", "predicted"))
-    if len(truth) != len(taken) or min(truth.min(), taken.min()) < 0 or max(truth.max(), taken.max()) >= classes:
-        raise UnknownName(
-            f"truth: the arrays {item['truth']!r} and {item['predicted']!r} of {record.run} differ in length, or name "
-            f"other classes than the {classes} of its breakdown, counted from 0"
-        )
+    truth, taken = (_labels(record, item[key], classes) for key in ("truth", "predicted"))
     counts = np.zeros((classes, classes))
     np.add.at(counts, (truth, taken), 1)
     return counts
+
+
+def _labels(record: Record, key: str, classes: int) -> "np.ndarray[Any, Any]":
+    """A class a test image, counted from 0."""
+    labels = np.frombuffer(_array(record, key).steps(), np.int8)
+    images = len(labels) if record.correct is None else record.correct.count
+    if len(labels) != images or labels.min() < 0 or labels.max() >= classes:
+        raise UnknownName(
+            f"{key!r} of {record.run} names {len(labels):,} classes from {labels.min()} to {labels.max()}; expected one of "
+            f"the {classes} of its breakdown for each of {images:,} test images, counted from 0"
+        )
+    return labels
 
 
 def hardness(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
@@ -144,10 +152,26 @@ def hardness(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
     )
     numbers = ", ".join(str(number) for number in never[:NAMED])
     first = f" The first of the latter, counted from 0: {numbers}." if len(never) else ""
+    first += _classes_of(never, records, item["truth"])
     line = "The line is what there would be if each network erred as often as it does, but independently of the others."
     note = f"{item['note']} {words}{first} {line}"
     alt = f"Bars: test images by how many of {networks} networks recognise them, with a line for independent errors. {words}"
     return Figure(name, "hardness", item["title"], note.strip(), alt, tuple(rows), {"networks": networks})
+
+
+def _classes_of(images: "np.ndarray[Any, Any]", records: Iterable[Record], truth: str) -> str:
+    """Of which classes most of the images are, in words; "" where no record tells the class of an image."""
+    record = next((record for record in records if truth in record.arrays and record.breakdown), None)
+    if record is None or not len(images):
+        return ""
+    classes = record.breakdown["class"]
+    labels = _labels(record, truth, len(classes))[images]
+    counts = Counter(str(classes[label]) for label in labels).most_common(TOLD)
+    return f" Most of them are of the class{'es' * (len(counts) > 1)} {_and([f'{name} ({count})' for name, count in counts])}."
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _bits(record: Record) -> "np.ndarray[Any, Any]":

@@ -82,14 +82,19 @@ def test_an_array_that_is_no_row_of_pictures_is_refused(tmp_path: Path, values: 
         filters(tmp_path, make_evidence(odd))
 
 
-@pytest.mark.parametrize("truth", [[0, 0, 1], [0, 0, 1, 2], [0, 0, 1, -1]], ids=["short", "too high", "negative"])
-def test_classes_that_the_breakdown_does_not_have_are_refused(tmp_path: Path, truth: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("truth", "found"),
+    [([0, 0, 1], "3 classes from 0 to 1"), ([0, 0, 1, 2], "from 0 to 2"), ([0, 0, 1, -1], "from -1 to 1")],
+)
+def test_classes_that_the_record_does_not_have_are_refused(tmp_path: Path, truth: list[int], found: str) -> None:
     (status,) = make_cell([0.5])
+    correct = Correct("test", 4, base64.b64encode(b"\xc0").decode())
     arrays = {"truth": packed(truth), "taken": packed(TAKEN[0])}
-    odd = replace(status, record=replace(status.record, arrays=arrays, breakdown={"class": ["cat", "dog"]}))
+    record = replace(status.record, arrays=arrays, breakdown={"class": ["cat", "dog"]}, correct=correct)
     fields = {"group": "sweep", "cell": {"kernel_size": 3}, "truth": "truth", "predicted": "taken"}
-    with pytest.raises(UnknownName, match="name other classes than the 2 of its breakdown"):
-        build_figures(declare(tmp_path, "confusion", **fields), make_evidence(odd), {})
+    with pytest.raises(UnknownName) as caught:
+        build_figures(declare(tmp_path, "confusion", **fields), make_evidence(replace(status, record=record)), {})
+    assert found in str(caught.value) and "one of the 2 of its breakdown for each of 4 test images" in str(caught.value)
 
 
 def test_a_confusion_is_the_share_of_a_classs_images_in_the_mean_of_the_runs(tmp_path: Path) -> None:
@@ -104,7 +109,7 @@ def test_a_confusion_is_the_share_of_a_classs_images_in_the_mean_of_the_runs(tmp
 
 def test_hardness_counts_images_by_the_networks_that_recognise_them(tmp_path: Path) -> None:
     evidence = with_bits(make_cell([0.5, 0.5, 0.75]), "1100", "1010", "1110")
-    made = build_figures(declare(tmp_path, "hardness", groups=["sweep"]), evidence, {})["demo"]
+    made = build_figures(declare(tmp_path, "hardness", groups=["sweep"], truth="truth"), evidence, {})["demo"]
     assert [row["images"] for row in made.rows] == [1, 0, 2, 1]
     chances = (0.5, 0.5, 0.75)
     expected = [0.0] * 4
@@ -115,10 +120,19 @@ def test_hardness_counts_images_by_the_networks_that_recognise_them(tmp_path: Pa
     assert "The first of the latter, counted from 0: 3." in made.note
 
 
+def test_the_images_that_none_recognises_are_told_by_class_where_a_record_has_the_classes(tmp_path: Path) -> None:
+    evidence = with_bits(make_cell([0.25, 0.25]), "1000", "1000")
+    first, second = evidence.statuses.values()
+    record = replace(first.record, arrays={"truth": packed([0, 1, 0, 1])}, breakdown={"class": ["cat", "dog"]})
+    path = declare(tmp_path, "hardness", groups=["sweep"], truth="truth")
+    made = build_figures(path, make_evidence(replace(first, record=record), second), {})["demo"]
+    assert "counted from 0: 1, 2, 3. Most of them are of the classes dog (2) and cat (1)." in made.note
+
+
 def test_runs_on_different_test_sets_are_not_counted_together(tmp_path: Path) -> None:
     evidence = with_bits(make_cell([0.5, 0.5]), "1100", "101")
     with pytest.raises(UnknownName, match="different sizes"):
-        build_figures(declare(tmp_path, "hardness", groups=["sweep"]), evidence, {})
+        build_figures(declare(tmp_path, "hardness", groups=["sweep"], truth="truth"), evidence, {})
 
 
 def test_a_picture_is_stored_pixel_by_pixel(tmp_path: Path) -> None:
