@@ -129,7 +129,8 @@ def test_a_claim_for_which_fewer_seeds_are_planned_than_it_needs_is_told() -> No
             "stays INCONCLUSIVE: plan more, or state now that fewer do"
         )
     ]
-    assert check(claims_file(replace(DIRECTION, min_seeds=4)), evidence, ORIGINAL) == []
+    whole = claim(ClaimKind.COMPOUND, id="whole", parts=("it",), group=None, protocol=None)
+    assert check(claims_file(replace(DIRECTION, min_seeds=4), whole), evidence, ORIGINAL) == []
 
 
 def test_a_setting_that_is_a_list_is_a_deviation_like_any_other() -> None:

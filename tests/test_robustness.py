@@ -40,6 +40,7 @@ def test_in_a_family_a_claim_is_tried_without_a_run_at_the_level_it_shares() -> 
     assert alone.outcome is shared.outcome is Outcome.REPRODUCED
     assert (alone.robustness.tried, alone.robustness.changes) == (8, ())
     assert {change.outcome for change in shared.robustness.changes} == {Outcome.INCONCLUSIVE}
+    assert shared.stability.startswith("it depends on ") and "INCONCLUSIVE without e5-p8-k5-s1" in shared.stability
 
 
 def test_pairs_are_left_out_together() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.spec import ConfigurationError, Correct, State
 from report import power, statistics
-from report.claims import Claim, ClaimKind, Claims, Protocol
+from report.claims import OURS, Claim, ClaimKind, Claims, Protocol
 from report.effect_rules import trend
 from report.evidence import Evidence
 from report.gates import Deviation
@@ -87,6 +87,9 @@ def test_a_direction_reports_the_quoted_difference_ours_and_p() -> None:
     verdict = judged(sweep(LOW, HIGH), DIRECTION)
     texts = [quantity.parts.text for quantity in verdict.quantities]
     assert texts == ["+2.00 pp", "+4.90 ± 0.42 pp (n = 3)", "< 0.001"]
+    assert verdict.probability is not None and verdict.detectable is not None and verdict.ours is not None
+    assert set(verdict.probability.origin) == set(verdict.detectable.origin) == set(verdict.ours.origin)
+    assert len(verdict.probability.origin) == 6
     assert verdict.is_tested and verdict.is_decided
 
 
@@ -303,6 +306,34 @@ def test_a_claim_that_nothing_is_planned_for_gives_its_own_reason() -> None:
     assert (verdict.outcome, verdict.reasons) == (Outcome.NOT_TESTED, ("no baseline is planned",))
 
 
+def test_a_claim_that_is_called_untested_gives_its_reason_as_long_as_the_runs_that_it_names_wait() -> None:
+    planned = [waiting(make_run(seed, kernel_size=kernel)) for kernel in (3, 5) for seed in range(3)]
+    verdict = judged(make_evidence(*planned), replace(DIRECTION, untested="out of scope"))
+    assert (verdict.outcome, verdict.reasons) == (Outcome.NOT_TESTED, ("out of scope",))
+
+
+def test_a_verdict_notes_its_power_its_margins_and_its_runs_in_the_words_of_its_claim() -> None:
+    power_note = "smallest true difference that these runs would have shown with a chance of 80 %: 0.60 pp"
+    runs = "the same whichever of the 6 runs is left out"
+    assert judged(sweep(LOW, HIGH), DIRECTION).notes == (
+        power_note,
+        "the same with half the margin or twice the margin",
+        runs,
+    )
+    near = replace(DIRECTION, margin=0.03, quoted=())
+    assert judged(sweep(LOW, HIGH), near).notes[1:] == (
+        "with half the margin: REPRODUCED",
+        "with twice the margin: PARTIAL",
+        runs,
+    )
+    assert judged(sweep(LOW, HIGH), replace(near, certainty=OURS)).notes[1:3] == (
+        "with half the margin: shown",
+        "with twice the margin: shown in part",
+    )
+    gated = judged(sweep(LOW, HIGH, dataset="digits"), DIRECTION)
+    assert (gated.outcome, gated.notes) == (Outcome.NOT_COMPARABLE, ())
+
+
 def test_a_value_under_other_settings_is_not_comparable_and_lists_them() -> None:
     verdict = judged(sweep(LOW), claim(ClaimKind.EQUALITY, protocol=LONG, cell={}, quoted=("a",), margin=0.01))
     assert verdict.outcome is Outcome.NOT_COMPARABLE
@@ -394,6 +425,9 @@ def test_a_reduced_protocol_gives_no_title() -> None:
     held = Verdict(main, Outcome.REPRODUCED, (), "", deviations=(other,))
     assert not held.is_reduced and title_prefix({"a": failed, "b": held}) == "[Re]"
     assert not Verdict(main, Outcome.INCONCLUSIVE, (), "", deviations=(fewer,)).is_reduced  # it says nothing anyway
+    beyond = replace(failed, claim=replace(main, certainty=OURS))
+    assert not beyond.is_reduced and not beyond.is_main  # there is no original whose protocol it could reduce
+    assert (failed.reservation, held.reservation, beyond.reservation) == (" under a reduced protocol", "", "")
 
 
 def test_a_compound_is_reduced_where_a_part_is() -> None:
