@@ -255,10 +255,6 @@ class Record:
         }
         object.__setattr__(self, "history", packed)
 
-    def accepts(self, key: str) -> bool:
-        """Whether the record counts under this key: its own, or one that a person has accepted."""
-        return key == self.key or any(item["key"] == key for item in self.accepted)
-
     def accept(self, key: str, why: str, on: str) -> "Record":
         """The same record, kept under today's key for the reason given."""
         entry = {"key": key, "why": why, "on": on}

@@ -133,8 +133,7 @@ def _design(
         new, gap = repeat(with_runs(high, n), with_runs(low, n)), high.mean - low.mean
         shown = chance_greater(gap, new, level)
         opposite = chance_greater(-gap, new, level)
-        absent = chance_equivalent(gap, margin, new, claim.alpha) if margin else 0.0
-        return max(shown, opposite, absent)
+        return max(shown, opposite, chance_equivalent(gap, margin, new, claim.alpha))
 
     words = f"true {what} that {by} would have shown"
     return Design(smallest_gap(foresee(high, low), level), words, chance)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from report.claims import Claim, ClaimKind
-from report.gates import COMPARING, TOLD, Deviation
+from report.claims import Claim
+from report.gates import TOLD, Deviation
 from report.quantities import Kind, Quantity, spell
 from report.robustness import Robustness
 from report.rule_history import RuleHistory
@@ -82,9 +82,9 @@ class Verdict:
     @property
     def is_reduced(self) -> bool:
         """Whether it was decided under another protocol than the original's, about which it then says nothing."""
-        if self.claim.is_beyond or self.claim.kind not in (*COMPARING, ClaimKind.COMPOUND):
+        if self.claim.is_beyond or not self.is_decided:
             return False
-        return self.is_decided and any(deviation.setting not in TOLD for deviation in self.deviations)
+        return any(deviation.setting not in TOLD for deviation in self.deviations)
 
     @property
     def reservation(self) -> str:

@@ -66,6 +66,22 @@ def test_two_other_seeds_share_the_spread_of_like_cells_and_the_record_itself_ne
     )
 
 
+def named(cells: Sequence[Record], **words: str) -> list[Record]:
+    return [replace(item, parameters={**item.parameters, **words}) for item in cells]
+
+
+def test_another_architecture_lends_no_spread_and_another_way_of_computing_does() -> None:
+    cells = {
+        "a": named(cell([0.9, 0.64, 0.66]), architecture="convmixer", path="plain"),
+        "b": named(cell([0.70, 0.73, 0.76], 4), architecture="convmixer", path="native"),
+        "c": named(cell([0.70, 0.71, 0.72], 4), architecture="vit", path="plain"),
+    }
+    own = Yardstick(pytest.approx(0.01 * math.sqrt(2)), 1, 2, "other seeds of its cell")
+    pooled = Yardstick(pytest.approx(math.sqrt((2e-4 + 18e-4) / 3)), 3, 5, "within 2 cells of the same settings")
+    assert yardsticks_of(cells) == (own, pooled)
+    assert yardsticks_of({name: cells[name] for name in "ac"}) == (own,)
+
+
 NOISY = [0.3, 0.5, 0.8]
 
 
@@ -85,6 +101,7 @@ def test_a_second_run_outside_its_own_cells_spread_disagrees_though_like_cells_w
     assert (judged.agreement, judged.yardstick) == (Agreement.DISAGREES, quiet)
     assert judged.interval == expect_second(0.64, quiet, 1 - LEVEL / 2)
     assert judge_rerun(record(0.64), record(0.65), (like,), ("the code",), 1).agreement is Agreement.AGREES
+    assert judge_rerun(record(0.64), record(0.65), (like, quiet), ("the code",), 1) == judged  # the narrowest decides
 
 
 def test_a_single_run_is_judged_by_like_cells_and_alone_by_nothing() -> None:
@@ -178,6 +195,14 @@ def test_times_in_the_history_are_no_bits() -> None:
     assert has_same_bits(recorded, again)
 
 
+@pytest.mark.parametrize(("value", "again"), [(0.2, 0.95), (0.8, 0.05)])
+def test_an_interval_that_ends_within_what_an_accuracy_can_be_judges(value: float, again: float) -> None:
+    wide = Yardstick(0.2, 8, 12, "within 4 cells of the same settings")
+    judged = judge_rerun(record(value), record(again), (wide,), ("the code",), 1)
+    assert judged.interval is not None and (judged.interval.low <= 0) is not (judged.interval.high >= 1)
+    assert judged.agreement is Agreement.DISAGREES
+
+
 def test_what_differs_in_versions_and_machine_is_listed() -> None:
     changed = {**PROVENANCE, "threads": 4, "versions": {"torch": "2.16.0", "timm": "1.0"}, "started": "later"}
     again = replace(record(0.64), provenance=changed)
@@ -185,6 +210,7 @@ def test_what_differs_in_versions_and_machine_is_listed() -> None:
         "torch 2.16.0 (recorded 2.15.0)",
         "threads 4 (recorded 2)",
     )
+    assert differing_machine(again, record(0.64)) == ("torch 2.15.0 (recorded 2.16.0)", "threads 2 (recorded 4)")
     assert differing_machine(record(0.64), record(0.7)) == ()
 
 

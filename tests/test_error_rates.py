@@ -17,7 +17,7 @@ from report.evidence import Evidence
 from report.mcnemar import Discordance, combine
 from report.statistics import Interval, Summary
 from report.trials import Outcome, Sources, Tails, Trial
-from tests.judging import DIRECTION, EQUALITY, EQUIVALENCE, ORIGINAL, THRESHOLD, TREND, sweep, ways
+from tests.judging import DIRECTION, EQUALITY, EQUIVALENCE, ORIGINAL, THRESHOLD, TREND, judged, sweep, ways
 
 PAPERS = 800
 ALPHA = 0.05
@@ -187,3 +187,48 @@ def test_the_smallest_margin_is_shown_in_four_papers_of_five_that_are_equal() ->
     claim = Claim(**{**vars(EQUIVALENCE), "margin": margin})
     found = outcomes(equivalence_rules.equivalence, claim, both_ways(14, 0.0, n=n))
     assert found[Outcome.REPRODUCED] / PAPERS == pytest.approx(power.POWER, abs=0.04)
+
+
+ABOUT_70 = (0.700, 0.710, 0.690, 0.705)  # mean 0.70125
+
+
+@pytest.mark.parametrize(
+    ("rule", "claim", "seen"),
+    [
+        (effect_rules.direction, DIRECTION, [(0.600, 0.610, 0.620), (0.610, 0.622, 0.633)]),
+        (effect_rules.direction, DIRECTION, [(0.610, 0.622, 0.633), (0.600, 0.610, 0.620)]),
+        (effect_rules.direction, DIRECTION, [(0.600, 0.606, 0.612), (0.600, 0.605, 0.612)]),
+        (effect_rules.trend, TREND, [(0.600, 0.610, 0.620), (0.606, 0.615, 0.624), (0.610, 0.622, 0.633)]),
+        (value_rules.threshold, THRESHOLD, [(0.706, 0.716, 0.726)]),
+        (value_rules.threshold, THRESHOLD, [(0.694, 0.704, 0.714)]),
+        (value_rules.equality, EQUALITY, [(0.705, 0.712, 0.720)]),
+        (value_rules.equality, EQUALITY, [(0.699, 0.707, 0.714)]),
+        (value_rules.equality, EQUALITY, [(0.7205, 0.7215, 0.7265)]),
+        (value_rules.equality, EQUALITY, [(0.6935, 0.6985, 0.6995)]),
+        (equivalence_rules.equivalence, EQUIVALENCE, [ABOUT_70, (0.690, 0.720, 0.695, 0.700)]),
+        (equivalence_rules.equivalence, EQUIVALENCE, [ABOUT_70, (0.7075, 0.716, 0.701, 0.7085)]),
+        (equivalence_rules.equivalence, EQUIVALENCE, [ABOUT_70, (0.694, 0.6985, 0.684, 0.694)]),
+    ],
+)
+def test_the_runs_that_would_settle_a_claim_decide_it_in_four_papers_of_five_and_half_of_them_do_not(
+    rule: Rule, claim: Claim, seen: list[tuple[float, ...]]
+) -> None:
+    """If means and spreads are those seen: of ways of computing, those of the differences between the pairs."""
+    is_paired = rule is equivalence_rules.equivalence
+    settling = judged((ways if is_paired else sweep)(*seen), claim).settling
+    assert settling is not None and settling.more is not None
+    needed = round((settling.more.value or 0) / len(seen)) + len(seen[0])
+    noise, papers_each = np.random.default_rng(15), 300
+
+    def decided(n: int) -> float:
+        if is_paired:
+            cells = np.array([seen[0], np.subtract(seen[1], seen[0])])
+            plain, apart = (noise.normal(one.mean(), one.std(ddof=1), (papers_each, n)) for one in cells)
+            papers = [ways(*pair) for pair in zip(plain.tolist(), (plain + apart).tolist(), strict=True)]
+        else:
+            drawn = [noise.normal(np.mean(one), np.std(one, ddof=1), (papers_each, n)).tolist() for one in seen]
+            papers = [sweep(*cells) for cells in zip(*drawn, strict=True)]
+        return 1 - outcomes(rule, claim, papers)[Outcome.INCONCLUSIVE] / papers_each
+
+    assert decided(needed) > power.POWER - 0.07
+    assert decided(needed // 2) < power.POWER - 0.07

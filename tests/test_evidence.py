@@ -1,10 +1,12 @@
 """What a cell says of its runs, and how two cells, or a cell and a quoted value, are compared."""
 
+import math
 from dataclasses import replace
 
 import pytest
 
-from experiments.spec import State
+from experiments.spec import Correct, State
+from experiments.status import RunStatus
 from report.cells import Parameters, kind_of
 from report.comparisons import difference, gap, quoted_difference
 from report.evidence import Evidence
@@ -99,6 +101,30 @@ def test_a_metric_is_printed_by_the_ending_of_its_name() -> None:
     names = ("validation_accuracy", "parameters", "train_seconds", "peak_memory_mib", "test_loss")
     kinds = (Kind.ACCURACY, Kind.PARAMETERS, Kind.SECONDS, Kind.MEMORY, Kind.NUMBER)
     assert tuple(map(kind_of, names)) == kinds
+
+
+def with_images(status: RunStatus, count: int | None) -> RunStatus:
+    assert status.record is not None
+    return replace(status, record=replace(status.record, correct=count and Correct("test", count, "")))
+
+
+def test_equal_accuracies_of_several_runs_are_told_from_those_of_one_and_say_nothing_of_other_metrics() -> None:
+    one, two = (make_evidence(*make_cell([0.7] * n)).cells()[0] for n in (1, 2))
+    assert (one.is_without_spread, two.is_without_spread) == (False, True)
+    (known,) = make_evidence(*(with_images(status, 10_000) for status in make_cell([0.7, 0.7]))).cells()
+    assert known.summary().sd == pytest.approx(math.sqrt(0.7 * 0.3 / 10_000))
+    assert known.summary("seconds").sd == 0.0
+
+
+@pytest.mark.parametrize(("counts", "images"), [((100, 100), 100), ((100, 200), None), ((100, None), None)])
+def test_a_cell_knows_its_test_images_where_its_runs_agree(counts: tuple[int | None, ...], images: int | None) -> None:
+    cell = [with_images(status, count) for status, count in zip(make_cell([0.7, 0.71]), counts, strict=True)]
+    assert make_evidence(*cell).cells()[0].test_images == images
+
+
+def test_a_cell_without_a_measured_run_has_the_settings_that_are_planned() -> None:
+    (cell,) = make_evidence(waiting(make_run(0, epochs=40))).cells()
+    assert cell.fidelity == Fidelity("cifar10", 40, "keras")
 
 
 def test_a_cell_is_found_by_as_few_parameters_as_needed() -> None:

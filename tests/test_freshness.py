@@ -1,6 +1,7 @@
 """The quick way out is taken exactly when nothing that counts has changed."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -167,6 +168,25 @@ def test_a_change_while_a_build_runs_is_noticed(built: Path) -> None:
 
 def test_another_python_or_package_is_noticed(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(freshness, "describe_environment", lambda: "3.99.0 jinja2-99")
+    assert not is_current(built)
+
+
+def test_the_environment_is_python_and_the_packages_that_make_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [tmp_path / name for name in ("one/site-packages", "two/dist-packages", "three")]
+    for place, name in zip(places, ("jinja2-9.1", "PyYAML-7.0", "numpy-3.0"), strict=True):
+        (place / f"{name}.dist-info").mkdir(parents=True)
+        (place / "torch-9.0.dist-info").mkdir()
+    monkeypatch.setattr(sys, "path", [*map(str, places), str(tmp_path / "none/site-packages")])
+    assert freshness.describe_environment() == f"{platform.python_version()} jinja2-9.1 PyYAML-7.0"
+
+
+@pytest.mark.parametrize("folder", ["experiments/records", "report/paper"])
+def test_a_folder_that_has_become_a_link_is_looked_at_by_the_command(built: Path, folder: str) -> None:
+    (built / folder).rename(built / "elsewhere")
+    (built / folder).symlink_to(built / "elsewhere", target_is_directory=True)
+    freshness.remember(built, freshness.begin(built))
     assert not is_current(built)
 
 

@@ -7,12 +7,12 @@ import pytest
 
 from experiments.spec import ConfigurationError, ReproductionError, Run, State
 from experiments.status import RunStatus
-from report.claims import Protocol
+from report.claims import ClaimKind, Protocol
 from report.evidence import Evidence
 from report.trials import Outcome
 from report.verdicts import check
-from tests.judging import DIRECTION, EQUALITY, ORIGINAL, THRESHOLD, bits, claims_file, judged, sweep
-from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
+from tests.judging import DIRECTION, EQUALITY, ORIGINAL, THRESHOLD, TREND, bits, claim, claims_file, judged, sweep
+from tests.made_up import SETTINGS, make_cell, make_evidence, make_run, measured, waiting
 
 LOW, HIGH = (0.600, 0.602, 0.601), (0.650, 0.652, 0.648)
 
@@ -62,6 +62,14 @@ def test_a_copied_record_is_no_second_run() -> None:
         )
 
 
+def test_the_same_images_right_by_another_training_are_no_copy() -> None:
+    """A coincidence where test images are few; that is told from a copy by the curves, which no two trainings share."""
+    first, second, third = (with_images(status, 0) for status in make_cell((0.720, 0.721, 0.722)))
+    assert judged(make_evidence(first, second, third), THRESHOLD).outcome is Outcome.REPRODUCED
+    copy = with_history(third, second.record.history)
+    assert judged(make_evidence(first, second, copy), THRESHOLD).outcome is Outcome.INCONCLUSIVE
+
+
 def test_a_single_run_decides_nothing_however_clear_it_looks() -> None:
     verdict = judged(sweep((0.1,), (0.9,)), DIRECTION)
     assert verdict.outcome is Outcome.INCONCLUSIVE
@@ -105,15 +113,24 @@ def test_cells_that_are_planned_with_other_epochs_are_refused_before_they_are_ru
     assert check(claims_file(value), evidence, ORIGINAL) == []
 
 
+def test_models_that_are_only_counted_may_be_trained_in_several_ways() -> None:
+    evidence = planned({"kernel_size": 3, "epochs": 15}, {"kernel_size": 3, "epochs": 45})
+    one = claim(ClaimKind.COUNT, quoted=("a",), protocol=None, group=None)
+    assert check(claims_file(one), evidence, ORIGINAL) == []
+
+
 def test_a_claim_for_which_fewer_seeds_are_planned_than_it_needs_is_told() -> None:
-    evidence = planned({"kernel_size": 3}, {"kernel_size": 5}, seeds=4)
+    evidence = make_evidence(
+        *(waiting(make_run(seed, kernel_size=size)) for size, seeds in ((3, 12), (5, 4)) for seed in range(seeds))
+    )
     assert check(claims_file(replace(DIRECTION, min_seeds=10)), evidence, ORIGINAL) == [
         (
             "claims.yaml: claims.it: e5-p8-k5 is planned with 4 of the 10 seeds that min_seeds asks for, so that the claim "
             "stays INCONCLUSIVE: plan more, or state now that fewer do"
         )
     ]
-    assert check(claims_file(replace(DIRECTION, min_seeds=4)), evidence, ORIGINAL) == []
+    whole = claim(ClaimKind.COMPOUND, id="whole", parts=("it",), group=None, protocol=None)
+    assert check(claims_file(replace(DIRECTION, min_seeds=4), whole), evidence, ORIGINAL) == []
 
 
 def test_a_setting_that_is_a_list_is_a_deviation_like_any_other() -> None:
@@ -122,6 +139,39 @@ def test_a_setting_that_is_a_list_is_a_deviation_like_any_other() -> None:
     verdict = judged(make_evidence(*cell), replace(THRESHOLD, protocol=protocol))
     assert verdict.outcome is Outcome.NOT_COMPARABLE
     assert verdict.reasons == ("our runs differ from the original's in betas [0.9, 0.999] (original 0.9)",)
+
+
+def test_of_many_deviations_the_first_three_are_told_and_how_many_more_there_are() -> None:
+    for amount, more in ((4, ""), (5, " and 2 more settings")):
+        settings = {f"s{number}": number for number in range(amount)}
+        protocol = Protocol("ours", "the original", "its README", settings)
+        verdict = judged(make_evidence(*make_cell((0.720, 0.721))), replace(THRESHOLD, protocol=protocol))
+        told = [f"s{number} not recorded (original {number})" for number in range(3 if more else amount)]
+        assert verdict.reasons == (f"our runs differ from the original's in {', '.join(told)}{more}",)
+        assert len(verdict.deviations) == amount
+
+
+def test_settings_of_several_runs_are_told_once_each_and_as_a_reader_has_them() -> None:
+    runs = [measured(make_run(seed), 0.72, flip=flip, clip_norm=None) for seed, flip in enumerate((True, False, True))]
+    protocol = Protocol("ours", "the original", "its README", {"flip": None, "clip_norm": 1.0, "epochs": 12_000})
+    verdict = judged(make_evidence(*runs), replace(THRESHOLD, protocol=protocol))
+    assert [(d.setting, d.original, d.ours) for d in verdict.deviations] == [
+        ("flip", "none", "False, True"),
+        ("clip_norm", "1", "none"),
+        ("epochs", "12,000", "5"),
+    ]
+
+
+def test_cells_that_were_computed_alike_are_named_together() -> None:
+    cells = [
+        status
+        for size, path in ((3, "native"), (5, "native"), (7, "plain"))
+        for status in make_cell((0.60 + size / 100, 0.601 + size / 100, 0.602 + size / 100), kernel_size=size)
+        for status in [replace(status, record=replace(status.record, settings={**SETTINGS, "path": path}))]
+    ]
+    assert judged(make_evidence(*cells), TREND).reasons[1] == (
+        "the cells differ in path: native at kernel size 3, 5; plain at kernel size 7"
+    )
 
 
 def test_a_rehearsal_decides_nothing_even_where_every_setting_fits() -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -192,13 +193,15 @@ def test_all_faults_are_listed_and_sound_records_kept(root: Path, ledger: Ledger
     records, faults = ledger.inspect(plan)
     assert [record.run for record in records] == [NAME]
     assert [fault.place for fault in faults] == [f"experiments/records/tiny-z3-s{seed}.json" for seed in (0, 1)]
-    assert len(str(refuse(ledger, plan)).splitlines()) == 2
+    assert str(refuse(ledger, plan)).splitlines() == [str(fault) for fault in faults]
 
 
 def test_an_accepted_record_keeps_the_reason(root: Path, ledger: Ledger, plan: Plan) -> None:
     accepted = ledger.accept(make_record(root, NAME), "f" * 64, " only a name changed ")
     assert ledger.load(plan) == [accepted]
-    assert accepted.accepted[0]["why"] == "only a name changed"
+    (entry,) = accepted.accepted
+    assert (entry["key"], entry["why"]) == ("f" * 64, "only a name changed")
+    assert date.fromisoformat(entry["on"])
     with pytest.raises(ConfigurationError, match="--why is empty"):
         ledger.accept(accepted, "f" * 64, " ")
 

@@ -43,7 +43,9 @@ def test_page_rounds_ties_against_the_claim() -> None:
 
 def test_page_needs_blocks_and_levels_and_kendall_something_that_differs() -> None:
     assert ordering.page([[0.1, 0.2], [0.3, 0.4], [0.5]]) is None
+    assert ordering.page([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6, 0.7]]) is None
     assert ordering.page([[0.1], [0.3], [0.5]]) is None
     assert ordering.page([[0.1, 0.2], [0.3, 0.4]]) is None
-    assert ordering.page([[0.1, 0.2]] * (ordering.PAGE_LEVELS + 1)) is None
+    most = [[float(level)] * 2 for level in range(ordering.PAGE_LEVELS + 1)]
+    assert (ordering.page(most), ordering.page(most[1:])) == (None, pytest.approx(1 / 720**2))
     assert ordering.kendall([[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]) is None

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+from report.claims import ClaimKind
 from report.robustness import MOST_RUNS, Change, Robustness
 from report.trials import Outcome
-from tests.judging import DIRECTION, EQUIVALENCE, THRESHOLD, judged, sweep, ways
+from tests.judging import DIRECTION, EQUIVALENCE, THRESHOLD, claim, judged, sweep, ways
 
 LOW, HIGH = (0.600, 0.602, 0.601), (0.650, 0.652, 0.648)
 
@@ -29,6 +30,17 @@ def test_a_verdict_on_as_few_runs_as_its_rule_asks_for_says_so() -> None:
     verdict = judged(sweep((0.7125, 0.7135, 0.7145)), THRESHOLD)
     assert verdict.outcome is Outcome.REPRODUCED
     assert verdict.stability.startswith("it depends on 2 of 3 runs, of which the rule asks for 3 a cell: INCONCLUSIVE ")
+
+
+def test_in_a_family_a_claim_is_tried_without_a_run_at_the_level_it_shares() -> None:
+    evidence = sweep((0.600, 0.606, 0.612, 0.606), (0.611, 0.616, 0.623, 0.617))
+    alone = judged(evidence, DIRECTION)
+    others = [claim(ClaimKind.DIRECTION, id=f"untested-{index}", untested="no", family="effects") for index in range(2)]
+    shared = judged(evidence, DIRECTION, *others)
+    assert alone.outcome is shared.outcome is Outcome.REPRODUCED
+    assert (alone.robustness.tried, alone.robustness.changes) == (8, ())
+    assert {change.outcome for change in shared.robustness.changes} == {Outcome.INCONCLUSIVE}
+    assert shared.stability.startswith("it depends on ") and "INCONCLUSIVE without e5-p8-k5-s1" in shared.stability
 
 
 def test_pairs_are_left_out_together() -> None:

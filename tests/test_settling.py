@@ -10,7 +10,9 @@ from tests.made_up import make_cell, make_evidence, make_run, waiting
 def test_a_claim_short_of_runs_says_how_many_more_its_rule_asks_for() -> None:
     low, high = make_cell((0.60, 0.61, 0.62)), make_cell((0.65,), kernel_size=5)
     planned = [waiting(make_run(seed, kernel_size=5)) for seed in (1, 2)]
-    settling = judged(make_evidence(*low, *high, *planned), DIRECTION).settling
+    verdict = judged(make_evidence(*low, *high, *planned), DIRECTION)
+    assert len(verdict.reasons) == 1  # that runs are missing is said once
+    settling = verdict.settling
     assert settling is not None and settling.more is not None and settling.hours is not None
     assert settling.text == (
         "what would settle it: 2 more runs (3 a cell), about 1 h (a guess), before its rule can judge"

@@ -186,9 +186,9 @@ def test_text_that_is_no_plain_json_is_refused(record: Record, old: str, new: st
     assert str(caught.value) == f"r.json: {message}"
 
 
-def test_a_record_counts_under_its_own_key_and_under_accepted_ones(record: Record) -> None:
+def test_an_acceptance_stands_in_the_record_and_in_its_file(record: Record) -> None:
     accepted = record.accept("b" * 64, "a comment in a string", "2026-01-01")
-    assert [accepted.accepts(key) for key in (record.key, "b" * 64, "c" * 64)] == [True, True, False]
+    assert accepted.accepted == ({"key": "b" * 64, "why": "a comment in a string", "on": "2026-01-01"},)
     assert Record.from_text(accepted.to_text(), "r.json") == accepted
 
 

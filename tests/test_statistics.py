@@ -159,11 +159,22 @@ def test_a_trend_of_a_thousand_runs_takes_no_time() -> None:
     assert not ordering.is_exact([250] * 4) and ordering.is_exact([5] * 4)
 
 
-def test_ties_never_make_a_trend_more_certain() -> None:
-    tied = ordering.trend([[0.1, 0.2], [0.2, 0.3], [0.4, 0.5]])
-    broken = ordering.trend([[0.1, 0.2], [0.21, 0.3], [0.4, 0.5]])
-    assert tied.statistic == 11.5
-    assert tied.p_increasing >= broken.p_increasing
+def test_ties_never_make_a_trend_more_certain(monkeypatch: pytest.MonkeyPatch) -> None:
+    tied, broken = [[0.1, 0.2], [0.2, 0.3], [0.4, 0.5]], [[0.1, 0.2], [0.21, 0.3], [0.4, 0.5]]
+    for pairs in (ordering.EXACT_PAIRS, 0):  # counted, and by the normal limit
+        monkeypatch.setattr(ordering, "EXACT_PAIRS", pairs)
+        one, other = ordering.trend(tied), ordering.trend(broken)
+        assert (one.statistic, other.statistic) == (11.5, 12.0)
+        assert one.p_increasing > other.p_increasing
+        assert one.p_decreasing == other.p_decreasing == ordering.trend(tied[::-1]).p_increasing
+
+
+def test_a_trend_counts_each_rising_pair_whatever_the_order_of_the_runs() -> None:
+    levels = [[0.3, 0.1, 0.5], [0.4, 0.6, 0.2], [0.7, 0.35, 0.55]]
+    rising = sum(a < b for low, high in itertools.combinations(levels, 2) for a in low for b in high)
+    found = ordering.trend(levels)
+    assert found.statistic == rising
+    assert found == ordering.trend([sorted(level) for level in levels]) == ordering.trend([x[::-1] for x in levels])
 
 
 def test_trend_of_two_levels_is_refused() -> None:

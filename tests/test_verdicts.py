@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from experiments.spec import ConfigurationError, Correct, State
-from report.claims import Claim, ClaimKind, Claims, Protocol
+from report import power, statistics
+from report.claims import OURS, Claim, ClaimKind, Claims, Protocol
 from report.effect_rules import trend
 from report.evidence import Evidence
 from report.gates import Deviation
@@ -19,6 +20,7 @@ from report.verdict import Verdict, title_prefix
 from report.verdicts import judge
 from tests.judging import (
     EQUALITY,
+    EQUIVALENCE,
     ORIGINAL,
     PROTOCOL,
     THRESHOLD,
@@ -28,6 +30,7 @@ from tests.judging import (
     quoted,
     sweep,
     verdicts_on,
+    ways,
 )
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, waiting
 
@@ -84,6 +87,9 @@ def test_a_direction_reports_the_quoted_difference_ours_and_p() -> None:
     verdict = judged(sweep(LOW, HIGH), DIRECTION)
     texts = [quantity.parts.text for quantity in verdict.quantities]
     assert texts == ["+2.00 pp", "+4.90 ± 0.42 pp (n = 3)", "< 0.001"]
+    assert verdict.probability is not None and verdict.detectable is not None and verdict.ours is not None
+    assert set(verdict.probability.origin) == set(verdict.detectable.origin) == set(verdict.ours.origin)
+    assert len(verdict.probability.origin) == 6
     assert verdict.is_tested and verdict.is_decided
 
 
@@ -138,13 +144,20 @@ def test_an_opposite_order_shares_the_error_rate_of_its_family_and_must_show_bet
 
 
 def test_a_trend_is_printed_between_the_levels_that_are_quoted_and_judged_over_all() -> None:
-    rows = {f"k{size}": replace(quoted(f"k{size}"), cell={"kernel_size": size}) for size in (3, 5, 9)}
+    rows = {f"k{size}": replace(quoted(f"k{size}"), cell={"kernel_size": size}) for size in (3, 5, 7, 9)}
     one = claim(**{**vars(TREND), "quoted": ("k5", "k3")})
     verdict = judge(Claims(0.05, 3, {"it": one}, {}, {}), sweep(LOW, HIGH, TOP), rows)["it"]
     assert verdict.ours is not None and verdict.ours.parts.value == "+4.90"
     assert verdict.span == (
         "reported and ours are the difference between kernel size 5 and 3, the end-to-end difference is between 7 and 3"
     )
+    waits = judge(claims_file(one), sweep(LOW, HIGH, TOP[:1]), rows)["it"]
+    assert (waits.outcome, waits.span) == (Outcome.INCONCLUSIVE, verdict.span)
+    upper, whole = (
+        judge(claims_file(replace(one, quoted=ends)), sweep(LOW, HIGH, TOP), rows)["it"].span
+        for ends in (("k7", "k5"), ("k7", "k3"))
+    )
+    assert upper.startswith("reported and ours are the difference between kernel size 7 and 5, ") and whole == ""
     with pytest.raises(ConfigurationError) as caught:
         judge(Claims(0.05, 3, {"it": replace(one, quoted=("k9", "k3"))}, {}, {}), sweep(LOW, HIGH, TOP), rows)
     assert str(caught.value) == (
@@ -293,6 +306,34 @@ def test_a_claim_that_nothing_is_planned_for_gives_its_own_reason() -> None:
     assert (verdict.outcome, verdict.reasons) == (Outcome.NOT_TESTED, ("no baseline is planned",))
 
 
+def test_a_claim_that_is_called_untested_gives_its_reason_as_long_as_the_runs_that_it_names_wait() -> None:
+    planned = [waiting(make_run(seed, kernel_size=kernel)) for kernel in (3, 5) for seed in range(3)]
+    verdict = judged(make_evidence(*planned), replace(DIRECTION, untested="out of scope"))
+    assert (verdict.outcome, verdict.reasons) == (Outcome.NOT_TESTED, ("out of scope",))
+
+
+def test_a_verdict_notes_its_power_its_margins_and_its_runs_in_the_words_of_its_claim() -> None:
+    power_note = "smallest true difference that these runs would have shown with a chance of 80 %: 0.60 pp"
+    runs = "the same whichever of the 6 runs is left out"
+    assert judged(sweep(LOW, HIGH), DIRECTION).notes == (
+        power_note,
+        "the same with half the margin or twice the margin",
+        runs,
+    )
+    near = replace(DIRECTION, margin=0.03, quoted=())
+    assert judged(sweep(LOW, HIGH), near).notes[1:] == (
+        "with half the margin: REPRODUCED",
+        "with twice the margin: PARTIAL",
+        runs,
+    )
+    assert judged(sweep(LOW, HIGH), replace(near, certainty=OURS)).notes[1:3] == (
+        "with half the margin: shown",
+        "with twice the margin: shown in part",
+    )
+    gated = judged(sweep(LOW, HIGH, dataset="digits"), DIRECTION)
+    assert (gated.outcome, gated.notes) == (Outcome.NOT_COMPARABLE, ())
+
+
 def test_a_value_under_other_settings_is_not_comparable_and_lists_them() -> None:
     verdict = judged(sweep(LOW), claim(ClaimKind.EQUALITY, protocol=LONG, cell={}, quoted=("a",), margin=0.01))
     assert verdict.outcome is Outcome.NOT_COMPARABLE
@@ -384,6 +425,9 @@ def test_a_reduced_protocol_gives_no_title() -> None:
     held = Verdict(main, Outcome.REPRODUCED, (), "", deviations=(other,))
     assert not held.is_reduced and title_prefix({"a": failed, "b": held}) == "[Re]"
     assert not Verdict(main, Outcome.INCONCLUSIVE, (), "", deviations=(fewer,)).is_reduced  # it says nothing anyway
+    beyond = replace(failed, claim=replace(main, certainty=OURS))
+    assert not beyond.is_reduced and not beyond.is_main  # there is no original whose protocol it could reduce
+    assert (failed.reservation, held.reservation, beyond.reservation) == (" under a reduced protocol", "", "")
 
 
 def test_a_compound_is_reduced_where_a_part_is() -> None:
@@ -486,6 +530,66 @@ def test_a_trend_over_two_parameters_is_refused() -> None:
         "claims.yaml: claims.it: the 3 cells of group 'sweep' differ in kernel_size, patch_size; "
         "expected at least three that differ in 'kernel_size' alone"
     )
+
+
+def test_a_trend_needs_both_its_order_and_a_difference_between_the_ends() -> None:
+    """Each alone errs: an order among noisy ends is no rise, and two ends apart are no order."""
+    noisy_ends = sweep((0.688, 0.699, 0.7002), (0.689, 0.7005, 0.7001), (0.7015, 0.702, 0.7025), (0.703, 0.705, 0.690))
+    trial = trend(replace(TREND, margin=0.0), Sources(noisy_ends, {}, {}))
+    assert trial.tails is not None and trial.tails.claimed < 0.05
+    assert trial.judge(trial.tails, 0.0)[0] is Outcome.INCONCLUSIVE
+    shuffled = sweep((0.700, 0.701, 0.702), (0.720, 0.721, 0.722), (0.690, 0.691, 0.692), (0.704, 0.705, 0.7065))
+    verdict = judged(shuffled, replace(TREND, margin=0.0))
+    assert verdict.probability is not None and (verdict.probability.value or 0) > 0.05
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+
+
+def test_an_effect_is_slight_where_two_one_sided_tests_at_alpha_say_so_and_not_before() -> None:
+    for low, high, slight in ((LOW, NEAR, Outcome.NOT_REPRODUCED), (LOW, (0.603, 0.604, 0.605), Outcome.PARTIAL)):
+        bounds = statistics.welch(high, low).interval(0.90)
+        reach = max(abs(bounds.low), abs(bounds.high))
+        for factor, is_slight in ((1.001, True), (0.999, False)):
+            outcome = judged(sweep(low, high), replace(DIRECTION, quoted=(), margin=factor * reach)).outcome
+            assert (outcome is slight) is is_slight, (low, high, factor)
+
+
+def test_what_the_runs_could_have_shown_is_the_smallest_effect_at_the_level_of_their_test() -> None:
+    low, high, top = map(statistics.summarise, (LOW, HIGH, TOP))
+    gap = power.smallest_gap
+    others = [replace(DIRECTION, id=f"untested-{index}", untested="nothing planned") for index in range(2)]
+    for evidence, claims, expected in (
+        (sweep(LOW, HIGH), [DIRECTION], gap(power.foresee(high, low), 0.05)),
+        (sweep(LOW, HIGH), [DIRECTION, *others], gap(power.foresee(high, low), 0.05 / 3)),
+        (sweep(LOW, HIGH, TOP), [TREND], gap(power.foresee(top, low), 0.025)),  # its ends are tested on both sides
+        (sweep(LOW, HIGH, TOP), [TREND, *others], gap(power.foresee(top, low), 0.05 / 3)),
+        (sweep(LOW), [THRESHOLD], gap(power.foresee(low), 0.05)),
+        (sweep(LOW), [EQUALITY], power.smallest_margin(power.foresee(low), 0.05)),
+    ):
+        detectable = judged(evidence, *claims).detectable
+        assert detectable is not None and detectable.value == pytest.approx(expected), claims[0].kind
+    plain, native = (0.700, 0.710, 0.690, 0.705), (0.701, 0.712, 0.6915, 0.7065)
+    differences = statistics.summarise([b - a for a, b in zip(plain, native, strict=True)])
+    three = statistics.summarise(native[:3])
+    for evidence, seen in (
+        (ways(plain, native), power.foresee(differences)),
+        (ways(plain, native[:3]), power.foresee(three, statistics.summarise(plain))),
+    ):
+        detectable = judged(evidence, EQUIVALENCE).detectable
+        assert detectable is not None and detectable.value == pytest.approx(power.smallest_margin(seen, 0.05))
+
+
+@pytest.mark.parametrize("one", [EQUALITY, THRESHOLD], ids=lambda one: one.kind.value)
+def test_a_claim_on_a_value_tells_its_distance_and_where_one_more_run_would_fall(one: Claim) -> None:
+    expected = statistics.prediction_interval(LOW)
+    verdict = judged(sweep(LOW), one)
+    prediction, ours = verdict.prediction, verdict.ours
+    assert prediction is not None and prediction.spread is not None and ours is not None
+    assert (prediction.spread.low, prediction.spread.high) == (expected.low, expected.high)
+    assert prediction.spread.kind == "95 % prediction interval for one more run"
+    assert (prediction.value, prediction.n) == (ours.value, ours.n)
+    assert prediction.id != ours.id  # one id stands for one number
+    assert judged(sweep(LOW[:2]), one).prediction is None
+    assert verdict.difference is not None and verdict.difference.parts.text == "\N{MINUS SIGN}10.90 ± 0.25 pp (n = 3)"
 
 
 def test_a_rehearsal_never_decides_a_claim(root: Path) -> None:
