@@ -243,6 +243,10 @@ def test_a_broken_cell_is_refused_before_anything_is_computed(root: Path, comman
     code, _, errors = command("run", "tiny-z3-s0")
     number = len(content["cells"])
     assert code == 2 and f"fine.ipynb: cell {number}, line 2: '(' was never closed" in errors
+    content["cells"][-1]["source"] = ["x = ", "-" * 20_000, "1"]
+    notebook.write_text(json.dumps(content), encoding="utf-8")
+    code, _, errors = command("run", "tiny-z3-s0")
+    assert code == 2 and errors.endswith(f"error: fine.ipynb: cell {number} is no code: nested too deep\n")
     content["cells"][-1]["source"] = ["%%bash\n", "echo ("]  # IPython's own matter
     notebook.write_text(json.dumps(content), encoding="utf-8")
     refuse_broken_cells(notebook)
