@@ -1,5 +1,6 @@
 """The command line: `python build.py` renders the report from the recorded runs; see `python build.py --help`."""
 
+import errno
 import os
 import sys
 
@@ -23,12 +24,23 @@ def main(arguments: list[str], root: "str | Path" = ROOT) -> int:
             code = _carry_out(arguments, root)
         sys.stdout.flush()
     except BrokenPipeError:  # The reader, such as `head`, has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # What is left is written at exit.
+        _drop_output()
         return CLOSED_PIPE
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _drop_output()  # Most often it is the output that finds no space: that of files is told with their names.
+        print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:  # At any moment, while modules are imported too.
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     return code
+
+
+def _drop_output() -> None:
+    """What is left of the output would be written at exit, and fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _carry_out(arguments: list[str], root: "str | Path") -> int:

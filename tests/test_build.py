@@ -539,6 +539,15 @@ def test_an_interruption_ends_with_130(command: Command, monkeypatch) -> None:
     assert command("report", "--format", "html") == (130, "", "interrupted\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full: an output without space is not tried")
+@pytest.mark.parametrize("verb", [["status"], ["check", "--list"]])
+def test_an_output_that_finds_no_space_ends_with_1_and_without_a_traceback(verb: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "build.py", *verb]
+        done = subprocess.run(command, cwd=REPOSITORY, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: the output cannot be written: No space left on device\n")
+
+
 def test_a_closed_pipe_ends_a_verb_without_a_traceback(root: Path) -> None:
     code = f"import build, pathlib, sys; sys.exit(build.main(['run', '-n'], pathlib.Path({str(root)!r})))"
     reader, writer = os.pipe()
