@@ -144,7 +144,7 @@ class _SlurmWorkers:
         end, left, queue = time.monotonic() + _LATE_SECONDS, jobs, None
         while left and time.monotonic() < end:
             queue = read_queue()
-            left = jobs if queue is None else jobs & queue
+            left = jobs if queue is None else jobs & queue.keys()
             if left:
                 time.sleep(_POLL_SECONDS / 4)
         for item in watched:
@@ -174,6 +174,9 @@ class _SlurmWorkers:
     def _look_at(self, watched: Sequence[_Watched]) -> None:
         queue = read_queue() if watched else None
         for item in watched:
+            if queue and (why := queue.get(item.job)):
+                with contextlib.suppress(OSError):
+                    self._workspace(item.task).tell(f"waits in Slurm's queue: {why}")
             read = functools.partial(self._read_answer, item, queue)
             if (answer := catch(read, item.task.run.name)) is not None:
                 with self._guard:

@@ -38,10 +38,16 @@ def require_slurm() -> None:
         )
 
 
-def read_queue() -> set[str] | None:
-    """This user's jobs that wait, run or end; None where Slurm does not answer just now."""
-    done = _ask("squeue", "--me", "--noheader", "--array", "--format=%i")
-    return None if done.returncode else set(done.stdout.split())
+def read_queue() -> dict[str, str] | None:
+    """This user's jobs that wait, run or end -> why one waits, else nothing; None where Slurm does not answer just now."""
+    done = _ask("squeue", "--me", "--noheader", "--array", "--format=%i|%T|%r")
+    if done.returncode:
+        return None
+    queue = {}
+    for line in done.stdout.splitlines():
+        job, state, why = (*line.split("|", 2), "", "")[:3]
+        queue[job.strip()] = why if state == "PENDING" else ""
+    return queue
 
 
 def cancel(jobs: Iterable[str]) -> None:

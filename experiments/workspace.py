@@ -83,6 +83,12 @@ class Workspace:
             if content:
                 write_atomically(path, content)
 
+    def tell(self, words: str) -> None:
+        """Tells of a run that nobody computes just now."""
+        told = self.read_progress()
+        if told is None or told[0] != words:
+            self.keep(json.dumps({"text": words, "fraction": told[1] if told else 0.0}).encode(), b"")
+
     def discard(self) -> None:
         """Removes every checkpoint of the run, with the count of its attempts."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -53,7 +53,8 @@ def answer(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> None:
         told = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(told, Exception):
             raise told
-        return subprocess.CompletedProcess(command, told is None, " ".join(told or ()), "no answer")
+        lines = (job if "|" in job else f"{job}|RUNNING|None" for job in told or ())
+        return subprocess.CompletedProcess(command, told is None, "\n".join(lines), "no answer")
 
     monkeypatch.setattr(slurm_queue.subprocess, "run", run)
 
@@ -170,6 +171,20 @@ def test_ctrl_c_while_jobs_are_noted_finds_them_all(
     with pytest.raises(KeyboardInterrupt):
         workers.begin(tasks)
     assert list(workers._watched) == ["8_0", "8_1"]
+
+
+def test_a_job_that_waits_says_why(
+    workers: _SlurmWorkers, task: RunStatus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace(tmp_path / "root/.cache", task.run.name, task.key)
+    workspace.keep(b'{"text": "step 3/9", "fraction": 0.25}', b"")
+    item = _Watched(task, JOB, Future(), contextlib.ExitStack())
+    answer(monkeypatch, {JOB})
+    workers._look_at([item])
+    assert workspace.read_progress() == ("step 3/9", 0.25)
+    answer(monkeypatch, {f"{JOB}|PENDING|launch failed requeued held"})
+    workers._look_at([item])
+    assert workspace.read_progress() == ("waits in Slurm's queue: launch failed requeued held", 0.25)
 
 
 def test_slurm_is_asked_the_more_seldom_the_longer_nothing_happens(workers: _SlurmWorkers) -> None:
