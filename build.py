@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ROOT = os.path.dirname(os.path.realpath(__file__))
 INTERRUPTED = 130
+PATIENCE_SECONDS = 3.0
 CLOSED_PIPE = 141  # as a shell has it for a command that the closed pipe ends
 
 
@@ -257,13 +258,25 @@ def _bundle(options: "argparse.Namespace", root: "Path") -> int:
 
 
 def _interrupt_on_termination() -> None:
-    """A polite kill, or a closed terminal, ends a verb as Ctrl-C does: kernels stopped, checkpoint kept, temporary folders removed."""
+    """A polite kill, or a closed terminal, ends a verb as Ctrl-C does: kernels stopped, checkpoint kept, temporary folders removed.
+
+    A signal often comes twice, from the terminal and from what has started this process: it does not disturb the
+    clearing up. One that comes later ends it.
+    """
     import signal
+    import time
+
+    begun: list[float] = []
 
     def interrupt(*_: object) -> None:
+        if begun:
+            if time.monotonic() - begun[0] > PATIENCE_SECONDS:
+                os._exit(INTERRUPTED)
+            return
+        begun.append(time.monotonic())
         raise KeyboardInterrupt
 
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP; under nohup it is ignored and stays so.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP; under nohup it is ignored and stays so.
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)

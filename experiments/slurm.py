@@ -33,8 +33,8 @@ _CANCELLED = ""  # in the place of a key: the job has none that anybody waits fo
 _MOST_TIMEOUTS = 50
 _MOST_QUESTIONS = 5  # of a queue that does not answer
 _POLL_SECONDS = 2.0
-_LONGEST_POLL_SECONDS = 30.0  # Each look asks Slurm's controller, whom all users of a cluster share.
-_POLLS_SHARE = 20  # of the time since something happened is waited between two looks
+_LONGEST_PAUSE_SECONDS = 30.0  # between two questions to Slurm's controller, whom all users of a cluster share
+_QUESTIONS = 20  # at most, in the time since something happened
 _LATE_SECONDS = 10.0  # How long a file may take from a node to the driver after the job has left the queue.
 
 
@@ -80,6 +80,7 @@ class _SlurmWorkers:
         self._watched: dict[str, _Watched] = {}
         self._gone: dict[str, float] = {}  # job -> since when it is in no queue
         self._changed = time.monotonic()  # when a job was begun or has ended
+        self._asked = 0.0  # when Slurm was asked for the queue
         self._guard = threading.Lock()
 
     def begin(self, tasks: Sequence[RunStatus]) -> list[Future[Record]]:
@@ -157,7 +158,7 @@ class _SlurmWorkers:
 
     def look_after(self) -> None:
         """Ends the future of each job that has ended, until `over` is set."""
-        while not self.over.wait(self._choose_pause()):
+        while not self.over.wait(_POLL_SECONDS):
             with self._guard:
                 watched = list(self._watched.values())
             try:
@@ -165,14 +166,17 @@ class _SlurmWorkers:
             except Exception as error:  # noqa: BLE001 - the loop would wait for ever for the futures of a dead thread
                 self._give_up(error)
 
-    def _choose_pause(self) -> float:
-        """The seconds until the next look: few where something has just happened or is about to."""
-        if self._gone:
-            return _POLL_SECONDS
-        return min(_LONGEST_POLL_SECONDS, max(_POLL_SECONDS, (time.monotonic() - self._changed) / _POLLS_SHARE))
+    def _ask_queue(self) -> dict[str, str] | None:
+        """The queue; None, as where Slurm does not answer, where it was asked shortly before and nothing happens."""
+        now = time.monotonic()
+        pause = min(_LONGEST_PAUSE_SECONDS, (now - self._changed) / _QUESTIONS)
+        if not self._gone and now - self._asked < pause:
+            return None
+        self._asked = now
+        return read_queue()
 
     def _look_at(self, watched: Sequence[_Watched]) -> None:
-        queue = read_queue() if watched else None
+        queue = self._ask_queue() if watched else None
         for item in watched:
             if queue and (why := queue.get(item.job)):
                 with contextlib.suppress(OSError):

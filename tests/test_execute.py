@@ -153,6 +153,14 @@ def test_a_cell_that_raises_is_shown_with_the_end_of_its_traceback(root: Path) -
     assert "Traceback" in kept and "ValueError" in kept
 
 
+def test_a_kernel_that_is_slow_to_start_is_not_called_dead(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiments.notebook_runs._START_SECONDS", 0)
+    run, ledger = plan_run(root)
+    with pytest.raises(RunFailed, match=f"^{NAME}: the kernel did not start within 0 s: this machine or its file sys"):
+        execute(run, root, ledger)
+    wait_for(lambda: not find_kernels(root))
+
+
 def test_a_killed_kernel_is_a_failure(root: Path) -> None:
     message = fail(root, "dies.ipynb")
     assert message.startswith("tiny-z2-s0: the kernel died (")

@@ -183,18 +183,23 @@ def test_a_job_that_waits_says_why(
     workers._look_at([item])
     assert workspace.read_progress() == ("step 3/9", 0.25)
     answer(monkeypatch, {f"{JOB}|PENDING|launch failed requeued held"})
+    workers._asked = 0.0
     workers._look_at([item])
     assert workspace.read_progress() == ("waits in Slurm's queue: launch failed requeued held", 0.25)
 
 
-def test_slurm_is_asked_the_more_seldom_the_longer_nothing_happens(workers: _SlurmWorkers) -> None:
-    def after(seconds: float) -> float:
-        workers._changed = time.monotonic() - seconds
-        return round(workers._choose_pause())
+def test_slurm_is_asked_the_more_seldom_the_longer_nothing_happens(
+    workers: _SlurmWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_asked(seconds: float, quiet_seconds: float) -> bool:
+        workers._asked, workers._changed = time.monotonic() - seconds, time.monotonic() - quiet_seconds
+        return workers._ask_queue() is not None
 
-    assert [after(seconds) for seconds in (0, 100, 3600)] == [0, 5, 30]
+    answer(monkeypatch, {JOB})
+    assert [is_asked(seconds, 100) for seconds in (1, 4, 6)] == [False, False, True]
+    assert [is_asked(seconds, 3600) for seconds in (1, 29, 31)] == [False, False, True]
     workers._gone[JOB] = time.monotonic()
-    assert after(3600) == 0
+    assert is_asked(1, 3600)
 
 
 def test_an_answer_on_a_file_server_that_stumbles_is_read_when_it_is_there(
