@@ -4,6 +4,8 @@ VENV   := .venv
 PIP    := $(VENV)/bin/python -m pip install --disable-pip-version-check --no-input
 
 .PHONY: report test docs lock clean
+# A venv that was begun and failed, as on Debian without python3-venv, is none the next time either.
+.DELETE_ON_ERROR:
 
 report: $(VENV)/report.installed
 	$(VENV)/bin/python build.py
@@ -26,6 +28,7 @@ $(VENV)/test.installed: requirements.lock | $(VENV)/bin/python
 	@touch $@ $(VENV)/report.installed
 
 $(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("%s is Python %s; 3.11 or newer is needed: make PYTHON=python3.12" % (sys.executable, sys.version.split()[0]))'
 	$(PYTHON) -m venv $(VENV)
 
 # The locks from pyproject.toml, the small ones held to the versions of the large one.

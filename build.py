@@ -1,5 +1,6 @@
 """The command line: `python build.py` renders the report from the recorded runs; see `python build.py --help`."""
 
+import errno
 import os
 import sys
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 ROOT = os.path.dirname(os.path.realpath(__file__))
 INTERRUPTED = 130
+PATIENCE_SECONDS = 3.0
 CLOSED_PIPE = 141  # as a shell has it for a command that the closed pipe ends
 
 
@@ -23,12 +25,23 @@ def main(arguments: list[str], root: "str | Path" = ROOT) -> int:
             code = _carry_out(arguments, root)
         sys.stdout.flush()
     except BrokenPipeError:  # The reader, such as `head`, has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # What is left is written at exit.
+        _drop_output()
         return CLOSED_PIPE
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _drop_output()  # Most often it is the output that finds no space: that of files is told with their names.
+        print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:  # At any moment, while modules are imported too.
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     return code
+
+
+def _drop_output() -> None:
+    """What is left of the output would be written at exit, and fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _carry_out(arguments: list[str], root: "str | Path") -> int:
@@ -245,13 +258,25 @@ def _bundle(options: "argparse.Namespace", root: "Path") -> int:
 
 
 def _interrupt_on_termination() -> None:
-    """A polite kill, or a closed terminal, ends a verb as Ctrl-C does: kernels stopped, checkpoint kept, temporary folders removed."""
+    """A polite kill, or a closed terminal, ends a verb as Ctrl-C does: kernels stopped, checkpoint kept, temporary folders removed.
+
+    A signal often comes twice, from the terminal and from what has started this process: it does not disturb the
+    clearing up. One that comes later ends it.
+    """
     import signal
+    import time
+
+    begun: list[float] = []
 
     def interrupt(*_: object) -> None:
+        if begun:
+            if time.monotonic() - begun[0] > PATIENCE_SECONDS:
+                os._exit(INTERRUPTED)
+            return
+        begun.append(time.monotonic())
         raise KeyboardInterrupt
 
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP; under nohup it is ignored and stays so.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP; under nohup it is ignored and stays so.
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)

@@ -39,6 +39,9 @@ from experiments.workspace import Workspace
 if TYPE_CHECKING:
     from experiments.kernels import Kernels
 
+# A job before this one may still be ending, or its node has died: a network file system keeps the locks of such a one for
+# some 90 seconds.
+_PATIENCE_SECONDS = 180.0
 # Python 3.11 counts the depth of all threads' syntax trees in one place: two at once can end in a SystemError.
 _PARSING = threading.Lock()
 
@@ -130,11 +133,16 @@ def compute_ordered(order: Order, root: Path, workspace: Workspace) -> Answer:
     prepared = prepare(order.run, root)
     if prepared.today.key != workspace.key:
         raise RunFailed(f"{order.run.name}: its code was changed after it was asked for; run it again")
-    return compute(order, prepared, root, workspace)
+    return compute(order, prepared, root, workspace, patience_seconds=_PATIENCE_SECONDS)
 
 
 def compute(
-    order: Order, prepared: Prepared, root: Path, workspace: Workspace, kernels: "Kernels | None" = None
+    order: Order,
+    prepared: Prepared,
+    root: Path,
+    workspace: Workspace,
+    kernels: "Kernels | None" = None,
+    patience_seconds: float = 0.0,
 ) -> Answer:
     """The worker's half: runs the notebook in the workspace, and gives the record. Touches no ledger.
 
@@ -146,7 +154,7 @@ def compute(
     environment = _list_variables(workspace, order)
     environment[CODE_VARIABLE] = describe_code(root, run.notebook, prepared.today)
     folders = executed.list_folders(root, Path(sys.prefix), _find_home())
-    with workspace.lock("workers"):
+    with workspace.lock("workers", patience_seconds):
         attempt, earlier_seconds = workspace.begin()
         earlier_seconds += order.seconds
         started, joules = time.monotonic(), machine.read_energy_joules()

@@ -1,5 +1,6 @@
 """Writing files so that a crash leaves the whole new one or what was there before."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -37,12 +38,17 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         temporary.chmod(0o644)  # mkstemp makes files that only their owner may read.
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # That of a full disk does not say which file it was.
+            error.filename = str(path)
         raise
     if hasattr(os, "O_DIRECTORY"):  # Windows cannot open a folder.
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # SMB and others know no such thing; the file is there all the same.
+                raise
         finally:
             os.close(folder)

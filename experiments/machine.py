@@ -14,12 +14,7 @@ _ORDER_VARIABLE = "CUDA_DEVICE_ORDER"
 
 def read_cpu() -> str:
     """The processor's name as the system has it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, "") or platform.processor() or platform.machine()
+    return _read_cpuinfo().get("model name") or platform.processor() or platform.machine()
 
 
 def read_processor() -> str | None:
@@ -27,12 +22,7 @@ def read_processor() -> str | None:
 
     The name in `cpu` does not tell them: clouds sell several generations by one name.
     """
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    lines = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())
-    first = {name.strip(): value.strip() for name, _, value in lines}
+    first = _read_cpuinfo()
     features = first.get("flags") or first.get("Features")  # of x86, of ARM
     if not features:
         return None
@@ -41,6 +31,16 @@ def read_processor() -> str | None:
     named = [f"{word} {first[name]}" for name, word in words.items() if name in first]
     digest = hashlib.sha256(" ".join(sorted(features.split())).encode()).hexdigest()[:12]
     return ", ".join([*named, f"features {digest}"])
+
+
+def _read_cpuinfo() -> dict[str, str]:
+    """What Linux tells of its first processor; nothing elsewhere."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    lines = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}
 
 
 def count_cores() -> int:

@@ -65,6 +65,11 @@ def run_notebook(
             raise interrupted(run.name) from None
         if watch.verdict:
             raise RunFailed(f"{run.name}: {watch.verdict}") from error
+        if str(error).startswith("Kernel didn't respond"):  # jupyter_client's words; it is alive, and was ended
+            raise RunFailed(
+                f"{run.name}: the kernel did not start within {_START_SECONDS} s: this machine or its file system is "
+                "busy; run it again"
+            ) from error
         if isinstance(error, (DeadKernelError, RuntimeError)):
             raise RunFailed(f"{run.name}: the kernel died ({error}); often the memory was used up") from error
         raise RunFailed(f"{run.name}: papermill failed: {type(error).__name__}: {error}") from error

@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.reading import MAX_NOTEBOOK_BYTES, Unreadable, read_text
 from experiments.spec import ConfigurationError, Scalar
-from experiments.syntax import parse_cell
+from experiments.syntax import NO_CODE, parse_cell
 
 REQUIRED = object()  # The default of a parameter that is declared, as in `seed: int`, but has no value.
 _ASKS = re.compile(r"^\s*\?|\?\s*$")  # IPython's help
@@ -68,8 +68,11 @@ def refuse_broken_cells(path: Path) -> None:
         try:
             ast.parse(cell.source)
         except SyntaxError as error:
-            where = f"cell {cell.index + 1}, line {error.lineno}"
+            where = f"cell {cell.index + 1}, line {error.lineno or 1}"
             raise ConfigurationError(f"{path.name}: {where}: {error.msg}") from error
+        except NO_CODE as error:
+            why = str(error) or "nested too deep"
+            raise ConfigurationError(f"{path.name}: cell {cell.index + 1} is no code: {why}") from error
 
 
 def notebook_parameters(path: Path) -> Mapping[str, Parameter]:
@@ -106,7 +109,7 @@ def resolve_parameters(
 def _parse_cells(text: str, place: str) -> tuple[Cell, ...]:
     try:
         cells = json.loads(text)["cells"]
-        return tuple(
+        found = tuple(
             Cell(
                 id=str(cell.get("id", index)),
                 index=index,
@@ -118,6 +121,11 @@ def _parse_cells(text: str, place: str) -> tuple[Cell, ...]:
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigurationError(f"{place}: this is no notebook of format 4: {error}") from error
+    for cell in found:  # A run's key has the cells by their ids: of two with one id it would see the second alone.
+        if (index := next(other.index for other in found if other.id == cell.id)) != cell.index:
+            where = f"cells {index + 1} and {cell.index + 1}"
+            raise ConfigurationError(f"{place}: {where} have the id {cell.id!r}; give one of them another")
+    return found
 
 
 @functools.lru_cache(maxsize=64)
@@ -127,14 +135,16 @@ def _parse_parameters(source: str, place: str) -> Mapping[str, Parameter]:
         statements = ast.parse(source).body
     except SyntaxError as error:
         raise ConfigurationError(f"{place}: the cell tagged 'parameters', line {error.lineno}: {error.msg}") from error
-    except (ValueError, RecursionError, MemoryError) as error:  # a NUL, or brackets within brackets
-        raise ConfigurationError(f"{place}: the cell tagged 'parameters' is no code: {error}") from error
+    except NO_CODE as error:
+        why = str(error) or "nested too deep"
+        raise ConfigurationError(f"{place}: the cell tagged 'parameters' is no code: {why}") from error
     for statement in statements:
         name, annotation, value = _read_assignment(statement)
         kind = _KINDS.get(annotation) if annotation else type(value)
         if name is None or kind not in _KINDS.values() or (value is REQUIRED and not annotation):
+            code = ast.get_source_segment(source, statement)
             raise ConfigurationError(
-                f"{place}: the cell tagged 'parameters', line {statement.lineno}: {ast.unparse(statement)!r}; "
+                f"{place}: the cell tagged 'parameters', line {statement.lineno}: {code!r:.200}; "
                 "expected `name = value` or `name: type` with a str, int, float or bool"
             )
         parameters[name] = Parameter(name, kind, value)
@@ -156,5 +166,5 @@ def _read_assignment(statement: ast.stmt) -> tuple[str | None, str | None, Any]:
         return name, annotation, REQUIRED
     try:
         return name, annotation, ast.literal_eval(value)
-    except ValueError:
+    except (TypeError, *NO_CODE):  # TypeError: a list for a name, as in `{[1]: 2}`
         return None, None, None

@@ -74,6 +74,8 @@ def settle(answer: Answer, run: Run, ledger: Ledger, workspace: Workspace, root:
             raise _log_failure(run, ledger, workspace, root, str(answer.error)) from answer.error
         raise answer.error
     record = Record.from_text(answer.record, "the record")
+    if (record.run, record.key) != (run.name, workspace.key):
+        raise RunFailed(f"{run.name}: the answer is that of run {record.run!r}, or of other code; run it again")
     if not force:
         ledger.refuse_recorded(run.name)
     try:

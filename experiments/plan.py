@@ -10,7 +10,7 @@ from typing import Any
 from experiments import arithmetic
 from experiments.naming import Naming
 from experiments.notebooks import Parameter, notebook_parameters, resolve_parameters
-from experiments.plan_file import check_value, read_cells, read_plan_file, suggest
+from experiments.plan_file import MAX_RUNS, check_value, read_cells, read_plan_file, suggest
 from experiments.reading import refuse_links
 from experiments.spec import ConfigurationError, Group, Resources, Run, Scalar
 
@@ -96,6 +96,7 @@ class _Builder:
         self.work_by, self.work = self._parse_work()
         self.known: dict[str, Mapping[str, Parameter]] = {}
         self.runs: dict[str, Run] = {}
+        self.listed = 0  # runs, counted in each group that has them
         self.folded: dict[str, str] = {}  # a name in small letters -> the run that has it
         self.rehearsed: set[str] = set()
         self.instead = {
@@ -124,9 +125,15 @@ class _Builder:
         )
         # A rehearsal is for this machine, and short.
         stated = {**defaults.get("resources", {}), **content.get("resources", {})} if self.rehearsal is None else {}
+        cells = read_cells(content, place)
+        self.listed += len(cells) * len(seeds)
+        if self.listed > MAX_RUNS:
+            raise ConfigurationError(
+                f"{place}: {len(cells):,} cells of {len(seeds):,} seeds; expected at most {MAX_RUNS:,} runs in all groups"
+            )
         names = [
             self._add_run(group, {**shared, **forced, **self._shrink(cell), "seed": seed}, Resources(**stated), place)
-            for cell in read_cells(content, place)
+            for cell in cells
             for seed in seeds
         ]
         self.groups[name] = (group, names)

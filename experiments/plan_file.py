@@ -14,7 +14,7 @@ from experiments.strict_yaml import read_yaml
 
 VERSION = 1
 DEVICE_CLASSES = ("cpu", "cuda")
-MAX_CELLS = 100_000  # of a group; its runs are these times its seeds
+MAX_RUNS = 20_000  # of a plan: each takes some kilobytes, and a file of a megabyte can spell thousands of millions
 NOTEBOOK = ".ipynb"
 
 _TOP = {
@@ -260,6 +260,6 @@ def _spread_grid(grid: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             refuse(place, name, values, "a list of values")
-    if (cells := math.prod(map(len, grid.values()))) > MAX_CELLS:
-        raise ConfigurationError(f"{place}: {cells:,} cells; expected at most {MAX_CELLS:,}")
+    if (cells := math.prod(map(len, grid.values()))) > MAX_RUNS:
+        raise ConfigurationError(f"{place}: {cells:,} cells; expected at most {MAX_RUNS:,}")
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.executors import Executor
+from experiments.files import read_change
 from experiments.git import read_commit
 from experiments.orders import Answer, Order, interrupted, settle
 from experiments.ray_worker import Begun, Checkpoint, Told, work
@@ -37,7 +38,9 @@ _ADDRESS_VARIABLE = "RAY_ADDRESS"
 # What git ignores does not travel either, where there is a .gitignore.
 _STAYS = ["/.git", "/.venv", "/.cache", "/.smoke", "/data", "/report/out"]
 _STAYS += ["/experiments/records", "/experiments/executed", "__pycache__"]
-_MOST_DEATHS = 3  # Of a run's workers one after the other; a run that uses up the memory would kill every one.
+_MOST_DEATHS = (
+    3  # Of a run's workers without a new checkpoint between; one that uses up the memory would kill every one.
+)
 _PROBE_SECONDS = 10
 _MIB = 2**20
 
@@ -100,8 +103,8 @@ class _RayWorkers:
 
     def _compute(self, task: RunStatus, workspace: Workspace) -> Answer:
         """The answer of the first worker that lives long enough to give one."""
-        name = task.run.name
-        for _ in range(_MOST_DEATHS):
+        name, deaths, kept = task.run.name, 0, read_change(workspace.checkpoint)
+        while deaths < _MOST_DEATHS:
             attempt, seconds = workspace.begin()
             order = Order(
                 task.run,
@@ -121,8 +124,12 @@ class _RayWorkers:
                 death = error
             if self._stopped:
                 raise interrupted(name) from None
+            now = read_change(workspace.checkpoint)
+            deaths, kept = (deaths + 1 if now == kept else 1), now
         words = str(death).strip().splitlines()[0]
-        return Answer(error=RunFailed(f"{name}: {_MOST_DEATHS} workers died one after the other; the last: {words}"))
+        return Answer(
+            error=RunFailed(f"{name}: {_MOST_DEATHS} workers died without getting further; the last: {words}")
+        )
 
     def _submit(self, order: Order, task: RunStatus, workspace: Workspace) -> Any:
         """The stream of what a new worker tells."""

@@ -77,7 +77,8 @@ def _follow(workspace: Workspace, thread: threading.Thread) -> Iterator[Told | C
         now = read_change(workspace.checkpoint)
         if now != state and (sent == 0.0 or time.monotonic() - sent > _CHECKPOINT_SECONDS):
             state, sent = now, time.monotonic()
-            yield Checkpoint(_read(workspace.checkpoint))
+            if content := _read(workspace.checkpoint):  # Where the notebook has taken it away, the driver's stays.
+                yield Checkpoint(content)
         if (told := _read(workspace.progress)) and told != progress:
             progress = told
             yield Told(progress, b"")

@@ -24,14 +24,17 @@ from experiments.executors import Executor
 from experiments.files import write_atomically
 from experiments.orders import Answer, catch, interrupted, settle
 from experiments.slurm_jobs import Job, list_parameters, make_job
-from experiments.slurm_queue import cancel, describe_end, read_queue, require_slurm
+from experiments.slurm_queue import cancel, describe_end, hide_own_job, read_queue, require_slurm
 from experiments.spec import ConfigurationError, Record, ReproductionError, RunFailed
 from experiments.status import RunStatus
 from experiments.workspace import Workspace
 
+_CANCELLED = ""  # in the place of a key: the job has none that anybody waits for
 _MOST_TIMEOUTS = 50
 _MOST_QUESTIONS = 5  # of a queue that does not answer
 _POLL_SECONDS = 2.0
+_LONGEST_PAUSE_SECONDS = 30.0  # between two questions to Slurm's controller, whom all users of a cluster share
+_QUESTIONS = 20  # at most, in the time since something happened
 _LATE_SECONDS = 10.0  # How long a file may take from a node to the driver after the job has left the queue.
 
 
@@ -76,13 +79,15 @@ class _SlurmWorkers:
         self._folder = executor.cache / "slurm"
         self._watched: dict[str, _Watched] = {}
         self._gone: dict[str, float] = {}  # job -> since when it is in no queue
+        self._changed = time.monotonic()  # when a job was begun or has ended
+        self._asked = 0.0  # when Slurm was asked for the queue
         self._guard = threading.Lock()
 
     def begin(self, tasks: Sequence[RunStatus]) -> list[Future[Record]]:
         """Submits the tasks, an array for each kind of resources; takes up the jobs of a driver that was killed.
 
         Raises:
-            ConfigurationError: Slurm refuses the job.
+            ConfigurationError: Slurm refuses the job, and there is no other that would be given up with it.
         """
         futures: dict[str, Future[Record]] = {task.run.name: Future() for task in tasks}
         queue = self._read_queue(tasks)
@@ -103,32 +108,52 @@ class _SlurmWorkers:
             else:
                 fresh.setdefault((task.run.resources, task.run.needs), []).append((task, lock))
         for members in fresh.values():
-            jobs = self._submit([task for task, _ in members])
-            for (task, lock), job in zip(members, jobs, strict=True):
-                write_atomically(self._note(task), json.dumps({"key": task.key, "job": job}) + "\n")
-                self._watch(task, job, futures[task.run.name], lock)
+            self._begin_fresh(members, futures)
         return list(futures.values())
 
-    def stop(self) -> None:
-        """Cancels every job that is waited for, and waits until none of them computes.
+    def _begin_fresh(
+        self, members: Sequence[tuple[RunStatus, contextlib.ExitStack]], futures: dict[str, Future[Record]]
+    ) -> None:
+        """Submits tasks that want the same; where that fails beside jobs that go on, it is the failure of these alone."""
+        try:
+            jobs = self._submit([task for task, _ in members])
+        except (ConfigurationError, OSError) as error:
+            for task, lock in members:
+                lock.close()
+                told = ConfigurationError(f"{task.run.name}: {error}")
+                if not self._watched:
+                    raise told from error
+                futures[task.run.name].set_exception(told)
+            return
+        for (task, lock), job in zip(members, jobs, strict=True):  # All before the first note: Ctrl-C is to find them.
+            self._watch(task, job, futures[task.run.name], lock)
+        for (task, _), job in zip(members, jobs, strict=True):
+            with self._guard:
+                if job in self._watched:
+                    self._write_note(task, job, task.key)
 
-        One of which that is not known in time stays noted, so that the next driver takes it up.
+    def stop(self) -> None:
+        """Cancels every job that is waited for, and waits until none of them is left.
+
+        One of which that is not known in time stays noted: the next driver takes it up, or ends it where Slurm still has
+        it, for it will give no answer.
         """
         with self._guard:
             watched, self._watched = list(self._watched.values()), {}
         jobs = {item.job for item in watched}
         cancel(jobs)
-        end, left = time.monotonic() + _LATE_SECONDS, jobs
+        end, left, queue = time.monotonic() + _LATE_SECONDS, jobs, None
         while left and time.monotonic() < end:
             queue = read_queue()
-            left = jobs if queue is None else jobs & queue
+            left = jobs if queue is None else jobs & queue.keys()
             if left:
                 time.sleep(_POLL_SECONDS / 4)
         for item in watched:
-            if item.job in left:
-                item.lock.close()
-            else:
+            if item.job not in left:
                 self._forget(item)
+            elif queue is not None:
+                self._write_note(item.task, item.job, _CANCELLED)
+            item.lock.close()
             item.future.set_exception(interrupted(item.task.run.name))
 
     def look_after(self) -> None:
@@ -141,9 +166,21 @@ class _SlurmWorkers:
             except Exception as error:  # noqa: BLE001 - the loop would wait for ever for the futures of a dead thread
                 self._give_up(error)
 
+    def _ask_queue(self) -> dict[str, str] | None:
+        """The queue; None, as where Slurm does not answer, where it was asked shortly before and nothing happens."""
+        now = time.monotonic()
+        pause = min(_LONGEST_PAUSE_SECONDS, (now - self._changed) / _QUESTIONS)
+        if not self._gone and now - self._asked < pause:
+            return None
+        self._asked = now
+        return read_queue()
+
     def _look_at(self, watched: Sequence[_Watched]) -> None:
-        queue = read_queue() if watched else None
+        queue = self._ask_queue() if watched else None
         for item in watched:
+            if queue and (why := queue.get(item.job)):
+                with contextlib.suppress(OSError):
+                    self._workspace(item.task).tell(f"waits in Slurm's queue: {why}")
             read = functools.partial(self._read_answer, item, queue)
             if (answer := catch(read, item.task.run.name)) is not None:
                 with self._guard:
@@ -176,12 +213,20 @@ class _SlurmWorkers:
     def _read_answer(self, item: _Watched, queue: Collection[str] | None) -> Answer | None:
         """What the job has left; None while it may still leave something."""
         paths, name = self._list_paths(item.job), item.task.run.name
-        if paths.result_pickle.is_file():
-            outcome, result = pickle.loads(paths.result_pickle.read_bytes())  # Written by our own job.
+        is_gone = queue is not None and item.job not in queue
+        if is_gone:
+            with contextlib.suppress(OSError):  # By this, a network file system forgets which files it did not have.
+                paths.folder.chmod(paths.folder.stat().st_mode)
+        try:
+            content = paths.result_pickle.read_bytes()
+        except OSError:  # There is none, or the file server does not give it just now.
+            content = b""
+        if content:
+            outcome, result = pickle.loads(content)  # Written by our own job.
             if outcome == "success":
                 return result
             return Answer(error=RunFailed(f"{name}: Slurm job {item.job} failed: {result.strip().splitlines()[-1]}"))
-        if queue is None or item.job in queue:
+        if not is_gone:
             self._gone.pop(item.job, None)
         elif time.monotonic() - self._gone.setdefault(item.job, time.monotonic()) > _LATE_SECONDS:
             return Answer(error=RunFailed(f"{name}: {describe_end(item.job, paths.stderr)}"))
@@ -191,10 +236,11 @@ class _SlurmWorkers:
         """The queue, where a job of an earlier driver may be in it; asked for anew where Slurm does not answer."""
         if not any(self._note(task).exists() for task in tasks):
             return ()
-        for _ in range(_MOST_QUESTIONS):
+        for question in range(_MOST_QUESTIONS):
+            if question:
+                time.sleep(_POLL_SECONDS)
             if (queue := read_queue()) is not None:
                 return queue
-            time.sleep(_POLL_SECONDS)
         return None
 
     def _find_earlier(self, task: RunStatus, queue: Collection[str] | None) -> str | None:
@@ -230,12 +276,10 @@ class _SlurmWorkers:
         executor = submitit.SlurmExecutor(self._folder / "jobs", max_num_timeout=_MOST_TIMEOUTS)
         executor.update_parameters(**list_parameters(tasks, self._executor.root))
         try:
-            with executor.batch():
+            with hide_own_job(), executor.batch():
                 jobs = [executor.submit(self._make_job(task)) for task in tasks]
         except submitit.core.utils.FailedJobError as error:
-            raise ConfigurationError(
-                f"{tasks[0].run.name}: Slurm refuses the job: {str(error).strip().splitlines()[-1]}"
-            ) from error
+            raise ConfigurationError(f"Slurm refuses the job: {str(error).strip().splitlines()[-1]}") from error
         return [job.job_id for job in jobs]
 
     def _make_job(self, task: RunStatus) -> Job:
@@ -246,10 +290,16 @@ class _SlurmWorkers:
     def _watch(self, task: RunStatus, job: str, future: Future[Record], lock: contextlib.ExitStack) -> None:
         with self._guard:
             self._watched[job] = _Watched(task, job, future, lock)
+            self._changed = time.monotonic()
 
     def _forget(self, item: _Watched) -> None:
-        with contextlib.suppress(OSError):  # A note that stays makes the next driver ask for its job, and no more.
-            self._note(item.task).unlink(missing_ok=True)
+        """Leaves the job's logs: a cluster that is set up anew begins to count again, and its job would find the rest."""
+        self._gone.pop(item.job, None)
+        self._changed = time.monotonic()
+        paths = self._list_paths(item.job)
+        for path in (self._note(item.task), paths.result_pickle, paths.submitted_pickle):
+            with contextlib.suppress(OSError):  # A note that stays makes the next driver ask for its job, and no more.
+                path.unlink(missing_ok=True)
         item.lock.close()
 
     def _workspace(self, task: RunStatus) -> Workspace:
@@ -258,6 +308,10 @@ class _SlurmWorkers:
     def _note(self, task: RunStatus) -> Path:
         """Where it stands which job has the run."""
         return self._folder / f"{task.run.name}.json"
+
+    def _write_note(self, task: RunStatus, job: str, key: str) -> None:
+        with contextlib.suppress(OSError):  # Without it, only a driver that is killed loses sight of the job.
+            write_atomically(self._note(task), json.dumps({"key": key, "job": job}) + "\n")
 
     def _list_paths(self, job: str) -> Any:
         from submitit.core.utils import JobPaths

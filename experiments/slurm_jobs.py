@@ -60,9 +60,7 @@ def list_parameters(tasks: Sequence[RunStatus], root: Path) -> dict[str, Any]:
     run, resources = tasks[0].run, tasks[0].run.resources
     gpus = run.wanted_gpus
     if gpus != int(gpus):
-        raise ConfigurationError(
-            f"{run.name}: gpus is {gpus!r}; Slurm gives whole ones: write a whole number into the plan"
-        )
+        raise ConfigurationError(f"gpus is {gpus!r}; Slurm gives whole ones: write a whole number into the plan")
     wanted = {
         "partition": resources.partition,
         "mem": None if resources.memory_gib is None else f"{math.ceil(resources.memory_gib * 1024)}M",

@@ -3,13 +3,17 @@
 By `squeue` and `scontrol`, not by `sacct`: many clusters, and every small one, keep no accounts.
 """
 
+import contextlib
+import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from experiments.spec import MissingTool
 
+_OWN_JOB = "SLURM_JOB_ID"
+_CONFIGURATION = "SLURM_CONF"
 _PROGRAMS = ("sbatch", "srun", "squeue", "scancel", "scontrol")
 _LOG_LINES = 8
 _TIMEOUT_SECONDS = 60
@@ -34,16 +38,39 @@ def require_slurm() -> None:
         )
 
 
-def read_queue() -> set[str] | None:
-    """This user's jobs that wait, run or end; None where Slurm does not answer just now."""
-    done = _ask("squeue", "--me", "--noheader", "--array", "--format=%i")
-    return None if done.returncode else set(done.stdout.split())
+def read_queue() -> dict[str, str] | None:
+    """This user's jobs that wait, run or end -> why one waits, else nothing; None where Slurm does not answer just now."""
+    done = _ask("squeue", "--me", "--noheader", "--array", "--format=%i|%T|%r")
+    if done.returncode:
+        return None
+    queue = {}
+    for line in done.stdout.splitlines():
+        job, state, why = (*line.split("|", 2), "", "")[:3]
+        queue[job.strip()] = why if state == "PENDING" else ""
+    return queue
 
 
 def cancel(jobs: Iterable[str]) -> None:
-    """Ends the jobs, or takes them out of the queue."""
+    """Ends the jobs at once, or takes them out of the queue.
+
+    What computes is killed first, as the step that it is: a job that is cancelled computes on until the cluster's
+    KillWait is over, 30 seconds by default, for its kernel does not hear the signal before.
+    """
     if listed := list(jobs):
+        _ask("scancel", "--signal=KILL", *(f"{job}.0" for job in listed))
         _ask("scancel", "--full", *listed)
+
+
+@contextlib.contextmanager
+def hide_own_job() -> Iterator[None]:
+    """Hides the job that this process itself is part of: sbatch would hand its memory and its place in an array on."""
+    is_hidden = _OWN_JOB in os.environ
+    names = [name for name in os.environ if is_hidden and name.startswith("SLURM_") and name != _CONFIGURATION]
+    hidden = {name: os.environ.pop(name) for name in names}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def describe_end(job: str, log: Path) -> str:

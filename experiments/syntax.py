@@ -14,6 +14,8 @@ REST = "<module>"  # Stands for the statements of a module that are neither func
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _SILENT_FIELDS = ("ctx", "kind", "type_comment")  # Follow from the position, or mean nothing when run.
 _MAGIC = re.compile(r"^(\s*)(?:[A-Za-z_][\w., ]*=\s*)?[%!].*$")
+# Beside SyntaxError: a NUL or half a surrogate; brackets, operators or calls within each other without end.
+NO_CODE = (ValueError, RecursionError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,10 @@ def survey_module(source: str, place: str) -> Survey:
     parts: dict[str, list[str]] = {}
     for statement in _drop_docstring(tree.body):
         name = statement.name if isinstance(statement, _DEFINITIONS) else REST
-        parts.setdefault(name, []).append(spell(statement))
+        try:
+            parts.setdefault(name, []).append(spell(statement))
+        except RecursionError as error:
+            raise ConfigurationError(f"{place}:{statement.lineno}: nested too deep to be read: {error}") from error
     definitions = {name: sha256("\n".join(texts)) for name, texts in sorted(parts.items())}
     return Survey(definitions, tuple(list_imports(tree)))
 
@@ -58,7 +63,10 @@ def digest_cell(source: str) -> str | None:
     tree = parse_cell(source)
     if tree is None:
         return sha256(source.strip())
-    return sha256("\n".join(spell(statement) for statement in tree.body)) if tree.body else None
+    try:
+        return sha256("\n".join(spell(statement) for statement in tree.body)) if tree.body else None
+    except RecursionError:
+        return sha256(source.strip())
 
 
 def parse_cell(source: str) -> ast.Module | None:
@@ -68,7 +76,7 @@ def parse_cell(source: str) -> ast.Module | None:
     for text in (source, "\n".join(quoted)):
         try:
             return ast.parse(text)
-        except SyntaxError:
+        except (SyntaxError, *NO_CODE):
             continue
     return None
 
@@ -77,9 +85,9 @@ def parse_source(source: str, place: str) -> ast.Module:
     """The tree of a module; `place` names it in the error."""
     try:
         return ast.parse(source)
-    except (SyntaxError, ValueError) as error:
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
-        raise ConfigurationError(f"{place}{line}: this is no Python: {error}") from error
+    except (SyntaxError, *NO_CODE) as error:
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        raise ConfigurationError(f"{place}{line}: this is no Python: {str(error) or 'nested too deep'}") from error
 
 
 def spell(node: ast.AST) -> str:
@@ -91,7 +99,7 @@ def spell(node: ast.AST) -> str:
 
 def sha256(text: str) -> str:
     """SHA-256 of a text, in hexadecimal digits."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _spell(node: object, write: Callable[[str], None]) -> None:

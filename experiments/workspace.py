@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from experiments.files import write_atomically
-from experiments.spec import RunBusy
+from experiments.spec import ConfigurationError, RunBusy
 
 LOCKS = ("locks", "workers")
+_LOCK_POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,12 @@ class Workspace:
             if content:
                 write_atomically(path, content)
 
+    def tell(self, words: str) -> None:
+        """Tells of a run that nobody computes just now."""
+        told = self.read_progress()
+        if told is None or told[0] != words:
+            self.keep(json.dumps({"text": words, "fraction": told[1] if told else 0.0}).encode(), b"")
+
     def discard(self) -> None:
         """Removes every checkpoint of the run, with the count of its attempts."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -89,7 +97,8 @@ class Workspace:
         """Removes what only an unfinished run needs, other keys' checkpoints included."""
         self.discard()
         for path in (self.notebook, self.progress, self.failed_notebook):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # The run is recorded, whatever stays of it here.
+                path.unlink(missing_ok=True)
 
     def fail(self) -> None:
         """Keeps the notebook of a failed attempt where a person is told to look; the checkpoint stays."""
@@ -106,27 +115,26 @@ class Workspace:
             return None
 
     @contextlib.contextmanager
-    def lock(self, who: str = "locks") -> Iterator[None]:
+    def lock(self, who: str = "locks", patience_seconds: float = 0.0) -> Iterator[None]:
         """Keeps a second process from doing the same: two would write one checkpoint, or one record.
 
         Args:
             who: `locks` for the driver, who sees to the run from its begin until it is recorded; `workers` for whoever
                 computes, which may be a job that has outlived its driver.
+            patience_seconds: how long to wait for a process that has the lock.
 
         Raises:
             RunBusy: another process has the lock.
+            ConfigurationError: the file system has no locks.
         """
         path = self.cache / who / self.run
         path.parent.mkdir(parents=True, exist_ok=True)
+        end = time.monotonic() + patience_seconds
         with path.open("a", encoding="utf-8") as file:
-            try:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except ImportError:  # Windows: there the user takes care.
-                pass
-            except BlockingIOError as error:
-                raise RunBusy(f"{self.run}: another process is running it; wait for that or stop it") from error
+            while not _lock(file):
+                if time.monotonic() >= end:
+                    raise RunBusy(f"{self.run}: another process is running it; wait for that or stop it")
+                time.sleep(_LOCK_POLL_SECONDS)
             yield
 
     @staticmethod
@@ -151,3 +159,21 @@ class Workspace:
             return int(content["number"]), float(content["seconds"]), float(content["started"])
         except (OSError, ValueError, KeyError, TypeError):
             return 0, 0.0, time.time()
+
+
+def _lock(file: TextIO) -> bool:
+    """Whether the file is locked now; False where another process has the lock."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: there the user takes care.
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:  # Lustre without the option `flock`, NFS without its lock service
+        raise ConfigurationError(
+            f"{file.name}: cannot be locked: {error.strerror or error}; without locks two processes could run one run: "
+            "mount the file system with locks, or make .cache a link to a folder on another one"
+        ) from error
+    return True

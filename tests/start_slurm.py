@@ -27,8 +27,11 @@ SlurmdPort={node_port}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-# A job that is put back into the queue waits until its credential has expired: two minutes, where this is below 6.
-AuthInfo=socket={folder}/munge.socket,cred_expire=6
+# A job that is put back into the queue waits until its credential has expired, two minutes by default. With 6 seconds, the
+# least, a step fails where slurmd is late by as many: on a busy machine, or one that was paused.
+AuthInfo=socket={folder}/munge.socket,cred_expire=30
+MessageTimeout=60
+BatchStartTimeout=60
 CryptoType=crypto/munge
 MpiDefault=none
 ProctrackType=proctrack/linuxproc
@@ -40,7 +43,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 ReturnToService=2
 InactiveLimit=0
-KillWait=5
+KillWait={kill_wait_seconds}
 MinJobAge=300
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
@@ -66,7 +69,9 @@ def find_program(name: str) -> str | None:
 
 
 @contextlib.contextmanager
-def start_slurm(folder: Path, cpus: int = 2, memory_mib: int = 4096) -> Iterator[dict[str, str]]:
+def start_slurm(
+    folder: Path, cpus: int = 2, memory_mib: int = 4096, kill_wait_seconds: int = 5
+) -> Iterator[dict[str, str]]:
     """Gives the variables by which Slurm's commands find the cluster; its daemons and their jobs end with the block.
 
     Raises:
@@ -88,6 +93,7 @@ def start_slurm(folder: Path, cpus: int = 2, memory_mib: int = 4096) -> Iterator
         node_port=node_port,
         cpus=cpus,
         memory_mib=memory_mib,
+        kill_wait_seconds=kill_wait_seconds,
     )
     (folder / "slurm.conf").write_text(text)
     variables = {"SLURM_CONF": str(folder / "slurm.conf")}

@@ -243,6 +243,10 @@ def test_a_broken_cell_is_refused_before_anything_is_computed(root: Path, comman
     code, _, errors = command("run", "tiny-z3-s0")
     number = len(content["cells"])
     assert code == 2 and f"fine.ipynb: cell {number}, line 2: '(' was never closed" in errors
+    content["cells"][-1]["source"] = ["x = ", "-" * 20_000, "1"]
+    notebook.write_text(json.dumps(content), encoding="utf-8")
+    code, _, errors = command("run", "tiny-z3-s0")
+    assert code == 2 and errors.endswith(f"error: fine.ipynb: cell {number} is no code: nested too deep\n")
     content["cells"][-1]["source"] = ["%%bash\n", "echo ("]  # IPython's own matter
     notebook.write_text(json.dumps(content), encoding="utf-8")
     refuse_broken_cells(notebook)
@@ -533,6 +537,15 @@ def test_an_interruption_ends_with_130(command: Command, monkeypatch) -> None:
 
     monkeypatch.setattr("report.render.build_report", interrupt)
     assert command("report", "--format", "html") == (130, "", "interrupted\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full: an output without space is not tried")
+@pytest.mark.parametrize("verb", [["status"], ["check", "--list"]])
+def test_an_output_that_finds_no_space_ends_with_1_and_without_a_traceback(verb: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "build.py", *verb]
+        done = subprocess.run(command, cwd=REPOSITORY, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: the output cannot be written: No space left on device\n")
 
 
 def test_a_closed_pipe_ends_a_verb_without_a_traceback(root: Path) -> None:

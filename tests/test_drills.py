@@ -96,6 +96,20 @@ def test_a_driver_that_is_killed(root: Path, how: signal.Signals, seed: int) -> 
     run_again(root, *RUNS)
 
 
+@REPETITIONS
+def test_signals_that_come_again_do_not_disturb_the_end(root: Path, seed: int) -> None:
+    process = start_build(root, "run", "-j", "2", *RUNS)
+    wait_for(find_workspace(root).checkpoint.is_file)
+    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+        kill(process.pid, how)
+        time.sleep(random.Random(seed).choice([0.01, 0.05, 0.2]))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGINT, -signal.SIGTERM)  # the latter when Python itself ends
+    assert errors.splitlines()[-1] == "interrupted", errors
+    wait_for(lambda: not find_kernels(root))
+    run_again(root, *RUNS)
+
+
 def test_a_kernel_that_hangs_is_ended_and_its_run_goes_on(root: Path) -> None:
     edit(root / "experiments/plan.yaml", "defaults: {", "defaults: {resources: {quiet_minutes: 0.25}, ")
     process = start_build(root, "run", NAME)

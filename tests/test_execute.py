@@ -16,13 +16,14 @@ import pytest
 
 from experiments import execute as execution
 from experiments import machine
-from experiments.execute import execute
+from experiments.execute import compute_ordered, execute
 from experiments.fingerprint import fingerprint
 from experiments.kernels import Kernels
 from experiments.ledger import Ledger
-from experiments.spec import ConfigurationError, Record, Run, RunFailed, RunInterrupted
+from experiments.orders import Answer, Order, settle
+from experiments.spec import ConfigurationError, Record, Run, RunBusy, RunFailed, RunInterrupted
 from experiments.workspace import Workspace
-from tests.small_repository import edit, make_repository, open_repository
+from tests.small_repository import edit, make_record, make_repository, open_repository
 
 NAME = "tiny-z2-s0"
 REPOSITORY = Path(__file__).parent.parent
@@ -150,6 +151,14 @@ def test_a_cell_that_raises_is_shown_with_the_end_of_its_traceback(root: Path) -
     assert any("----> 2" in line for line in lines)
     kept = (root / ".cache/failed/tiny-z2-s0.ipynb").read_text()
     assert "Traceback" in kept and "ValueError" in kept
+
+
+def test_a_kernel_that_is_slow_to_start_is_not_called_dead(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiments.notebook_runs._START_SECONDS", 0)
+    run, ledger = plan_run(root)
+    with pytest.raises(RunFailed, match=f"^{NAME}: the kernel did not start within 0 s: this machine or its file sys"):
+        execute(run, root, ledger)
+    wait_for(lambda: not find_kernels(root))
 
 
 def test_a_killed_kernel_is_a_failure(root: Path) -> None:
@@ -313,6 +322,53 @@ def test_a_second_process_cannot_run_the_same_run(root: Path) -> None:
     with workspace.lock(), pytest.raises(RunFailed) as caught:
         execute(run, root, ledger)
     assert str(caught.value) == "tiny-z2-s0: another process is running it; wait for that or stop it"
+
+
+def test_a_worker_waits_for_the_one_before_it_that_is_being_ended(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiments.workspace._LOCK_POLL_SECONDS", 0.01)
+    run, _ = plan_run(root)
+    workspace = Workspace(root / ".cache", NAME, fingerprint(run, root).key)
+    locked, ending = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with workspace.lock("workers"):
+            locked.set()
+            ending.wait(timeout=0.5)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert locked.wait(timeout=30)
+    with pytest.raises(RunBusy), workspace.lock("workers", patience_seconds=0.1):
+        pass
+    record = Record.from_text(compute_ordered(Order(run), root, workspace).record, "the record")
+    thread.join()
+    assert record.run == NAME
+
+
+def test_a_file_system_without_locks_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="Windows has no such locks")
+
+    def refuse(*_: Any) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    run, ledger = plan_run(root)
+    with pytest.raises(ConfigurationError) as caught:
+        execute(run, root, ledger)
+    assert str(caught.value) == (
+        f"{root}/.cache/locks/{NAME}: cannot be locked: Function not implemented; without locks two processes could run "
+        "one run: mount the file system with locks, or make .cache a link to a folder on another one"
+    )
+
+
+@pytest.mark.parametrize("other", [{"run": "tiny-z2-s1"}, {"key": "0" * 64}])
+def test_an_answer_that_is_not_the_runs_is_no_record(root: Path, other: dict[str, str]) -> None:
+    run, ledger = plan_run(root)
+    workspace = Workspace(root / ".cache", NAME, fingerprint(run, root).key)
+    answer = Answer(make_record(root, NAME, **other).to_text())
+    with pytest.raises(RunFailed, match=f"^{NAME}: the answer is that of run '.*', or of other code; run it again$"):
+        settle(answer, run, ledger, workspace, root, force=True)
+    assert not ledger.records_folder.exists()
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,37 @@ def test_a_module_that_is_no_python_is_named(root: Path) -> None:
     assert str(caught.value).startswith(f"{root}/method/data.py:1: this is no Python: invalid syntax")
 
 
+ENDLESS = {
+    "a NUL": "x = 1\0",
+    "half a surrogate": "x = '\ud800'",
+    "signs": "x = " + "-" * 20_000 + "1",
+    "a sum": "x = 1" + " + 1" * 5000,
+    "calls": "x" + "()" * 2000,
+}
+
+
+@pytest.mark.parametrize("source", ENDLESS.values(), ids=ENDLESS)
+def test_code_that_python_cannot_take_in_is_refused_as_a_module_and_counts_by_its_text_in_a_cell(
+    root: Path, source: str
+) -> None:
+    before = take(root).key
+    change_notebook(root, lambda cells: by_id(cells, "compute").update(source=source))
+    changed = take(root).key
+    change_notebook(root, lambda cells: by_id(cells, "compute").update(source=f"{source} "))
+    assert before != changed == take(root).key
+    if source.isprintable():
+        (root / "method" / "data.py").write_text(source)
+        change_notebook(root, lambda cells: by_id(cells, "compute").update(source="import method.data"))
+        with pytest.raises(ConfigurationError, match="data.py(:1)?: (this is no Python|nested too deep to be read): "):
+            take(root)
+
+
+def test_cells_with_one_id_are_refused_since_the_key_would_miss_one(root: Path) -> None:
+    change_notebook(root, lambda cells: cells.append({**by_id(cells, "compute"), "source": "print()"}))
+    with pytest.raises(ConfigurationError, match=r"fine.ipynb: cells \d and \d have the id 'compute'; give one "):
+        take(root)
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

@@ -1,8 +1,10 @@
 """Records on disk: written whole or not at all, and refused by file and field when they cannot be trusted."""
 
+import errno
 import json
 import os
 import re
+import stat
 import subprocess
 from dataclasses import replace
 from datetime import date
@@ -86,6 +88,29 @@ def test_a_crash_while_writing_leaves_the_old_file_and_no_other(
         write_atomically(path, "half")
     assert path.read_text() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_with_the_file(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError) as caught:
+        write_atomically(ledger.record_path(NAME), "whole")
+    assert caught.value.filename == str(ledger.record_path(NAME))
+
+
+def test_a_file_system_that_cannot_sync_folders_keeps_the_file(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, sync = ledger.record_path(NAME), os.fsync
+
+    def refuse_folders(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    write_atomically(path, "whole")
+    assert path.read_text() == "whole"
 
 
 def test_a_written_file_can_be_read_by_others(ledger: Ledger) -> None:

@@ -7,7 +7,7 @@ import pytest
 from experiments.naming import Naming, drop_seed
 from experiments.plan import Plan, load_plan, select
 from experiments.spec import ConfigurationError
-from tests.small_repository import PLAN, make_repository
+from tests.small_repository import PLAN, edit, make_repository
 
 SIZES = "    cells: [{size: 2}, {size: 3}]\n"
 
@@ -336,6 +336,30 @@ def test_a_faulty_plan_is_refused_with_file_group_and_field(tmp_path: Path, old:
     assert message in str(caught.value).replace(f"{root}/experiments/", "")
     if not message.endswith(": "):
         assert str(caught.value).replace(f"{root}/experiments/", "") == message
+
+
+@pytest.mark.parametrize("value", ["x" + "()" * 2000, "{[1]: 2}"])
+def test_a_parameter_that_is_no_plain_value_is_refused_however_it_is_written(tmp_path: Path, value: str) -> None:
+    root = make_repository(tmp_path / "root")
+    edit(root / "experiments/fine.ipynb", "size = 2", f"size = {value}")
+    with pytest.raises(ConfigurationError, match="line 2: 'size = .*; expected `name = value` or `name: type` with a "):
+        load_plan(root / "experiments" / "plan.yaml")
+
+
+def test_a_plan_of_more_runs_than_a_machine_holds_is_refused_before_they_are_made(tmp_path: Path) -> None:
+    seeds, sizes = list(range(200)), list(range(10, 61))
+    plan = PLAN.replace("seeds: [0, 1]", f"seeds: {seeds}").replace(
+        "cells: [{size: 2}, {size: 3}]", f"grid: {{size: {sizes}}}"
+    )
+    root = make_repository(tmp_path / "root", plan)
+    assert len(load_plan(root / "experiments" / "plan.yaml").groups["sizes"].runs) == 10_200
+    plan = plan.replace("seeds: [0]\nsmoke", f"seeds: {seeds}\nsmoke").replace("[3, 4]", str(sizes))
+    (root / "experiments" / "plan.yaml").write_text(plan)
+    with pytest.raises(ConfigurationError) as caught:
+        load_plan(root / "experiments" / "plan.yaml")
+    assert str(caught.value) == (
+        "plan.yaml: groups: larger: 51 cells of 200 seeds; expected at most 20,000 runs in all groups"
+    )
 
 
 def test_a_plan_without_a_rehearsal_cannot_be_rehearsed(tmp_path: Path) -> None:

@@ -6,12 +6,21 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 pytest.importorskip("ray", reason="ray is not installed: Ray is not tried")
 
+from ray import exceptions
+
 from experiments.execute import execute
+from experiments.orders import Answer
+from experiments.ray_cluster import RayExecutor, _RayWorkers
+from experiments.ray_worker import _follow
+from experiments.status import statuses
+from experiments.workspace import Workspace
 from tests.digits_repository import make_digits_repository, numbers_of
 from tests.processes import finish, kill, start_build, wait_for
 from tests.small_repository import PLAN, edit, make_repository, open_repository
@@ -67,6 +76,40 @@ def test_the_run_of_a_worker_that_is_killed_goes_on_with_another(root: Path, ray
     plan, ledger = open_repository(root)
     assert sorted(record.cost["attempts"] for record in ledger.load(plan)) == [1, 2]
     wait_for(lambda: not list_processes(ray["HOME"], "ipykernel_launcher"))
+
+
+@pytest.mark.parametrize(
+    ("gets_further", "ended"),
+    [([True] * 5, "answered"), ([True, False, False], "3 workers died without getting further; the last: ")],
+)
+def test_workers_may_die_as_often_as_the_run_gets_further_between(
+    root: Path, monkeypatch: pytest.MonkeyPatch, gets_further: list[bool], ended: str
+) -> None:
+    plan, ledger = open_repository(root)
+    task = statuses(plan, ledger, root)[0]
+    workers = _RayWorkers(RayExecutor(root, ledger, root / ".cache"), SimpleNamespace(exceptions=exceptions), None)
+    left = list(enumerate(gets_further, start=1))
+
+    def listen(stream: Any, workspace: Workspace) -> Answer:
+        if not left:
+            return Answer("answered")
+        number, is_further = left.pop(0)
+        if is_further:
+            workspace.keep_checkpoint(b"a checkpoint")
+            os.utime(workspace.checkpoint, (number, number))
+        raise exceptions.WorkerCrashedError
+
+    monkeypatch.setattr(workers, "_submit", lambda *_: None)
+    monkeypatch.setattr(workers, "_listen", listen)
+    answer = workers._compute(task, Workspace(root / ".cache", NAME, task.key))
+    assert ended in (answer.record or str(answer.error))
+
+
+def test_a_checkpoint_that_was_taken_away_is_not_sent(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, NAME, "0" * 64)
+    workspace.keep_checkpoint(b"a checkpoint")
+    thread = SimpleNamespace(is_alive=iter([True, False]).__next__, join=lambda _: workspace.checkpoint.unlink())
+    assert list(_follow(workspace, thread)) == []
 
 
 def test_a_kernel_that_is_killed_fails_and_the_next_run_goes_on_here(root: Path, ray: dict[str, str]) -> None:

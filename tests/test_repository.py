@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -164,6 +165,17 @@ def test_the_readmes_two_commands_are_targets_of_the_makefile(root: Path) -> Non
         assert f"make {target}\n" in (root / "README.md").read_text()
         run = subprocess.run(["make", "-n", target], cwd=root, check=False, capture_output=True, text=True)
         assert run.returncode == 0, run.stderr
+
+
+def test_a_venv_that_could_not_be_made_is_begun_anew_the_next_time(root: Path, tmp_path: Path) -> None:
+    shutil.copy(root / "Makefile", tmp_path)
+    (tmp_path / "requirements-report.lock").touch()
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\n[ $1 = -m ] || exit 0\nmkdir -p .venv/bin; ln -s /bin/sh .venv/bin/python; exit 1\n")
+    python.chmod(0o755)
+    run = subprocess.run(["make", f"PYTHON={python}", "report"], cwd=tmp_path, check=False, capture_output=True)
+    assert run.returncode == 2 and (tmp_path / ".venv/bin").is_dir()
+    assert not (tmp_path / ".venv/bin/python").is_symlink()
 
 
 def test_links_between_the_pages_lead_somewhere(root: Path) -> None:

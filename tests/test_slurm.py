@@ -118,13 +118,18 @@ def test_a_job_that_is_killed_fails_and_the_next_run_goes_on(root: Path, slurm: 
     run_again(root, *RUNS)
 
 
-def test_ctrl_c_cancels_the_jobs_and_keeps_the_checkpoint(root: Path, slurm: dict[str, str]) -> None:
-    process = start(root, slurm, *RUNS)
-    wait_for(find_workspace(root).checkpoint.is_file)
-    kill(process.pid, signal.SIGINT)
-    code, _, errors = finish(process)
-    assert (code, errors.splitlines()[-1]) == (130, "interrupted")
-    assert list_jobs(slurm) == []
+def test_ctrl_c_ends_the_jobs_at_once_and_keeps_the_checkpoint(
+    root: Path, slurm: dict[str, str], tmp_path: Path
+) -> None:
+    with start_slurm(tmp_path / "patient", kill_wait_seconds=60) as variables:
+        patient = {**slurm, **variables}
+        process = start(root, patient, *RUNS)
+        wait_for(find_workspace(root).checkpoint.is_file)
+        kill(process.pid, signal.SIGINT)
+        code, _, errors = finish(process)
+        assert (code, errors.splitlines()[-1]) == (130, "interrupted")
+        assert list_jobs(patient) == []
+        assert list((root / ".cache/slurm").glob("*.json")) == []
     wait_for(lambda: not find_kernels(root))
     assert find_workspace(root).checkpoint.is_file()
     run_again(root, *RUNS)
@@ -142,7 +147,8 @@ def test_the_jobs_of_a_driver_that_was_killed_go_on_and_the_next_one_takes_their
     code, output, errors = finish(start(root, slurm, *RUNS))
     assert (code, output.splitlines()[-1]) == (0, "2 recorded, 0 failed, 0 not begun"), errors
     check_ledger(root, RUNS)
-    assert len(list((root / ".cache/slurm/jobs").glob("*_submitted.pkl"))) == 2
+    assert len(list((root / ".cache/slurm/jobs").glob("*_submission.sh"))) == 1
+    assert list((root / ".cache/slurm/jobs").glob("*.pkl")) == []
     plan, ledger = open_repository(root)
     assert [record.cost["attempts"] for record in ledger.load(plan)] == [1, 1]
 
@@ -159,6 +165,25 @@ def test_what_slurm_cannot_give_ends_with_2(root: Path, slurm: dict[str, str], r
     code, _, errors = finish(start(root, slurm, NAME))
     assert code == 2
     assert errors.splitlines()[-1].startswith(message)
+
+
+def test_a_driver_that_is_a_job_itself_does_not_hand_its_memory_and_its_place_in_an_array_on(
+    root: Path, slurm: dict[str, str]
+) -> None:
+    edit(root / "experiments/plan.yaml", "defaults: {", "defaults: {resources: {memory_gib: 1}, ")
+    edit(root / "experiments/counts-slowly.ipynb", "time.sleep(0.5)", "time.sleep(0)")
+    of_the_driver = {"SLURM_JOB_ID": "77", "SLURM_ARRAY_JOB_ID": "76", "SLURM_ARRAY_TASK_ID": "3"}
+    code, _, errors = finish(start(root, {**slurm, **of_the_driver, "SLURM_MEM_PER_CPU": "200"}, NAME))
+    assert code == 0, errors
+
+
+def test_what_slurm_refuses_later_fails_alone_and_the_jobs_before_it_go_on(root: Path, slurm: dict[str, str]) -> None:
+    edit(root / "experiments/plan.yaml", "title: A larger one", "title: A larger one\n    resources: {partition: none}")
+    code, output, errors = finish(start(root, slurm, "-k", NAME, "tiny-z4-s0"))
+    assert code == 1
+    assert "FAILED tiny-z4-s0: Slurm refuses the job: sbatch: error: " in errors
+    assert output.splitlines()[-1] == "1 recorded, 1 failed, 0 not begun", errors
+    check_ledger(root, (NAME,))
 
 
 def test_a_controller_that_does_not_answer_ends_with_5(root: Path, slurm: dict[str, str], tmp_path: Path) -> None:

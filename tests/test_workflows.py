@@ -129,7 +129,11 @@ MARK = "<!-- what this pull request changes in meaning -->"
         ([{"head": {"sha": "abc"}, "number": 7}], [], ("create", {"issue_number": 7})),
         (
             [{"head": {"sha": "old"}, "number": 6}, {"head": {"sha": "abc"}, "number": 7}],
-            [{"id": 1, "user": {"type": "User"}, "body": MARK}, {"id": 2, "user": {"type": "Bot"}, "body": MARK}],
+            [
+                {"id": 0, "user": None, "body": MARK},
+                {"id": 1, "user": {"type": "User"}, "body": MARK},
+                {"id": 2, "user": {"type": "Bot"}, "body": MARK},
+            ],
             ("update", {"comment_id": 2}),
         ),
     ],
@@ -141,7 +145,7 @@ def test_the_comment_is_written_once_and_calls_nobody(
     body = given.pop("body")
     assert (how, given) == (expected[0], {"owner": "us", "repo": "paper", **expected[1]})
     assert body.startswith(
-        f"{MARK}\nThe check holds. [Its log](https://example.org/run)\n\n# Changed, @\u200beverybody"
+        f"{MARK}\nThe check holds, at abc. [Its log](https://example.org/run)\n\n# Changed, @\u200beverybody"
     )
     assert len(body) < 65_536
 
@@ -152,12 +156,21 @@ def test_a_commit_of_no_open_pull_request_gets_no_comment(tmp_path: Path) -> Non
     assert done == [["notice", "no open pull request has this commit any more"]]
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not there: the comment's script was not run")
+def test_a_pull_request_whose_repository_was_deleted_gets_no_comment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = HARNESS.replace("head_repository: { owner: { login: 'stranger' } }", "head_repository: null")
+    monkeypatch.setattr("tests.test_workflows.HARNESS", gone)
+    assert comment(tmp_path, [], []) == [["notice", "the repository of the pull request is gone"]]
+
+
 def comment(folder: Path, pulls: list[Any], comments: list[Any]) -> list[Any]:
     """What the comment's script asks GitHub for, given these pull requests, these comments and a long text."""
     found = steps(REPOSITORY / ".github/workflows/comment.yml")
     (script,) = (step["with"]["script"] for step in found if "script" in step["with"])
     (folder / "changes").mkdir()
-    (folder / "changes/changes.md").write_text("# Changed, @everybody\n" + "long " * 20_000)
+    (folder / "changes/changes.md").write_text("# Changed, @everybody\n" + "@long " * 20_000)
     path = folder / "script.mjs"
     path.write_text(HARNESS.replace("SCRIPT", script))
     given = json.dumps({"pulls": pulls, "comments": comments})
