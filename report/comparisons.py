@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from experiments.spec import ACCURACY, State
 from report.cells import COMPUTING, CellEvidence, differing_settings, spread
-from report.original import PREFIXES
+from report.original import Quoted
 from report.quantities import Kind, Quantity, Spread, Tier
 from report.statistics import Comparison, Summary, against, paired, summarise, welch
 
@@ -71,17 +71,17 @@ def difference(a: CellEvidence, b: CellEvidence) -> Quantity:
     )
 
 
-def gap(cell: CellEvidence, quoted: Quantity) -> Quantity:
-    """Our mean accuracy minus a QUOTED one in pp, with the interval of our mean; the quoted value has no spread.
+def gap(cell: CellEvidence, row: Quoted) -> Quantity:
+    """Our mean accuracy minus that of a quoted ROW in pp, with the interval of our mean; the quoted value has no spread.
 
     Values after different numbers of epochs are not comparable, and from a bound there is no distance.
     """
-    ours = cell.quantity()
+    ours, quoted = cell.quantity(), row.accuracy
     id = f"{cell.group}/{cell.name}-minus-{quoted.id}/{ACCURACY}"
-    aggregate = f"our mean minus the quoted {quoted.quoted or 'value'}"
+    aggregate = f"our mean minus the quoted {quoted.quoted}"
     if unknown := _unknown(id, aggregate, ours, quoted):
         return unknown
-    if bound := _bound(id, aggregate, quoted):
+    if bound := _bound(id, aggregate, row):
         return bound
     assert ours.value is not None and quoted.value is not None
     there, here = (None if q.fidelity is None else q.fidelity.epochs for q in (quoted, ours))
@@ -100,10 +100,11 @@ def gap(cell: CellEvidence, quoted: Quantity) -> Quantity:
     )
 
 
-def quoted_difference(a: Quantity, b: Quantity) -> Quantity:
+def quoted_difference(first: Quoted, second: Quoted) -> Quantity:
     """The difference of two quoted accuracies, computed by us and marked so; there is none where one is a bound."""
+    a, b = first.accuracy, second.accuracy
     id, aggregate = f"{a.id}-minus-{b.id}", f"difference of two quoted values, {a.quoted} minus {b.quoted}"
-    if bound := _bound(id, aggregate, a, b):
+    if bound := _bound(id, aggregate, first, second):
         return bound
     assert a.value is not None and b.value is not None
     return Quantity(
@@ -117,16 +118,11 @@ def quoted_difference(a: Quantity, b: Quantity) -> Quantity:
     )
 
 
-def is_bound(quoted: Quantity) -> bool:
-    """Whether a quoted number is `more than` or `at least` so much."""
-    return quoted.quoted.startswith(tuple(prefix for prefix in PREFIXES if prefix))
-
-
-def _bound(id: str, aggregate: str, *quoted: Quantity) -> Quantity | None:
+def _bound(id: str, aggregate: str, *rows: Quoted) -> Quantity | None:
     """The difference as a quantity without a value where an operand is quoted as a bound."""
-    for operand in quoted:
-        if is_bound(operand):
-            why = f"{operand.quoted!r} is a bound and no value"
+    for row in rows:
+        if row.is_bound:
+            why = f"{row.accuracy.quoted!r} is a bound and no value"
             return Quantity(id, Kind.DIFFERENCE, None, State.NOT_COMPARABLE, aggregate=aggregate, why=why)
     return None
 

@@ -55,4 +55,4 @@ def _change(cell: CellEvidence, base: CellEvidence) -> str:
 
 def _reported(original: Mapping[str, Quoted], who: str, cell: CellEvidence, base: CellEvidence) -> Quantity | None:
     there, here = (find_quoted(original, who, each.parameters) for each in (base, cell))
-    return quoted_difference(here.accuracy, there.accuracy) if here is not None and there is not None else None
+    return quoted_difference(here, there) if here is not None and there is not None else None

@@ -254,8 +254,7 @@ def _reported(claim: Claim, sources: Sources) -> Quantity | None:
     """The quoted effect: the first quoted value minus the second; None where the claim quotes none."""
     if not claim.quoted:
         return None
-    first, second = sources.quoted(claim, 2)
-    return quoted_difference(first.accuracy, second.accuracy)
+    return quoted_difference(*sources.quoted(claim, 2))
 
 
 def _failing(claim: Claim) -> str:

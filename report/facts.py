@@ -7,15 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from experiments.naming import Naming
 from experiments.plan import Plan
 from experiments.prices import Price
 from experiments.rules import CLAIMS, FOLDER, ORIGINAL
-from experiments.spec import ACCURACY, Group, Record, State
+from experiments.spec import ACCURACY, Record, State
 from experiments.status import RunStatus
-from experiments.strict_yaml import read_yaml
 from report.claims import Claims, Protocol, read_claims
 from report.evidence import Evidence
+from report.labels import read_labels
 from report.original import EARLIER, PAPER, Quoted, find_quoted, read_original
 from report.quantities import Kind, Quantity, Tier, count, spell
 from report.recipes import Setting, read_recipes
@@ -35,7 +34,6 @@ class Facts:
     evidence: Evidence
     verdicts: Mapping[str, Verdict]
     recipes: tuple[Setting, ...] = ()
-    smoke: bool = False
 
     def quoted(self, id: str) -> Quoted:
         """The row ID of original.csv. Raises UnknownName, listing the rows."""
@@ -114,28 +112,12 @@ def _joined(cell: Mapping[str, Any]) -> str:
     return "-".join(f"{name}={value}" for name, value in sorted(cell.items()))
 
 
-def gather(
-    root: Path,
-    groups: Iterable[Group],
-    statuses: Iterable[RunStatus],
-    *,
-    naming: Naming | None = None,
-    smoke: bool = False,
-) -> Facts:
-    """Read the authors' files below ROOT and judge every claim on the runs given.
-
-    NAMING is the plan's: by it quoted values are matched with cells.
-    """
-    paper = root / "report" / "paper"
-    claims, original = read_claims(paper / "claims.yaml"), read_original(paper / "original.csv", naming)
-    tables = paper / "tables.yaml"
-    labels = read_yaml(tables).get("labels") if tables.is_file() else None
-    items = labels.items() if isinstance(labels, dict) else ()  # what is no label there is refused with the tables
-    named = {name: label.strip() for name, label in items if isinstance(label, str) and label.strip()}
-    evidence = Evidence(groups, statuses, named)
+def gather(root: Path, plan: Plan, statuses: Iterable[RunStatus]) -> Facts:
+    """Read the authors' files below ROOT and judge every claim on the runs of PLAN, which stand as STATUSES say."""
+    claims, original, evidence = _read(root, plan, statuses)
     verdicts = judge(claims, evidence, original)
-    recipes = read_recipes(paper / "recipes.csv") if (paper / "recipes.csv").exists() else ()
-    return Facts(claims, original, evidence, verdicts, recipes, smoke)
+    recipes = root / FOLDER / "recipes.csv"
+    return Facts(claims, original, evidence, verdicts, read_recipes(recipes) if recipes.exists() else ())
 
 
 def check_claims(root: Path, plan: Plan) -> list[str]:
@@ -144,13 +126,19 @@ def check_claims(root: Path, plan: Plan) -> list[str]:
     A run keeps the digests of the rules that were to judge it; one that is mended afterwards looks changed. Gives what
     to warn of, and raises ConfigurationError, a line a claim; a paper without claims.yaml has neither.
     """
-    paper = root / FOLDER
-    if not (paper / CLAIMS).is_file():
+    if not (root / FOLDER / CLAIMS).is_file():
         return []
-    claims, original = read_claims(paper / CLAIMS), read_original(paper / ORIGINAL, plan.naming)
     price = Price(0.0, "guess", "cpu")
     waiting = (RunStatus(run, State.PENDING, "planned, not run", price, None, "") for run in plan.runs.values())
-    return check(claims, Evidence(plan.groups.values(), waiting), original)
+    claims, original, evidence = _read(root, plan, waiting)
+    return check(claims, evidence, original)
+
+
+def _read(root: Path, plan: Plan, statuses: Iterable[RunStatus]) -> tuple[Claims, dict[str, Quoted], Evidence]:
+    """All that claims are judged by: themselves, the quoted values, the runs under the names that the paper gives."""
+    paper = root / FOLDER
+    claims, original = read_claims(paper / CLAIMS), read_original(paper / ORIGINAL, plan.naming)
+    return claims, original, Evidence(plan.groups.values(), statuses, read_labels(paper))
 
 
 def run_accuracy(record: Record) -> Quantity:

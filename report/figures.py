@@ -187,7 +187,7 @@ def _quoted_rows(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Row
     """
     rows: list[Row] = []
     for quoted in original.values():
-        if quoted.prefix or not quoted.fits(cell.parameters):
+        if quoted.is_bound or not quoted.fits(cell.parameters):
             continue
         if quoted.who == PAPER or (quoted.who == EARLIER and quoted.epochs == cell.parameters["epochs"]):
             who = "original" if quoted.who == PAPER else EARLIER

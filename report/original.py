@@ -55,6 +55,11 @@ class Quoted:
     usual: Mapping[str, Any] = FrozenMapping()
     sizes: frozenset[str] = frozenset()
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether the number is `more than` or `at least` so much: no value that a distance could be taken from."""
+        return bool(self.prefix)
+
     def fits(self, parameters: Mapping[str, Any]) -> bool:
         """Whether it is an accuracy of the very network of these PARAMETERS, on their data set.
 

@@ -121,7 +121,7 @@ def comparison(declared: Declaration, facts: Facts) -> Table:
     gaps = []
     for index, cell in enumerate(cells):
         quoted = others[against][index]
-        delta = gap(cell, quoted.accuracy) if quoted else None
+        delta = gap(cell, quoted) if quoted else None
         gaps.append(delta)
         beside = (listed[index] for listed in others.values())
         rows.append(

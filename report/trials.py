@@ -123,7 +123,7 @@ def refuse_other_network(claim: Claim, row: Quoted, parameters: Mapping[str, Any
 def refuse_bounds(claim: Claim, *rows: Quoted) -> None:
     """Raises ConfigurationError where the claim needs values and one of the quoted ROWS is a bound."""
     for row in rows:
-        if row.prefix:
+        if row.is_bound:
             remedy = "quote two values, or none" if claim.family else "quote a value, or let `kind` be threshold"
             raise ConfigurationError(
                 f"claims.yaml: claims.{claim.id}.quoted: {row.id!r} is a bound, {row.accuracy.quoted!r}, where a claim of "

@@ -6,7 +6,8 @@ from dataclasses import replace
 from report import statistics
 from report.cells import CellEvidence, spread
 from report.claims import Claim, ClaimKind
-from report.comparisons import gap, is_bound
+from report.comparisons import gap
+from report.original import Quoted
 from report.power import (
     Design,
     chance_equivalent,
@@ -43,14 +44,13 @@ def equality(claim: Claim, sources: Sources) -> Trial:
         f"quoted value, taken for a single run, lies outside the {percent_text(1 - claim.alpha)} prediction interval for "
         f"one more run; at least {claim.min_seeds} runs"
     )
-    cell, quoted = _against_quoted(claim, sources)
+    cell, row, target = _against_quoted(claim, sources)
 
     def details() -> Details:
-        return _details(claim, cell, quoted, None if shortage else _equality_design)
+        return _details(claim, cell, row, target, None if shortage else _equality_design)
 
     if shortage := find_shortage(claim, (cell,)):
         return Trial((cell,), rule, details, shortage=shortage)
-    target = quoted.value or 0.0
     comparison = statistics.against(cell.summary(), target)
 
     def judge(_: Tails | None, margin: float | None) -> Judgement:
@@ -108,14 +108,13 @@ def threshold(claim: Claim, sources: Sources) -> Trial:
         f"REPRODUCED if the one-sided t test of our mean above the quoted value has p below {claim.alpha:g}; "
         f"NOT REPRODUCED if that of below has; at least {claim.min_seeds} runs"
     )
-    cell, quoted = _against_quoted(claim, sources)
+    cell, row, target = _against_quoted(claim, sources)
 
     def details() -> Details:
-        return _details(claim, cell, quoted, None if shortage else _threshold_design)
+        return _details(claim, cell, row, target, None if shortage else _threshold_design)
 
     if shortage := find_shortage(claim, (cell,)):
         return Trial((cell,), rule, details, shortage=shortage)
-    target = quoted.value or 0.0
     comparison = statistics.against(cell.summary(), target)
 
     def judge(_: Tails | None, __: float | None) -> Judgement:
@@ -140,24 +139,30 @@ def _threshold_design(claim: Claim, cell: CellEvidence, target: float) -> Design
 
 
 def _details(
-    claim: Claim, cell: CellEvidence, quoted: Quantity, design: Callable[[Claim, CellEvidence, float], Design] | None
+    claim: Claim,
+    cell: CellEvidence,
+    row: Quoted,
+    target: float,
+    design: Callable[[Claim, CellEvidence, float], Design] | None,
 ) -> Details:
     """What is told beside the outcome; DESIGN is None where there are too few runs for one."""
     ours = cell.quantity()
-    told = Details(quoted, ours, None if ours.is_measured and is_bound(quoted) else gap(cell, quoted))
+    told = Details(row.accuracy, ours, None if ours.is_measured and row.is_bound else gap(cell, row))
     if design is None:
         return told
-    return replace(told, design=design(claim, cell, quoted.value or 0.0), prediction=_prediction(claim, cell))
+    return replace(told, design=design(claim, cell, target), prediction=_prediction(claim, cell))
 
 
-def _against_quoted(claim: Claim, sources: Sources) -> tuple[CellEvidence, Quantity]:
-    """The claim's one cell and the quoted accuracy."""
+def _against_quoted(claim: Claim, sources: Sources) -> tuple[CellEvidence, Quoted, float]:
+    """The claim's one cell, the row that it is compared with, and the accuracy there."""
     (row,) = sources.quoted(claim, 1)
     cell = sources.evidence.cell(str(claim.group), claim.cell)
     refuse_other_network(claim, row, claim.cell)
     if claim.kind is ClaimKind.EQUALITY:
         refuse_bounds(claim, row)
-    return cell, row.accuracy
+    value = row.accuracy.value
+    assert value is not None
+    return cell, row, value
 
 
 def counts(claim: Claim, sources: Sources) -> Trial:

@@ -11,11 +11,10 @@ from report.evidence import Evidence
 from report.quantities import Fidelity, Kind, Quantity, Registry, Spread, Tier
 from report.statistics import summarise
 from report.unknown import UnknownName
+from tests.judging import quoted
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
 
-QUOTED = Quantity(
-    "original/x/accuracy", Kind.ACCURACY, 0.7, fidelity=Fidelity(epochs=5), origin=("Table 1",), quoted="70"
-)
+QUOTED = quoted("x", "70")
 
 
 def test_a_cell_is_the_mean_of_its_measured_runs() -> None:
@@ -231,16 +230,15 @@ def test_a_value_after_other_epochs_has_no_gap() -> None:
 
 def test_from_a_quoted_bound_there_is_no_distance() -> None:
     (cell,) = make_evidence(*make_cell([0.70, 0.71, 0.72])).cells()
-    for text in ("more than 70", "at least 70"):
-        bound = replace(QUOTED, quoted=text)
+    for prefix in ("more than", "at least"):
+        bound = replace(QUOTED, prefix=prefix)
         for quantity in (gap(cell, bound), quoted_difference(QUOTED, bound), quoted_difference(bound, QUOTED)):
-            assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, f"'{text}' is a bound and no value")
+            assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, f"'{prefix} 70' is a bound and no value")
     (planned,) = make_evidence(waiting(make_run(0))).cells()
     assert gap(planned, bound).state is State.PENDING
 
 
 def test_the_difference_of_two_quoted_values_is_ours_to_compute() -> None:
-    other = Quantity("original/y/accuracy", Kind.ACCURACY, 0.65, origin=("Table 2",), quoted="65")
-    quantity = quoted_difference(QUOTED, other)
+    quantity = quoted_difference(QUOTED, replace(quoted("y", "65"), source="Table 2"))
     assert (quantity.parts.text, quantity.tier) == ("+5.00 pp", Tier.COMPUTED)
     assert quantity.origin == ("Table 1", "Table 2")
