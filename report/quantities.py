@@ -167,8 +167,8 @@ def _fixed(value: float, decimals: int, *, signed: bool = False) -> str:
 
 
 def _exact(value: float) -> str:
-    """At most six digits and no exponent: 0.001, 128, 0.4914."""
-    text = f"{Decimal(f'{value:.6g}'):,f}"
+    """At most six digits, but all of them before the point, and no exponent: 0.001, 0.4914, 1,171,875."""
+    text = f"{value:,.0f}" if abs(value) >= 1e6 else f"{Decimal(f'{value:.6g}'):,f}"
     return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", MINUS)
 
 

@@ -9,7 +9,7 @@ from report.cells import NOT_MEASURED, CellEvidence, Parameters, setting_of
 from report.claims import Claim
 from report.comparisons import difference, gap
 from report.facts import Facts, total
-from report.gates import NOT_RECORDED, setting_text
+from report.gates import NOT_RECORDED, setting_text, settings_text
 from report.original import EARLIER
 from report.quantities import Kind, Quantity, Tier, count
 from report.trials import Outcome
@@ -183,7 +183,7 @@ class Vocabulary:
             raise UnknownName(f"setting({recipe!r}, {name!r}): no such setting is recorded; the records have {valid}")
         value = values[0]
         if any(other != value for other in values):
-            found = ", ".join(sorted(set(map(setting_text, values))))
+            found = settings_text(records, name)
             raise UnknownName(f"setting({recipe!r}, {name!r}): it differs between the records: {found}")
         if isinstance(value, bool) or not isinstance(value, int | float):
             return setting_text(value)
@@ -193,8 +193,7 @@ class Vocabulary:
 
     def resolved(self, group: str, name: str, **parameters: Any) -> str:
         """A setting as the recorded runs of one cell of GROUP resolved it, in words: `fp32`; empty without runs."""
-        records = self._cell(group, parameters).records
-        return ", ".join(sorted({setting_text(setting_of(record, name, NOT_RECORDED)) for record in records}))
+        return settings_text(self._cell(group, parameters).records, name)
 
     def _check_recipe(self, recipe: str) -> None:
         """Refuses a RECIPE that no cell has.

@@ -121,6 +121,7 @@ def test_a_quoted_value_keeps_the_decimals_of_its_source() -> None:
         (Kind.NUMBER, 1e-7, "0.0000001"),
         (Kind.NUMBER, 128.0, "128"),
         (Kind.NUMBER, 45_000.0, "45,000"),
+        (Kind.NUMBER, 1_171_875.0, "1,171,875"),
         (Kind.NUMBER, -0.5, "\N{MINUS SIGN}0.5"),
     ],
 )
