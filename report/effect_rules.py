@@ -161,6 +161,12 @@ def _levels(claim: Claim, sources: Sources) -> tuple[CellEvidence, ...]:
             f"claims.yaml: claims.{claim.id}: the {len(cells)} cells of group {claim.group!r}{named} differ in "
             f"{', '.join(varying) or 'nothing'}; expected at least three that differ in {claim.along!r} alone"
         )
+    levels = [cell.parameters[claim.along] for cell in cells]
+    if not all(isinstance(level, int | float) for level in levels):
+        raise ConfigurationError(
+            f"claims.yaml: claims.{claim.id}.along: the levels of {claim.along!r} are {', '.join(map(str, levels))}; expected "
+            "numbers, for words have no order of their own: claim a direction between two of them"
+        )
     return tuple(sorted(cells, key=lambda cell: cell.parameters[claim.along], reverse=claim.order == "decreasing"))
 
 

@@ -71,8 +71,12 @@ class Quoted:
             and self.sizes <= self.cell.keys()
             and all(parameters.get(name) == value for name, value in self.cell.items())
             and all(parameters.get(name, value) == value for name, value in self.usual.items() if name not in self.cell)
-            and self.dataset.lower().replace("-", "") == parameters.get("dataset")
+            and self.is_on(parameters.get("dataset"))
         )
+
+    def is_on(self, dataset: Any) -> bool:
+        """Whether it is a result on DATASET as a plan calls it: `CIFAR-10` is `cifar10`."""
+        return isinstance(dataset, str) and _letters(self.dataset) == _letters(dataset)
 
     @property
     def accuracy(self) -> Quantity:
@@ -116,6 +120,11 @@ class Quoted:
             tier=Tier.QUOTED,
             quoted=text,
         )
+
+
+def _letters(name: str) -> str:
+    """The letters and digits of NAME, small."""
+    return "".join(character for character in name.lower() if character.isalnum())
 
 
 def find_quoted(

@@ -172,8 +172,8 @@ def counts(claim: Claim, sources: Sources) -> Trial:
     differing: list[str] = []
     cells: list[CellEvidence] = []
     for row in rows:
-        sizes = {**row.cell, "dataset": row.dataset}
-        found = [cell for cell in sources.evidence.matching(sizes) if cell.records]
+        there = sources.evidence.matching(row.cell)
+        found = [cell for cell in there if cell.records and row.is_on(cell.parameters.get("dataset"))]
         cells.extend(found)
         counted = {value for cell in found for value in cell.values("parameters")}
         wrong = sorted(value for value in counted if not row.counts(value))

@@ -543,3 +543,29 @@ def test_another_precision_is_told_and_a_value_is_compared_all_the_same() -> Non
     assert verdict.outcome is Outcome.REPRODUCED
     assert verdict.deviations == (Deviation("precision", "fp16", "fp32"),)
     assert verdict.reasons[1:] == ("in another arithmetic: precision fp32 (original fp16)",)
+
+
+def test_a_trend_over_words_is_refused_for_the_alphabet_is_no_order() -> None:
+    cells = [
+        make_cell([0.6 + step / 100] * 3, kernel_size=size) for step, size in enumerate(("small", "medium", "large"))
+    ]
+    with pytest.raises(ConfigurationError) as caught:
+        judged(make_evidence(*(status for cell in cells for status in cell)), TREND)
+    assert str(caught.value) == (
+        "claims.yaml: claims.it.along: the levels of 'kernel_size' are small, medium, large; expected numbers, for words "
+        "have no order of their own: claim a direction between two of them"
+    )
+
+
+def test_a_quoted_count_is_that_of_our_data_set_however_its_name_is_written() -> None:
+    counting = claims_file(claim(ClaimKind.COUNT, quoted=("a",), group=None))
+    evidence = make_evidence(*make_cell([0.7], kernel_size=3))
+    outcomes = {
+        name: judge(counting, evidence, {"a": replace(ORIGINAL["a"], dataset=name)})["it"].outcome
+        for name in ("cifar10", "CIFAR-10", "CIFAR-100")
+    }
+    assert outcomes == {
+        "cifar10": Outcome.REPRODUCED,
+        "CIFAR-10": Outcome.REPRODUCED,
+        "CIFAR-100": Outcome.NOT_TESTED,
+    }
