@@ -14,6 +14,7 @@ from report.quantities import Kind, Quantity, Tier, count, spell
 from report.result_tables import DASH, Declaration
 from report.run_list import device_of, state_counts
 from report.tables import Cell, Column, Table
+from report.unknown import UnknownName
 
 _BASES = {
     "recorded": "recorded runs of the same cell",
@@ -27,6 +28,8 @@ def settings(declared: Declaration, facts: Facts) -> Table:
     """One line a setting: each original's value and, beside it, what our runs of the groups named for it resolved."""
     protocols = {name: facts.protocol(name) for name in declared.options["protocols"]}
     planned: dict[str, list[str]] = declared.options["groups"]
+    if unknown := planned.keys() - protocols.keys():
+        raise UnknownName(f"groups: {min(unknown)!r} is none of the table's protocols: {', '.join(protocols)}")
     recorded = {group: facts.evidence.recorded(group) for groups in planned.values() for group in groups}
     names = dict.fromkeys(name for protocol in protocols.values() for name in protocol.settings)
     values = {group: [settings_text(records, name) for name in names] for group, records in recorded.items() if records}

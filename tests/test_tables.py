@@ -576,3 +576,9 @@ def test_numbers_of_epochs_stand_in_their_order(root: Path) -> None:
     evidence = make_evidence(*make_cell([0.7], epochs=100), *make_cell([0.6], epochs=5), *make_cell([0.65], epochs=25))
     options = {"group": "sweep", "columns": ["epochs"], "beside": ["paper"], "against": "paper"}
     assert build("comparison", evidence, root, **options).columns[-2].header == "Ours (5 or 25 or 100 epochs)"
+
+
+def test_runs_of_a_protocol_that_the_table_does_not_have_are_refused(root: Path) -> None:
+    options = {"protocols": ["short"], "groups": {"shrot": ["sweep"]}}
+    with pytest.raises(UnknownName, match="groups: 'shrot' is none of the table's protocols: short"):
+        build("settings", make_evidence(*make_cell([0.7])), root, **options)
