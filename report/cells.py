@@ -22,6 +22,7 @@ _SYMBOL = re.compile(r"\s+\S$")  # the k of `Kernel size k`, which a table's hea
 NOT_MEASURED = "not measured on the machine used"
 EQUAL_RUNS = "95 % t interval of the mean, from the binomial error of the test images: the runs are exactly equal"
 FIDELITY = ("dataset", "epochs", "recipe", "precision", "train_images")
+_COUNTED = ("epochs", "train_images")
 COMPUTING = ("precision", "path")  # how a run was computed: cells may differ in it, and it is told
 _ASKED = ("epochs", "dataset", "fraction")  # parameters that tables and figures name though their declarations do not
 _WORST_FIRST = (State.STALE, State.FAILED, State.NOT_COMPARABLE, State.GATED, State.PENDING)
@@ -156,9 +157,10 @@ class CellEvidence:
     @cached_property
     def fidelity(self) -> Fidelity:
         """The settings that all measured runs share; of the planned parameters where nothing is measured."""
-        if not self.records:
-            return Fidelity(**{name: self.parameters.get(name) for name in FIDELITY})
-        return Fidelity(**{name: setting_of(self.records[0], name) for name in FIDELITY})
+        told = {n: setting_of(self.records[0], n) if self.records else self.parameters.get(n) for n in FIDELITY}
+        return Fidelity(
+            **{name: _counted(value) if name in _COUNTED else _in_text(value) for name, value in told.items()}
+        )
 
     @property
     def missing_seeds(self) -> tuple[int, ...]:
@@ -240,6 +242,16 @@ class CellEvidence:
             tier=Tier.RUN_HERE,
             why=self.why,
         )
+
+
+def _counted(value: Any) -> int | None:
+    """A number of epochs or images; None where the record has none, but a text."""
+    return int(value) if isinstance(value, int | float) and value == int(value) else None
+
+
+def _in_text(value: Any) -> str | None:
+    """A setting as text: a record may have a number, or a list, for its precision."""
+    return None if value is None else str(value)
 
 
 def _is_copy(a: Record, b: Record) -> bool:

@@ -18,8 +18,8 @@ def are_pairs(a: CellEvidence, b: CellEvidence) -> bool:
     Only then do a seed's two runs start from the same weights and see the same images in the same order. In networks
     of different shape the same seed is no pair. No run is dropped to make pairs of the rest.
     """
-    varying = {name for name in a.parameters if a.parameters[name] != b.parameters.get(name)}
-    return varying <= set(COMPUTING) and a.seeds == b.seeds
+    names = {*a.parameters, *b.parameters} - set(COMPUTING)
+    return a.seeds == b.seeds and all(a.parameters.get(name) == b.parameters.get(name) for name in names)
 
 
 def compare(a: CellEvidence, b: CellEvidence) -> Comparison:

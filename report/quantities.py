@@ -14,7 +14,6 @@ from functools import cached_property
 from experiments.spec import ReproductionError, State
 
 MINUS = "\N{MINUS SIGN}"
-MIXED = "mixed"
 MOST_ORIGINS = 24  # at most this many origins are listed on a page; of more, the first and the last
 
 
@@ -61,14 +60,6 @@ class Fidelity:
     recipe: str | None = None
     precision: str | None = None
     train_images: int | None = None
-
-    def __post_init__(self) -> None:
-        mixed = [name for name in self.__dataclass_fields__ if getattr(self, name) == MIXED]
-        if mixed:
-            raise ReproductionError(
-                f"a quantity cannot mix settings: {', '.join(mixed)} differ between its records; "
-                "select runs that agree, or print it as not comparable"
-            )
 
     @property
     def words(self) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from experiments.spec import State
 from report.cells import Parameters, kind_of
-from report.comparisons import difference, gap, quoted_difference
+from report.comparisons import are_pairs, difference, gap, quoted_difference
 from report.evidence import Evidence
 from report.quantities import Fidelity, Kind, Quantity, Registry, Spread, Tier
 from report.statistics import summarise
@@ -242,3 +242,26 @@ def test_the_difference_of_two_quoted_values_is_ours_to_compute() -> None:
     quantity = quoted_difference(QUOTED, replace(quoted("y", "65"), source="Table 2"))
     assert (quantity.parts.text, quantity.tier) == ("+5.00 pp", Tier.COMPUTED)
     assert quantity.origin == ("Table 1", "Table 2")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"precision": "mixed"}, "cifar10, 5 epochs, recipe keras, mixed, 45,000 training images"),
+        ({"precision": 16, "recipe": ["a", "b"]}, "cifar10, 5 epochs, recipe ['a', 'b'], 16, 45,000 training images"),
+        ({"train_images": 45_000.0}, "cifar10, 5 epochs, recipe keras, fp32, 45,000 training images"),
+        ({"train_images": "all"}, "cifar10, 5 epochs, recipe keras, fp32"),
+    ],
+)
+def test_settings_of_any_type_that_a_record_may_have_are_told(settings: dict[str, object], words: str) -> None:
+    (cell,) = make_evidence(*make_cell([0.70], settings=settings)).cells()
+    quantity = cell.quantity()
+    assert quantity.fidelity.words == words
+    assert {quantity: words} and dict(quantity.details)["Settings"] == words
+
+
+def test_cells_of_which_one_has_a_parameter_more_are_no_pairs_whichever_comes_first() -> None:
+    plain, more = make_cell([0.70, 0.71]), make_cell([0.72, 0.73], path="native", dropout=0.5)
+    renamed = [replace(status, run=replace(status.run, name=f"m-{status.run.name}", cell="more")) for status in more]
+    (one,), (other,) = (make_evidence(*plain, more=renamed).cells(group) for group in ("sweep", "more"))
+    assert not are_pairs(one, other) and not are_pairs(other, one)

@@ -83,11 +83,6 @@ def test_a_spread_needs_two_runs(n: int | None) -> None:
         Quantity("a/b", Kind.ACCURACY, 0.5, spread=Spread(0.4, 0.6), n=n)
 
 
-def test_mixed_settings_are_refused() -> None:
-    with pytest.raises(ReproductionError, match="a quantity cannot mix settings: epochs, precision differ"):
-        Fidelity("cifar10", "mixed", "keras", "mixed", 45_000)  # type: ignore[arg-type]
-
-
 def test_n_says_how_many_runs_are_still_to_come() -> None:
     one_of_three = Quantity("a/b", Kind.ACCURACY, 0.5, n=1, planned=3, why="2 runs to come")
     assert one_of_three.parts.text == "50.00 % (n = 1 of 3)"

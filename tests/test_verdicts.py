@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from experiments.spec import ConfigurationError, Correct, State
+from report import claim_tables
 from report.claims import Claim, ClaimKind, Claims, Protocol
 from report.effect_rules import trend
 from report.evidence import Evidence
@@ -569,3 +570,12 @@ def test_a_quoted_count_is_that_of_our_data_set_however_its_name_is_written() ->
         "CIFAR-10": Outcome.REPRODUCED,
         "CIFAR-100": Outcome.NOT_TESTED,
     }
+
+
+def test_another_precision_is_a_deviation_and_no_reduced_protocol() -> None:
+    protocol = replace(PROTOCOL, settings={"precision": "fp32"})
+    levels = [0.60, 0.61, 0.62], [0.80, 0.81, 0.82]
+    verdict = judged(sweep(*levels, precision="bf16"), replace(DIRECTION, protocol=protocol, essential=(), quoted=()))
+    assert (verdict.outcome, verdict.reservation) == (Outcome.REPRODUCED, "")
+    assert [deviation.text for deviation in verdict.deviations] == ["precision bf16 (original fp32)"]
+    assert claim_tables._protocol(verdict) == "with deviations"
