@@ -209,6 +209,11 @@ class CellEvidence:
         """Whether several runs have exactly the same accuracy: a coincidence, or seeds that change nothing."""
         return self.n > 1 and len(set(self.values())) == 1
 
+    @property
+    def has_unknown_spread(self) -> bool:
+        """Whether its runs do not tell their spread: they are exactly equal, and nobody knows what one image is."""
+        return self.is_without_spread and self.test_images is None
+
     def summary(self, metric: str = ACCURACY) -> Summary:
         """METRIC over the measured runs; where all accuracies are equal, with the binomial error of the test images."""
         summary = summarise(self.values(metric))
@@ -228,12 +233,13 @@ class CellEvidence:
         if not values:
             return Quantity(id, kind, None, State.GATED, aggregate=aggregate, why=NOT_MEASURED)
         summary, counted = self.summary(metric), kind is Kind.PARAMETERS
+        is_bare = summary.sd is None or counted or (metric == ACCURACY and self.has_unknown_spread)
         how = {"kind": EQUAL_RUNS} if metric == ACCURACY and self.is_without_spread else {}
         return Quantity(
             id,
             kind,
             summary.mean,
-            spread=None if summary.sd is None or counted else spread(summary.interval(), summary.sd, **how),
+            spread=None if is_bare else spread(summary.interval(), summary.sd, **how),
             n=None if counted else summary.n,
             planned=self.planned,
             fidelity=self.fidelity,

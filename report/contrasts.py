@@ -24,10 +24,9 @@ class Contrast:
     reported: Quantity | None
 
     def interval(self, confidence: float) -> Interval | None:
-        """The difference's interval; None below two runs on either side, or where the cells do not compare."""
-        if not self.ours.is_measured or min(self.cell.n, self.base.n) < 2:
-            return None
-        return compare(self.cell, self.base).interval(confidence)
+        """The difference's interval; None where the cells do not compare, or too few runs tell."""
+        comparison = compare(self.cell, self.base) if self.ours.is_measured else None
+        return None if comparison is None else comparison.interval(confidence)
 
 
 def find_contrasts(

@@ -71,6 +71,8 @@ def gate(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> Judge
         return Outcome.NOT_COMPARABLE, (f"our runs differ from the original's in {_list(deviations)}",)
     if claim.kind is not ClaimKind.COUNT and any(cell.is_rehearsal for cell in trial.cells):
         return Outcome.NOT_COMPARABLE, ("a rehearsal decides nothing",)
+    if trial.unlike:
+        return Outcome.NOT_COMPARABLE, (trial.unlike,)
     if trial.judge is None or trial.shortage:
         return Outcome.INCONCLUSIVE, (trial.shortage, *reservations(claim, trial, deviations))
     return None

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from experiments.spec import ConfigurationError
 from report import statistics
 from report.cells import CellEvidence, spread
 from report.claims import Claim, ClaimKind
-from report.comparisons import gap
+from report.comparisons import gap, unlike
 from report.original import Quoted
 from report.power import (
     Design,
@@ -50,13 +51,13 @@ def equality(claim: Claim, sources: Sources) -> Trial:
         return _details(claim, cell, row, target, None if shortage else _equality_design)
 
     if shortage := find_shortage(claim, (cell,)):
-        return Trial((cell,), rule, details, shortage=shortage)
+        return Trial((cell,), rule, details, shortage=shortage, unlike=unlike(cell, row))
     comparison = statistics.against(cell.summary(), target)
 
     def judge(_: Tails | None, margin: float | None) -> Judgement:
         return _judge_equality(claim, cell, comparison, target, margin or 0.0)
 
-    return Trial((cell,), rule, details, judge=judge)
+    return Trial((cell,), rule, details, judge=judge, unlike=unlike(cell, row))
 
 
 def _equality_design(claim: Claim, cell: CellEvidence, target: float) -> Design:
@@ -114,7 +115,7 @@ def threshold(claim: Claim, sources: Sources) -> Trial:
         return _details(claim, cell, row, target, None if shortage else _threshold_design)
 
     if shortage := find_shortage(claim, (cell,)):
-        return Trial((cell,), rule, details, shortage=shortage)
+        return Trial((cell,), rule, details, shortage=shortage, unlike=unlike(cell, row))
     comparison = statistics.against(cell.summary(), target)
 
     def judge(_: Tails | None, __: float | None) -> Judgement:
@@ -125,7 +126,7 @@ def threshold(claim: Claim, sources: Sources) -> Trial:
             return Outcome.NOT_REPRODUCED, (f"our mean is below the quoted value ({p_text(below)})",)
         return Outcome.INCONCLUSIVE, (f"our mean may lie on either side of the quoted value ({p_text(above)})",)
 
-    return Trial((cell,), rule, details, judge=judge)
+    return Trial((cell,), rule, details, judge=judge, unlike=unlike(cell, row))
 
 
 def _threshold_design(claim: Claim, cell: CellEvidence, target: float) -> Design:
@@ -160,6 +161,12 @@ def _against_quoted(claim: Claim, sources: Sources) -> tuple[CellEvidence, Quote
     refuse_other_network(claim, row, claim.cell)
     if claim.kind is ClaimKind.EQUALITY:
         refuse_bounds(claim, row)
+    dataset = cell.parameters.get("dataset")
+    if dataset is not None and not row.is_on(dataset) and not sources.evidence.is_rehearsal:
+        raise ConfigurationError(
+            f"claims.yaml: claims.{claim.id}.quoted: {row.id!r} is a result on {row.dataset}, the claim's cell is on "
+            f"{dataset}: quote one on the same data, or correct `dataset` in original.csv"
+        )
     value = row.accuracy.value
     assert value is not None
     return cell, row, value

@@ -228,6 +228,25 @@ def test_a_value_after_other_epochs_has_no_gap() -> None:
     assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, "ours after 40 epochs, the quoted value after 5")
 
 
+def test_a_value_on_other_data_has_no_gap() -> None:
+    (cell,) = make_evidence(*make_cell([0.70])).cells()
+    quantity = gap(cell, replace(QUOTED, dataset="ImageNet"))
+    assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, "ours on cifar10, the quoted value on ImageNet")
+
+
+def test_runs_that_are_exactly_equal_have_no_interval_unless_it_is_known_what_one_image_is() -> None:
+    equal, other = make_evidence(*make_cell([0.70] * 3), *make_cell([0.80, 0.81, 0.82], kernel_size=5)).cells()
+    assert equal.quantity().parts.text == "70.00 % (n = 3)"
+    assert gap(equal, replace(QUOTED, accuracy_pct="69.0")).parts.text == "+1.00 pp (n = 3)"
+    assert difference(other, equal).parts.text == "+11.00 pp (n = 3)"
+    native = make_cell([0.71] * 3, path="native")
+    renamed = [
+        replace(status, run=replace(status.run, name=f"n-{status.run.name}", cell="native")) for status in native
+    ]
+    pair = make_evidence(*make_cell([0.70] * 3, path="plain"), *renamed).cells()
+    assert are_pairs(*pair) and difference(*reversed(pair)).parts.text == "+1.00 pp (n = 3)"
+
+
 def test_from_a_quoted_bound_there_is_no_distance() -> None:
     (cell,) = make_evidence(*make_cell([0.70, 0.71, 0.72])).cells()
     for prefix in ("more than", "at least"):

@@ -579,3 +579,16 @@ def test_another_precision_is_a_deviation_and_no_reduced_protocol() -> None:
     assert (verdict.outcome, verdict.reservation) == (Outcome.REPRODUCED, "")
     assert [deviation.text for deviation in verdict.deviations] == ["precision bf16 (original fp32)"]
     assert claim_tables._protocol(verdict) == "with deviations"
+
+
+def test_a_value_on_other_data_is_refused_and_one_after_other_epochs_not_comparable_without_any_protocol() -> None:
+    evidence, bare = sweep([0.709, 0.710, 0.711]), replace(EQUALITY, protocol=None)
+    long = judge(claims_file(bare), evidence, {"a": replace(ORIGINAL["a"], epochs=200)})["it"]
+    why = "ours after 5 epochs, the quoted value after 200"
+    assert (long.outcome, long.reasons) == (Outcome.NOT_COMPARABLE, (why,))
+    with pytest.raises(ConfigurationError) as caught:
+        judge(claims_file(bare), evidence, {"a": replace(ORIGINAL["a"], dataset="ImageNet")})
+    assert str(caught.value) == (
+        "claims.yaml: claims.it.quoted: 'a' is a result on ImageNet, the claim's cell is on cifar10: quote one on the same "
+        "data, or correct `dataset` in original.csv"
+    )
