@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from experiments.prices import Price
 from experiments.rules import CLAIMS, FOLDER, ORIGINAL
 from experiments.spec import ACCURACY, Record, State
 from experiments.status import RunStatus
+from report.cells import NOT_MEASURED
 from report.claims import Claims, Protocol, read_claims
 from report.evidence import Evidence
 from report.labels import read_labels
-from report.original import EARLIER, PAPER, Quoted, find_quoted, read_original
+from report.original import Quoted, find_quoted, read_original
 from report.quantities import Kind, Quantity, Tier, count, spell
 from report.recipes import Setting, read_recipes
 from report.statistics import wilson
@@ -41,17 +41,8 @@ class Facts:
             raise UnknownName(f"original.csv has no row {id!r}; it has {', '.join(self.original)}")
         return self.original[id]
 
-    @cached_property
-    def _quoted_people(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(row.who for row in self.original.values()))
-
     def quoted_for(self, who: str, cell: Mapping[str, Any], epochs: int | None = None) -> Quoted | None:
-        """The first accuracy that WHO reports for the model of CELL (after EPOCHS, if given), if any.
-
-        Raises UnknownName where original.csv has rows and none of WHO, unless that is the paper or an earlier report.
-        """
-        if self.original and who not in (PAPER, EARLIER, *self._quoted_people):
-            raise UnknownName(f"original.csv has no row of {who!r}; it has those of {', '.join(self._quoted_people)}")
+        """The first accuracy that WHO reports for the model of CELL; see `find_quoted`."""
         return find_quoted(self.original, who, cell, epochs)
 
     def protocol(self, name: str) -> Protocol:
@@ -170,9 +161,12 @@ def run_number(record: Record, name: str, kind: Kind) -> Quantity | None:
 
 
 def total(id: str, kind: Kind, records: Iterable[Record], name: str, aggregate: str, factor: float = 1.0) -> Quantity:
-    """The sum of a cost over RECORDS times FACTOR."""
+    """The sum of a cost over RECORDS times FACTOR; no number where one of them was recorded without it."""
     listed = list(records)
-    value = factor * math.fsum(record.cost.get(name) or 0.0 for record in listed)
+    costs = [record.cost.get(name) for record in listed]
+    if None in costs:
+        return Quantity(id, kind, None, State.GATED, aggregate=aggregate, why=NOT_MEASURED)
+    value = factor * math.fsum(costs)
     if kind is Kind.COUNT:
         return count(id, round(value), aggregate, origin=(record.run for record in listed))
     return Quantity(id, kind, value, origin=tuple(r.run for r in listed), aggregate=aggregate, tier=Tier.RUN_HERE)

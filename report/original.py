@@ -14,6 +14,7 @@ from experiments.spec import ConfigurationError, FrozenMapping, State
 from report.cells import FIDELITY
 from report.fields import is_whole, line, refuse
 from report.quantities import Fidelity, Kind, Quantity, Tier
+from report.unknown import UnknownName
 
 PAPER = "paper"
 EARLIER = "earlier report"
@@ -130,7 +131,13 @@ def _letters(name: str) -> str:
 def find_quoted(
     original: Mapping[str, Quoted], who: str, cell: Mapping[str, Any], epochs: int | None = None
 ) -> Quoted | None:
-    """The first accuracy that WHO reports for the network of CELL (after EPOCHS, if given), if any."""
+    """The first accuracy that WHO reports for the network of CELL (after EPOCHS, if given), if any.
+
+    Raises UnknownName where there are rows and none of WHO, unless that is the paper or an earlier report.
+    """
+    people = dict.fromkeys(row.who for row in original.values())
+    if people and who not in (PAPER, EARLIER, *people):
+        raise UnknownName(f"original.csv has no row of {who!r}; it has those of {', '.join(people)}")
     fitting = (row for row in original.values() if row.who == who and row.fits(cell) and epochs in (None, row.epochs))
     return next(fitting, None)
 

@@ -8,6 +8,7 @@ from experiments.spec import State
 from report.cells import Parameters, kind_of
 from report.comparisons import are_pairs, difference, gap, quoted_difference
 from report.evidence import Evidence
+from report.facts import total
 from report.quantities import Fidelity, Kind, Quantity, Registry, Spread, Tier
 from report.statistics import summarise
 from report.unknown import UnknownName
@@ -82,6 +83,13 @@ def test_a_cost_that_was_not_measured_is_gated() -> None:
     (cell,) = make_evidence(*make_cell([0.70])).cells()
     assert cell.quantity("energy_joules").state is State.GATED
     assert cell.quantity("seconds").parts.text == "600 s (n = 1)"
+
+
+def test_a_sum_of_what_one_run_did_not_measure_is_no_number() -> None:
+    first, second = (status.record for status in make_cell([0.70, 0.71]))
+    assert total("sum", Kind.HOURS, [first, second], "seconds", "time", 1 / 3600).parts.text == "0.33 h"
+    unmeasured = replace(second, cost={**second.cost, "train_seconds": None})
+    assert total("sum", Kind.HOURS, [first, unmeasured], "train_seconds", "time").state is State.GATED
 
 
 def test_a_misspelt_metric_is_refused_with_the_known_ones() -> None:
