@@ -130,7 +130,9 @@ def _dispatch(arguments: list[str], root: "Path") -> int:
         return commands.rehearse(root, options.jobs) or _report_on_rehearsal(root)
     if options.verb == "accept":
         return commands.accept(root, options.patterns, options.why)
-    return commands.clean(root, checkpoints=options.checkpoints, dry=options.dry_run)
+    if options.verb == "clean":
+        return commands.clean(root, checkpoints=options.checkpoints, dry=options.dry_run)
+    raise NotImplementedError(options.verb)
 
 
 def _check_claims(root: "Path", plan: "Plan") -> list[str]:

@@ -50,14 +50,12 @@ def fill(page: str) -> str:
 
 def commands() -> str:
     """Each command with its arguments, as `--help` has them; laid out here, for Python's own layout changes."""
-    (listed,) = (action for action in make_parser()._actions if isinstance(action, argparse._SubParsersAction))
     parts = []
-    for choice in listed._choices_actions:
-        command = listed.choices[choice.dest]
-        rows = [_describe(action) for action in command._actions if "--help" not in action.option_strings]
+    for verb, command in make_parser()[1].items():
+        rows = [_describe(action) for action in command.arguments if action.dest != "help"]
         table = f"\n{_table(('argument', 'means'), rows)}" if rows else ""
         epilog = f"\n{command.epilog}\n" if command.epilog else ""
-        parts.append(f"## `build.py {choice.dest}`\n\n{choice.help}\n{table}{epilog}")
+        parts.append(f"## `build.py {verb}`\n\n{command.description}\n{table}{epilog}")
     return "\n".join(parts)
 
 
@@ -273,10 +271,8 @@ def _outline(node: ast.AST, lines: list[str]) -> Iterator[str]:
     first = min([node, *node.decorator_list], key=lambda one: one.lineno)
     yield from lines[first.lineno - 1 : node.body[0].end_lineno]  # up to the end of the docstring
     if isinstance(node, ast.ClassDef):
-        for member in node.body:
-            if isinstance(member, ast.AnnAssign) and not isinstance(
-                node.body[node.body.index(member) - 1], ast.AnnAssign
-            ):
+        for before, member in zip([None, *node.body], node.body, strict=False):
+            if isinstance(member, ast.AnnAssign) and not isinstance(before, ast.AnnAssign):
                 yield ""
             yield from _outline(member, lines)
 

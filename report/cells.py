@@ -22,6 +22,7 @@ _SYMBOL = re.compile(r"\s+\S$")  # the k of `Kernel size k`, which a table's hea
 NOT_MEASURED = "not measured on the machine used"
 EQUAL_RUNS = "95 % t interval of the mean, from the binomial error of the test images: the runs are exactly equal"
 FIDELITY = ("dataset", "epochs", "recipe", "precision", "train_images")
+_COUNTED = ("epochs", "train_images")
 COMPUTING = ("precision", "path")  # how a run was computed: cells may differ in it, and it is told
 _ASKED = ("epochs", "dataset", "fraction")  # parameters that tables and figures name though their declarations do not
 _WORST_FIRST = (State.STALE, State.FAILED, State.NOT_COMPARABLE, State.GATED, State.PENDING)
@@ -156,9 +157,10 @@ class CellEvidence:
     @cached_property
     def fidelity(self) -> Fidelity:
         """The settings that all measured runs share; of the planned parameters where nothing is measured."""
-        if not self.records:
-            return Fidelity(**{name: self.parameters.get(name) for name in FIDELITY})
-        return Fidelity(**{name: setting_of(self.records[0], name) for name in FIDELITY})
+        told = {n: setting_of(self.records[0], n) if self.records else self.parameters.get(n) for n in FIDELITY}
+        return Fidelity(
+            **{name: _counted(value) if name in _COUNTED else _in_text(value) for name, value in told.items()}
+        )
 
     @property
     def missing_seeds(self) -> tuple[int, ...]:
@@ -207,6 +209,11 @@ class CellEvidence:
         """Whether several runs have exactly the same accuracy: a coincidence, or seeds that change nothing."""
         return self.n > 1 and len(set(self.values())) == 1
 
+    @property
+    def has_unknown_spread(self) -> bool:
+        """Whether its runs do not tell their spread: they are exactly equal, and nobody knows what one image is."""
+        return self.is_without_spread and self.test_images is None
+
     def summary(self, metric: str = ACCURACY) -> Summary:
         """METRIC over the measured runs; where all accuracies are equal, with the binomial error of the test images."""
         summary = summarise(self.values(metric))
@@ -226,12 +233,13 @@ class CellEvidence:
         if not values:
             return Quantity(id, kind, None, State.GATED, aggregate=aggregate, why=NOT_MEASURED)
         summary, counted = self.summary(metric), kind is Kind.PARAMETERS
+        is_bare = summary.sd is None or counted or (metric == ACCURACY and self.has_unknown_spread)
         how = {"kind": EQUAL_RUNS} if metric == ACCURACY and self.is_without_spread else {}
         return Quantity(
             id,
             kind,
             summary.mean,
-            spread=None if summary.sd is None or counted else spread(summary.interval(), summary.sd, **how),
+            spread=None if is_bare else spread(summary.interval(), summary.sd, **how),
             n=None if counted else summary.n,
             planned=self.planned,
             fidelity=self.fidelity,
@@ -240,6 +248,16 @@ class CellEvidence:
             tier=Tier.RUN_HERE,
             why=self.why,
         )
+
+
+def _counted(value: Any) -> int | None:
+    """A number of epochs or images; None where the record has none, but a text."""
+    return int(value) if isinstance(value, int | float) and value == int(value) else None
+
+
+def _in_text(value: Any) -> str | None:
+    """A setting as text: a record may have a number, or a list, for its precision."""
+    return None if value is None else str(value)
 
 
 def _is_copy(a: Record, b: Record) -> bool:

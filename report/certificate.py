@@ -155,7 +155,7 @@ def _describe(verified: Verified) -> dict[str, Any]:
     candidate, judged = verified.pick.candidate, verified.judged
     return {
         "run": candidate.name,
-        "cell": candidate.rerun.run.cell,
+        "cell": candidate.cell,
         "outcome": verified.agreement.value,
         "why": verified.why,
         "information": round(verified.pick.information, 6),

@@ -14,6 +14,7 @@ from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.reading import read_text
 from experiments.spec import MissingTool, ReproductionError, State
+from report.bibliography import read_entries
 from report.findings import RULES, Finding, unless_git_fails
 from report.front import flat
 from report.journal import faults
@@ -109,13 +110,13 @@ def _inspect_ignored(root: Path) -> Iterator[Finding]:
 
 def inspect_metadata(root: Path) -> Iterator[Finding]:
     """Where the journal's tools would stumble over metadata.yaml, and where CITATION.cff is another one's."""
-    from report.citation import citation_file, entry_of
+    from report.citation import citation_file
 
     metadata, place = read_metadata(root / "report/paper/metadata.yaml"), "report/paper/metadata.yaml"
     for field, why in faults(metadata):
         yield Finding("metadata-journal", f"{place}: {field}", why)
     key, bibliography = flat(metadata, "replication").get("bib", ""), root / "report/paper/references.bib"
-    if key and not entry_of(key, read_text(bibliography) if bibliography.is_file() else ""):
+    if key and key not in read_entries(read_text(bibliography) if bibliography.is_file() else ""):
         message = f"{key!r} has no entry in references.bib, so that CITATION.cff cannot name the original work"
         yield Finding("metadata-incomplete", f"{place}: replication.bib", message)
     path = root / "CITATION.cff"

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.reading import read_text
+from experiments.spec import ConfigurationError
+from report.bibliography import read_entries
 from report.conversion import texts_of_tex
 from report.front import flat
 from report.journal import split_name
@@ -44,7 +46,10 @@ def licence_of(root: Path) -> str | None:
     if stated := read_metadata(root / "report/paper/metadata.yaml").get("license"):
         return str(stated)
     path = root / "pyproject.toml"
-    project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {}) if path.is_file() else {}
+    try:
+        project = tomllib.loads(read_text(path)).get("project", {}) if path.is_file() else {}
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"pyproject.toml: this is no TOML: {error}") from error
     if isinstance(project.get("license"), str):
         return str(project["license"])
     text = read_text(root / "LICENSE") if (root / "LICENSE").is_file() else ""
@@ -90,7 +95,7 @@ def _identifiers(metadata: Mapping[str, Any]) -> Iterator[str]:
 def _original(metadata: Mapping[str, Any], bibliography: Path) -> Iterator[str]:
     """The work that is reproduced, from its entry in the bibliography."""
     original = flat(metadata, "replication")
-    text = bibliography.read_text(encoding="utf-8") if bibliography.is_file() else ""
+    text = read_text(bibliography) if bibliography.is_file() else ""
     entry = entry_of(original.get("bib", ""), text)
     if not {"author", "title"} <= entry.keys():
         return
@@ -107,14 +112,8 @@ def _original(metadata: Mapping[str, Any], bibliography: Path) -> Iterator[str]:
 
 def entry_of(key: str, bibliography: str) -> dict[str, str]:
     """Author, title and year of the entry KEY of a BIBLIOGRAPHY in BibTeX's language, as text; none where it is not there."""
-    begun = re.search(rf"^\s*@\w+\s*\{{\s*{re.escape(key)}\s*,", bibliography, re.MULTILINE) if key else None
-    if begun is None:
-        return {}
-    end = re.search(r"^\s*@\w+\s*\{", bibliography[begun.end() :], re.MULTILINE)
-    body = bibliography[begun.end() :][: end.start() if end else None]
-    pattern = r"^\s*(\w+)\s*=\s*(?:[{\"](.*?)[}\"]|(\d+)),?\s*$"
-    found = re.findall(pattern, body, re.MULTILINE | re.DOTALL)
-    fields = {name.lower(): " ".join((text or number).split()) for name, text, number in found}
+    entry = read_entries(bibliography).get(key)
+    fields = entry.fields if entry is not None else {}
     listed = {name: fields[name] for name in ("author", "title", "year") if fields.get(name)}
     if any("\\" in text or "$" in text for text in listed.values()):
         place = f"references.bib: {key}: author, title or year"

@@ -76,9 +76,9 @@ def _protocol(verdict: Verdict) -> str:
     """Whether the runs keep to the claim's protocol: a verdict holds for the protocol that it was reached with."""
     if verdict.claim.is_beyond or verdict.claim.protocol is None:
         return DASH
-    if verdict.deviations:
+    if verdict.is_on_another_protocol:
         return "reduced"
-    return "with deviations" if verdict.claim.deviations else "kept"
+    return "with deviations" if verdict.deviations or verdict.claim.deviations else "kept"
 
 
 def verdict_finding(verdicts: Mapping[str, Verdict]) -> str:

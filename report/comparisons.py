@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from experiments.spec import ACCURACY, State
 from report.cells import COMPUTING, CellEvidence, differing_settings, spread
-from report.original import PREFIXES
+from report.original import Quoted
 from report.quantities import Kind, Quantity, Spread, Tier
 from report.statistics import Comparison, Summary, against, paired, summarise, welch
 
@@ -18,23 +18,28 @@ def are_pairs(a: CellEvidence, b: CellEvidence) -> bool:
     Only then do a seed's two runs start from the same weights and see the same images in the same order. In networks
     of different shape the same seed is no pair. No run is dropped to make pairs of the rest.
     """
-    varying = {name for name in a.parameters if a.parameters[name] != b.parameters.get(name)}
-    return varying <= set(COMPUTING) and a.seeds == b.seeds
+    names = {*a.parameters, *b.parameters} - set(COMPUTING)
+    return a.seeds == b.seeds and all(a.parameters.get(name) == b.parameters.get(name) for name in names)
 
 
-def compare(a: CellEvidence, b: CellEvidence) -> Comparison:
-    """Accuracy of A minus that of B: paired where `are_pairs` says so, else by Welch; two runs each at least.
+def compare(a: CellEvidence, b: CellEvidence) -> Comparison | None:
+    """Accuracy of A minus that of B: paired where `are_pairs` says so, else by Welch.
 
-    Differences that are exactly equal have the error of one test image, as equal runs have the binomial error.
+    Differences that are exactly equal have the error of one test image, as equal runs have the binomial error. None
+    below two runs on either side, and where equal runs, or differences, tell nothing of their spread.
     """
+    if min(a.n, b.n) < 2:
+        return None
     if not are_pairs(a, b):
-        return welch(a.summary(), b.summary())
+        return None if a.has_unknown_spread or b.has_unknown_spread else welch(a.summary(), b.summary())
     first, second = a.values(), b.values()
     differences = summarise([x - y for x, y in zip(first, second, strict=True)])
-    if differences.sd is not None and differences.sd < SAME and a.test_images:
-        one_image = 1 / a.test_images
-        return against(Summary(a.n, differences.mean, one_image, one_image / math.sqrt(a.n)), 0.0)
-    return paired(first, second)
+    if differences.sd is None or differences.sd >= SAME:
+        return paired(first, second)
+    if a.test_images is None:
+        return None
+    one_image = 1 / a.test_images
+    return against(Summary(a.n, differences.mean, one_image, one_image / math.sqrt(a.n)), 0.0)
 
 
 def difference(a: CellEvidence, b: CellEvidence) -> Quantity:
@@ -53,7 +58,7 @@ def difference(a: CellEvidence, b: CellEvidence) -> Quantity:
     if unknown:
         return unknown
     assert first.value is not None and second.value is not None
-    comparison = compare(a, b) if min(a.n, b.n) >= 2 else None
+    comparison = compare(a, b)
     how = "paired by seed" if are_pairs(a, b) else "Welch"
     precisions = differing_settings((a, b)).get("precision")
     return Quantity(
@@ -71,24 +76,22 @@ def difference(a: CellEvidence, b: CellEvidence) -> Quantity:
     )
 
 
-def gap(cell: CellEvidence, quoted: Quantity) -> Quantity:
-    """Our mean accuracy minus a QUOTED one in pp, with the interval of our mean; the quoted value has no spread.
+def gap(cell: CellEvidence, row: Quoted) -> Quantity:
+    """Our mean accuracy minus that of a quoted ROW in pp, with the interval of our mean; the quoted value has no spread.
 
-    Values after different numbers of epochs are not comparable, and from a bound there is no distance.
+    Values on other data, or after other numbers of epochs, are not comparable, and from a bound there is no distance.
     """
-    ours = cell.quantity()
+    ours, quoted = cell.quantity(), row.accuracy
     id = f"{cell.group}/{cell.name}-minus-{quoted.id}/{ACCURACY}"
-    aggregate = f"our mean minus the quoted {quoted.quoted or 'value'}"
+    aggregate = f"our mean minus the quoted {quoted.quoted}"
     if unknown := _unknown(id, aggregate, ours, quoted):
         return unknown
-    if bound := _bound(id, aggregate, quoted):
+    if bound := _bound(id, aggregate, row):
         return bound
     assert ours.value is not None and quoted.value is not None
-    there, here = (None if q.fidelity is None else q.fidelity.epochs for q in (quoted, ours))
-    if there is not None and there != here:
-        why = f"ours after {here} epochs, the quoted value after {there}"
+    if why := unlike(cell, row):
         return Quantity(id, Kind.DIFFERENCE, None, State.NOT_COMPARABLE, aggregate=aggregate, why=why)
-    comparison = against(cell.summary(), quoted.value) if cell.n >= 2 else None
+    comparison = against(cell.summary(), quoted.value) if cell.n >= 2 and not cell.has_unknown_spread else None
     return replace(
         ours,
         id=id,
@@ -100,10 +103,21 @@ def gap(cell: CellEvidence, quoted: Quantity) -> Quantity:
     )
 
 
-def quoted_difference(a: Quantity, b: Quantity) -> Quantity:
+def unlike(cell: CellEvidence, row: Quoted) -> str:
+    """Why no accuracy of CELL compares with the quoted ROW, whatever else they share; empty where none is known."""
+    ours = cell.fidelity
+    if ours.dataset is not None and not row.is_on(ours.dataset):
+        return f"ours on {ours.dataset}, the quoted value on {row.dataset}"
+    if row.epochs not in (None, ours.epochs):
+        return f"ours after {ours.epochs} epochs, the quoted value after {row.epochs}"
+    return ""
+
+
+def quoted_difference(first: Quoted, second: Quoted) -> Quantity:
     """The difference of two quoted accuracies, computed by us and marked so; there is none where one is a bound."""
+    a, b = first.accuracy, second.accuracy
     id, aggregate = f"{a.id}-minus-{b.id}", f"difference of two quoted values, {a.quoted} minus {b.quoted}"
-    if bound := _bound(id, aggregate, a, b):
+    if bound := _bound(id, aggregate, first, second):
         return bound
     assert a.value is not None and b.value is not None
     return Quantity(
@@ -117,16 +131,11 @@ def quoted_difference(a: Quantity, b: Quantity) -> Quantity:
     )
 
 
-def is_bound(quoted: Quantity) -> bool:
-    """Whether a quoted number is `more than` or `at least` so much."""
-    return quoted.quoted.startswith(tuple(prefix for prefix in PREFIXES if prefix))
-
-
-def _bound(id: str, aggregate: str, *quoted: Quantity) -> Quantity | None:
+def _bound(id: str, aggregate: str, *rows: Quoted) -> Quantity | None:
     """The difference as a quantity without a value where an operand is quoted as a bound."""
-    for operand in quoted:
-        if is_bound(operand):
-            why = f"{operand.quoted!r} is a bound and no value"
+    for row in rows:
+        if row.is_bound:
+            why = f"{row.accuracy.quoted!r} is a bound and no value"
             return Quantity(id, Kind.DIFFERENCE, None, State.NOT_COMPARABLE, aggregate=aggregate, why=why)
     return None
 

@@ -55,6 +55,7 @@ class Composer:
     def write(self, wanted: Iterable[str], pdf: str, drawn: Mapping[str, Drawing]) -> None:
         """All files of the report; waits for the drawings where they are needed."""
         kept = {"markdown", "latex", "html"} & set(wanted)
+        needed = kept | ({"latex"} if "pdf" in wanted and pdf == "latexmk" else set())
         with ThreadPoolExecutor(1) as beside, self._converted() as conversion:
             first = {name: self._set_table(name, FORMATS["typst"]) for name in self._numbers}
             prose = conversion.finish()
@@ -62,7 +63,7 @@ class Composer:
             if "pdf" in wanted and pdf == "typst":
                 typeset = beside.submit(self._typeset, self._report(FORMATS["typst"], prose, first), drawn)
             for name in ("latex", "markdown", "html"):
-                if name in kept or name == pdf.replace("latexmk", "latex"):
+                if name in needed:
                     self._write_page(FORMATS[name], prose, drawn)
             self._write_data()
             if typeset is not None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from report.claims import Claim
 from report.trials import Judgement, Outcome
-from report.verdict import Verdict
+from report.verdict import DECIDED, Verdict
 
 RULE = (
     "REPRODUCED if every part is; NOT REPRODUCED if every part is; PARTIAL if all are decided and differ; otherwise as its "
@@ -28,5 +28,4 @@ def judge_compound(claim: Claim, verdicts: Mapping[str, Verdict]) -> Judgement:
 def _outcome(outcomes: Sequence[Outcome]) -> Outcome:
     if len(set(outcomes)) == 1:
         return outcomes[0]
-    decided = {Outcome.REPRODUCED, Outcome.PARTIAL, Outcome.NOT_REPRODUCED}
-    return Outcome.PARTIAL if set(outcomes) <= decided else Outcome.INCONCLUSIVE
+    return Outcome.PARTIAL if set(outcomes) <= set(DECIDED) else Outcome.INCONCLUSIVE

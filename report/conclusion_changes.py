@@ -26,7 +26,7 @@ def _titles(before: Meaning, after: Meaning) -> Iterator[Change]:
 def _verdicts(before: Meaning, after: Meaning) -> Iterator[Change]:
     for id in names_of_both(before.verdicts, after.verdicts):
         was, now = before.verdicts.get(id), after.verdicts.get(id)
-        if was and now and was.outcome is now.outcome:
+        if was and now and (was.outcome, was.reservation) == (now.outcome, now.reservation):
             continue
         if was is None and now is not None and not now.is_tested:
             continue  # a claim that waits for its runs is part of the rules
@@ -39,7 +39,11 @@ def _verdicts(before: Meaning, after: Meaning) -> Iterator[Change]:
 def _outcome(verdict: Verdict | None) -> str:
     if verdict is None:
         return "no such claim"
-    return f"{verdict.printed} (beyond the paper)" if verdict.claim.is_beyond else str(verdict.printed)
+    return (
+        f"{verdict.printed} (beyond the paper)"
+        if verdict.claim.is_beyond
+        else f"{verdict.printed}{verdict.reservation}"
+    )
 
 
 def _effects(before: Meaning, after: Meaning) -> Iterator[Change]:

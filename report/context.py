@@ -75,7 +75,7 @@ def build_context(root: Path, *, smoke: bool = False, cache: Path | None = None)
     plan = load_plan(root / "experiments" / "plan.yaml", smoke=smoke)
     ledger = Ledger(root / SMOKE_FOLDER if smoke else root / "experiments")
     stated = statuses(plan, ledger, root, cache=cache)
-    facts = gather(root, plan.groups.values(), stated, naming=plan.naming, smoke=smoke)
+    facts = gather(root, plan, stated)
     vocabulary, known = Vocabulary(facts), {name for run in plan.runs.values() for name in run.parameters}
     return Context(
         metadata=_read_metadata(root / "report" / "paper" / "metadata.yaml", vocabulary.prefix()),

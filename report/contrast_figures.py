@@ -12,6 +12,7 @@ from report.figure import Figure, Row
 from report.figure_rows import absent, cell_label, epochs_words, runs_words, sample_words
 from report.original import Quoted
 from report.quantities import Kind, spell
+from report.words import in_words
 
 
 def forest(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
@@ -59,12 +60,12 @@ def scatter(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     cells = evidence.cells_of(item["groups"])
     drawn = [cell for cell in cells if cell.quantity().is_measured]
     labels = _scatter_labels(cells, item["label"])  # of those not measured yet, too
-    if not drawn:
-        return absent(name, item, cells)
     metrics = {panel["metric"]: panel["text"] for panel in item["panels"]}
     rows = [
         _scatter_row(cell, labels[cell.name], metric) for metric in metrics for cell in drawn if cell.values(metric)
     ]
+    if not rows:
+        return absent(name, item, cells, " and ".join(in_words(metric) for metric in metrics))
     note = f"{item['note']} Marks are means with a 95 % t interval, {sample_words(drawn)}"
     if missing := len(cells) - len(drawn):
         note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."

@@ -7,10 +7,9 @@ from typing import Any
 from report.cells import CellEvidence
 from report.comparisons import compare, difference, quoted_difference
 from report.evidence import Evidence
-from report.original import EARLIER, PAPER, Quoted, find_quoted
+from report.original import Quoted, find_quoted
 from report.quantities import Quantity
 from report.statistics import Interval
-from report.unknown import UnknownName
 
 
 @dataclass(frozen=True)
@@ -24,10 +23,9 @@ class Contrast:
     reported: Quantity | None
 
     def interval(self, confidence: float) -> Interval | None:
-        """The difference's interval; None below two runs on either side, or where the cells do not compare."""
-        if not self.ours.is_measured or min(self.cell.n, self.base.n) < 2:
-            return None
-        return compare(self.cell, self.base).interval(confidence)
+        """The difference's interval; None where the cells do not compare, or too few runs tell."""
+        comparison = compare(self.cell, self.base) if self.ours.is_measured else None
+        return None if comparison is None else comparison.interval(confidence)
 
 
 def find_contrasts(
@@ -37,12 +35,10 @@ def find_contrasts(
 
     Raises UnknownName where BASE is not exactly one cell, or original.csv has rows and none of WHO.
     """
-    people = dict.fromkeys(row.who for row in original.values())
-    if people and who not in (PAPER, EARLIER, *people):
-        raise UnknownName(f"original.csv has no row of {who!r}; it has those of {', '.join(people)}")
     start = evidence.cell(groups[0], base)
+    there = find_quoted(original, who, start.parameters)
     return tuple(
-        Contrast(cell, start, _change(cell, start), difference(cell, start), _reported(original, who, cell, start))
+        Contrast(cell, start, _change(cell, start), difference(cell, start), _reported(original, who, cell, there))
         for cell in evidence.cells_of(groups)
         if cell.name != start.name
     )
@@ -53,6 +49,6 @@ def _change(cell: CellEvidence, base: CellEvidence) -> str:
     return cell.words(name for name, value in cell.parameters.items() if value != base.parameters[name])
 
 
-def _reported(original: Mapping[str, Quoted], who: str, cell: CellEvidence, base: CellEvidence) -> Quantity | None:
-    there, here = (find_quoted(original, who, each.parameters) for each in (base, cell))
-    return quoted_difference(here.accuracy, there.accuracy) if here is not None and there is not None else None
+def _reported(original: Mapping[str, Quoted], who: str, cell: CellEvidence, there: Quoted | None) -> Quantity | None:
+    here = find_quoted(original, who, cell.parameters)
+    return quoted_difference(here, there) if here is not None and there is not None else None

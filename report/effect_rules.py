@@ -160,6 +160,12 @@ def _levels(claim: Claim, sources: Sources) -> tuple[CellEvidence, ...]:
             f"claims.yaml: claims.{claim.id}: the {len(cells)} cells of group {claim.group!r}{named} differ in "
             f"{', '.join(varying) or 'nothing'}; expected at least three that differ in {claim.along!r} alone"
         )
+    levels = [cell.parameters[claim.along] for cell in cells]
+    if not all(isinstance(level, int | float) for level in levels):
+        raise ConfigurationError(
+            f"claims.yaml: claims.{claim.id}.along: the levels of {claim.along!r} are {', '.join(map(str, levels))}; expected "
+            "numbers, for words have no order of their own: claim a direction between two of them"
+        )
     return tuple(sorted(cells, key=lambda cell: cell.parameters[claim.along], reverse=claim.order == "decreasing"))
 
 
@@ -253,8 +259,7 @@ def _reported(claim: Claim, sources: Sources) -> Quantity | None:
     """The quoted effect: the first quoted value minus the second; None where the claim quotes none."""
     if not claim.quoted:
         return None
-    first, second = sources.quoted(claim, 2)
-    return quoted_difference(first.accuracy, second.accuracy)
+    return quoted_difference(*sources.quoted(claim, 2))
 
 
 def _failing(claim: Claim) -> str:

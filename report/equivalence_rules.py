@@ -5,7 +5,7 @@ import math
 from experiments.spec import ConfigurationError
 from report.cells import CellEvidence
 from report.claims import Claim
-from report.comparisons import SAME, are_pairs, compare, difference
+from report.comparisons import are_pairs, compare, difference
 from report.power import Design, chance_equivalent, chance_greater, foresee, repeat, smallest_margin, with_runs
 from report.statistics import Comparison, Summary
 from report.trials import (
@@ -40,26 +40,19 @@ def equivalence(claim: Claim, sources: Sources) -> Trial:
     cells = (cell, reference)
 
     def details() -> Details:
-        design = None if shortage else _design(claim, cell, reference)
+        design = None if shortage or comparison is None else _design(claim, cell, reference, comparison)
         return Details(ours=difference(cell, reference), design=design)
 
-    if shortage := find_shortage(claim, cells) or _unknown_spread(cell, reference):
+    comparison, shortage = compare(cell, reference), find_shortage(claim, cells)
+    if comparison is None and not shortage:
+        shortage = "the differences of the pairs are exactly equal, so that nothing is known of their spread"
+    if comparison is None or shortage:
         return Trial(cells, rule, details, shortage=shortage)
-    comparison = compare(cell, reference)
 
     def judge(_: Tails | None, margin: float | None) -> Judgement:
         return _judge(claim, comparison, margin or 0.0, are_pairs(cell, reference))
 
     return Trial(cells, rule, details, judge=judge)
-
-
-def _unknown_spread(cell: CellEvidence, reference: CellEvidence) -> str:
-    """That pairs differ by exactly the same and nobody knows what one image is; empty where the spread is known."""
-    if not are_pairs(cell, reference) or cell.test_images:
-        return ""
-    differences = [a - b for a, b in zip(cell.values(), reference.values(), strict=True)]
-    same = max(differences) - min(differences) < SAME
-    return "the differences of the pairs are exactly equal, so that nothing is known of their spread" if same else ""
 
 
 def _judge(claim: Claim, comparison: Comparison, margin: float, is_paired: bool) -> Judgement:
@@ -75,9 +68,8 @@ def _judge(claim: Claim, comparison: Comparison, margin: float, is_paired: bool)
     return Outcome.INCONCLUSIVE, (f"the runs do not settle it ({p_text(p)}, {how})",)
 
 
-def _design(claim: Claim, cell: CellEvidence, reference: CellEvidence) -> Design:
+def _design(claim: Claim, cell: CellEvidence, reference: CellEvidence, compared: Comparison) -> Design:
     margin = claim.margin or 0.0
-    compared = compare(cell, reference)
     pairs = Summary(cell.n, compared.difference, compared.error * math.sqrt(cell.n), compared.error)
 
     cells = (pairs,) if are_pairs(cell, reference) else (cell.summary(), reference.summary())

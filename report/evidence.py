@@ -54,7 +54,7 @@ class Evidence:
             raise UnknownName(f"there is no group {name!r}; the plan has {', '.join(self.groups)}")
         return self.groups[name]
 
-    @property
+    @cached_property
     def is_rehearsal(self) -> bool:
         """Whether these are the runs of a rehearsal, which holds a part of the plan."""
         return any(status.run.smoke for status in self.statuses.values())

@@ -3,20 +3,19 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from experiments.naming import Naming
 from experiments.plan import Plan
 from experiments.prices import Price
 from experiments.rules import CLAIMS, FOLDER, ORIGINAL
-from experiments.spec import ACCURACY, Group, Record, State
+from experiments.spec import ACCURACY, Record, State
 from experiments.status import RunStatus
-from experiments.strict_yaml import read_yaml
+from report.cells import NOT_MEASURED
 from report.claims import Claims, Protocol, read_claims
 from report.evidence import Evidence
-from report.original import EARLIER, PAPER, Quoted, find_quoted, read_original
+from report.labels import read_labels
+from report.original import Quoted, find_quoted, read_original
 from report.quantities import Kind, Quantity, Tier, count, spell
 from report.recipes import Setting, read_recipes
 from report.statistics import wilson
@@ -35,7 +34,6 @@ class Facts:
     evidence: Evidence
     verdicts: Mapping[str, Verdict]
     recipes: tuple[Setting, ...] = ()
-    smoke: bool = False
 
     def quoted(self, id: str) -> Quoted:
         """The row ID of original.csv. Raises UnknownName, listing the rows."""
@@ -43,17 +41,8 @@ class Facts:
             raise UnknownName(f"original.csv has no row {id!r}; it has {', '.join(self.original)}")
         return self.original[id]
 
-    @cached_property
-    def _quoted_people(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(row.who for row in self.original.values()))
-
     def quoted_for(self, who: str, cell: Mapping[str, Any], epochs: int | None = None) -> Quoted | None:
-        """The first accuracy that WHO reports for the model of CELL (after EPOCHS, if given), if any.
-
-        Raises UnknownName where original.csv has rows and none of WHO, unless that is the paper or an earlier report.
-        """
-        if self.original and who not in (PAPER, EARLIER, *self._quoted_people):
-            raise UnknownName(f"original.csv has no row of {who!r}; it has those of {', '.join(self._quoted_people)}")
+        """The first accuracy that WHO reports for the model of CELL; see `find_quoted`."""
         return find_quoted(self.original, who, cell, epochs)
 
     def protocol(self, name: str) -> Protocol:
@@ -114,28 +103,12 @@ def _joined(cell: Mapping[str, Any]) -> str:
     return "-".join(f"{name}={value}" for name, value in sorted(cell.items()))
 
 
-def gather(
-    root: Path,
-    groups: Iterable[Group],
-    statuses: Iterable[RunStatus],
-    *,
-    naming: Naming | None = None,
-    smoke: bool = False,
-) -> Facts:
-    """Read the authors' files below ROOT and judge every claim on the runs given.
-
-    NAMING is the plan's: by it quoted values are matched with cells.
-    """
-    paper = root / "report" / "paper"
-    claims, original = read_claims(paper / "claims.yaml"), read_original(paper / "original.csv", naming)
-    tables = paper / "tables.yaml"
-    labels = read_yaml(tables).get("labels") if tables.is_file() else None
-    items = labels.items() if isinstance(labels, dict) else ()  # what is no label there is refused with the tables
-    named = {name: label.strip() for name, label in items if isinstance(label, str) and label.strip()}
-    evidence = Evidence(groups, statuses, named)
+def gather(root: Path, plan: Plan, statuses: Iterable[RunStatus]) -> Facts:
+    """Read the authors' files below ROOT and judge every claim on the runs of PLAN, which stand as STATUSES say."""
+    claims, original, evidence = _read(root, plan, statuses)
     verdicts = judge(claims, evidence, original)
-    recipes = read_recipes(paper / "recipes.csv") if (paper / "recipes.csv").exists() else ()
-    return Facts(claims, original, evidence, verdicts, recipes, smoke)
+    recipes = root / FOLDER / "recipes.csv"
+    return Facts(claims, original, evidence, verdicts, read_recipes(recipes) if recipes.exists() else ())
 
 
 def check_claims(root: Path, plan: Plan) -> list[str]:
@@ -144,13 +117,19 @@ def check_claims(root: Path, plan: Plan) -> list[str]:
     A run keeps the digests of the rules that were to judge it; one that is mended afterwards looks changed. Gives what
     to warn of, and raises ConfigurationError, a line a claim; a paper without claims.yaml has neither.
     """
-    paper = root / FOLDER
-    if not (paper / CLAIMS).is_file():
+    if not (root / FOLDER / CLAIMS).is_file():
         return []
-    claims, original = read_claims(paper / CLAIMS), read_original(paper / ORIGINAL, plan.naming)
     price = Price(0.0, "guess", "cpu")
     waiting = (RunStatus(run, State.PENDING, "planned, not run", price, None, "") for run in plan.runs.values())
-    return check(claims, Evidence(plan.groups.values(), waiting), original)
+    claims, original, evidence = _read(root, plan, waiting)
+    return check(claims, evidence, original)
+
+
+def _read(root: Path, plan: Plan, statuses: Iterable[RunStatus]) -> tuple[Claims, dict[str, Quoted], Evidence]:
+    """All that claims are judged by: themselves, the quoted values, the runs under the names that the paper gives."""
+    paper = root / FOLDER
+    claims, original = read_claims(paper / CLAIMS), read_original(paper / ORIGINAL, plan.naming)
+    return claims, original, Evidence(plan.groups.values(), statuses, read_labels(paper))
 
 
 def run_accuracy(record: Record) -> Quantity:
@@ -182,9 +161,12 @@ def run_number(record: Record, name: str, kind: Kind) -> Quantity | None:
 
 
 def total(id: str, kind: Kind, records: Iterable[Record], name: str, aggregate: str, factor: float = 1.0) -> Quantity:
-    """The sum of a cost over RECORDS times FACTOR."""
+    """The sum of a cost over RECORDS times FACTOR; no number where one of them was recorded without it."""
     listed = list(records)
-    value = factor * math.fsum(record.cost.get(name) or 0.0 for record in listed)
+    costs = [record.cost.get(name) for record in listed]
+    if None in costs:
+        return Quantity(id, kind, None, State.GATED, aggregate=aggregate, why=NOT_MEASURED)
+    value = factor * math.fsum(costs)
     if kind is Kind.COUNT:
         return count(id, round(value), aggregate, origin=(record.run for record in listed))
     return Quantity(id, kind, value, origin=tuple(r.run for r in listed), aggregate=aggregate, tier=Tier.RUN_HERE)

@@ -107,15 +107,15 @@ def _means(rows: Iterable[Row], key: str) -> dict[str, float]:
 
 def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
     groups, column = _known(item["groups"], evidence), item["column"]
-    cells = {cell.name: cell for group in groups for cell in evidence.cells(group)}
+    cells = evidence.cells_of(groups)
     drawn = {}
-    for cell in cells.values():
+    for cell in cells:
         records = [record for record in cell.records if set(record.history.get(column, ())) - {None}]
         if records:
             drawn[cell.name] = (cell, records)
     if not drawn:
-        _refuse_unknown_column(column, cells.values())
-        return absent(name, item, cells.values(), in_words(column))
+        _refuse_unknown_column(column, cells)
+        return absent(name, item, cells, in_words(column))
     names = [key for key in varying_parameters([cell for cell, _ in drawn.values()]) if key != "epochs"]
     facet = _choose_facet([cell for cell, _ in drawn.values()], names)
     inside = [key for key in names if key != facet]
@@ -131,7 +131,7 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
             for epoch, value in enumerate(record.history[column], 1):
                 if value is not None:
                     rows.append({**shared, "epoch": epoch, "seed": record.parameters["seed"], column: value})
-    missing = sum(not cell.n for cell in cells.values())
+    missing = sum(not cell.n for cell in cells)
     unmeasured = len(cells) - len(drawn) - missing
     sample = sample_words(cell for cell, _ in drawn.values())
     note = f"{item['note']} Lines are means over seeds, bands reach from the lowest to the highest seed; {sample}"
@@ -187,7 +187,7 @@ def _quoted_rows(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Row
     """
     rows: list[Row] = []
     for quoted in original.values():
-        if quoted.prefix or not quoted.fits(cell.parameters):
+        if quoted.is_bound or not quoted.fits(cell.parameters):
             continue
         if quoted.who == PAPER or (quoted.who == EARLIER and quoted.epochs == cell.parameters["epochs"]):
             who = "original" if quoted.who == PAPER else EARLIER
@@ -256,7 +256,7 @@ def _panel_key(panel: Mapping[str, Any]) -> str:
 
 
 def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
-    cells = [cell for group in _known(item["groups"], evidence) for cell in evidence.cells(group)]
+    cells = evidence.cells_of(_known(item["groups"], evidence))
     names = [key for key in varying_parameters(cells) if key != "epochs"]
     rows: list[Row] = []
     for cell in cells:

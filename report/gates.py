@@ -1,5 +1,7 @@
 """What stands before a claim's own rule: are there runs, may they be compared, and what must a reader know of them?"""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,19 +36,24 @@ def deviations_from(claim: Claim, records: tuple[Record, ...]) -> tuple[Deviatio
     """The settings of the claim's protocol that the records do not share."""
     if claim.protocol is None or not records:
         return ()
-    found = []
-    for name, wanted in claim.protocol.settings.items():
-        values = [setting_of(record, name, NOT_RECORDED) for record in records]  # one may be a list, so no set
-        if any(value != wanted for value in values):
-            found.append(Deviation(name, setting_text(wanted), ", ".join(sorted(set(map(setting_text, values))))))
-    return tuple(found)
+    return tuple(
+        Deviation(name, setting_text(wanted), settings_text(records, name))
+        for name, wanted in claim.protocol.settings.items()
+        if any(setting_of(record, name, NOT_RECORDED) != wanted for record in records)
+    )
+
+
+def settings_text(records: Iterable[Record], name: str, between: str = ", ") -> str:
+    """A setting in all RECORDS for a reader, several values listed; empty without records."""
+    return between.join(sorted({setting_text(setting_of(record, name, NOT_RECORDED)) for record in records}))
 
 
 def setting_text(value: Any) -> str:
     """A setting for a reader: `0.001`, `none`, `keras`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "none" if value is None else str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}".replace("e-0", "e\N{MINUS SIGN}")
+    text = f"{value:,}" if isinstance(value, int) else f"{value:,.15g}"  # no digit that a person has written is lost
+    return re.sub(r"e([+-])0?", r"e\1", text).replace("e+", "e").replace("-", "\N{MINUS SIGN}")
 
 
 def gate(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> Judgement | None:
@@ -64,6 +71,8 @@ def gate(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> Judge
         return Outcome.NOT_COMPARABLE, (f"our runs differ from the original's in {_list(deviations)}",)
     if claim.kind is not ClaimKind.COUNT and any(cell.is_rehearsal for cell in trial.cells):
         return Outcome.NOT_COMPARABLE, ("a rehearsal decides nothing",)
+    if trial.unlike:
+        return Outcome.NOT_COMPARABLE, (trial.unlike,)
     if trial.judge is None or trial.shortage:
         return Outcome.INCONCLUSIVE, (trial.shortage, *reservations(claim, trial, deviations))
     return None
@@ -134,8 +143,7 @@ def _by_value(trial: Trial, setting: str) -> str:
     """Which cells have which value of SETTING: `native at kernel size 3, 5; plain at kernel size 7`."""
     names, found = cell_names(trial.cells), dict[str, list[str]]()
     for cell in trial.cells:
-        values = sorted({setting_text(setting_of(record, setting, NOT_RECORDED)) for record in cell.records})
-        found.setdefault(" and ".join(values), []).append(names[cell.name])
+        found.setdefault(settings_text(cell.records, setting, " and "), []).append(names[cell.name])
     return "; ".join(f"{value} at {_joined(cells)}" for value, cells in found.items())
 
 

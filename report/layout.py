@@ -20,7 +20,6 @@ HEADER_WIDTH = 13  # characters of a header's line, where the cells leave it fre
 WRAPPING = 32  # a column with a longer cell wraps
 CAPITALS = 1.15  # how much wider bold capitals are than text
 COMFORTABLE = 42  # a wrapping column wants at least this many characters a line
-STYLED = 9  # columns of a list of runs may have their look from the table, in report.css
 LONG = 30  # more lines than this and the table may break over pages
 MEASURED = 4  # so many of a column's cells are measured for its width
 # How wide a character of the typesetter's font is, about, in letters like "n".
@@ -87,37 +86,9 @@ class SetTable:
         return self.lines > LONG
 
     @property
-    def height(self) -> Fragment:
-        """About how high it is on a page of the web, in its letters' size: what stands there until it is laid out."""
-        return Fragment(round(6 + 1.2 * self.lines + 0.6 * len(self.rows)))
-
-    @property
     def width(self) -> Fragment:
         """The number of columns."""
         return Fragment(len(self.columns))
-
-    @property
-    def looks(self) -> tuple[Fragment, ...]:
-        """The class of the cells of each column in HTML; most need none, which keeps a long table light."""
-        shared = self._right if self.lists_runs else ()
-        names = (
-            [*([c.align] if c.align != "left" and number not in shared else []), *(["wraps"] if c.wraps else [])]
-            for number, c in enumerate(self.columns, 1)
-        )
-        return tuple(Fragment(f' class="{" ".join(found)}"' if found else "") for found in names)
-
-    @property
-    def classes(self) -> Fragment:
-        """The classes of the table in HTML; of a list of runs they say which columns stand to the right, for all rows."""
-        names = ["ruled"] if self.ruled else []
-        names += [f"right-{number}" for number in self._right] if self.lists_runs else []
-        return Fragment(f' class="{" ".join(names)}"' if names else "")
-
-    @property
-    def _right(self) -> tuple[int, ...]:
-        """The columns that stand to the right, counted from 1, as far as the style sheet knows classes for them."""
-        numbered = enumerate(self.columns[:STYLED], 1)
-        return tuple(number for number, column in numbered if column.align == "right" and number > 1)
 
     @property
     def lists_runs(self) -> bool:

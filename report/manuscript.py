@@ -12,6 +12,7 @@ from pathlib import Path
 from experiments.reading import MAX_SECTION_BYTES, read_text, refuse_links
 from experiments.spec import ConfigurationError
 from experiments.strict_yaml import read_yaml
+from report.bibliography import read_entries
 from report.findings import Finding
 from report.front import flat
 from report.metadata import read_metadata
@@ -61,7 +62,6 @@ _TEX = re.compile(r"(?<!\\)\\[A-Za-z]{2,}")
 _CURLY = re.compile(r"\{\{[^\n]*?\}\}|\{%[^\n]*?%\}")
 _IMAGE = re.compile(r"!\[")
 _CITATION = re.compile(r"(?<![\w\\.])@\{?([A-Za-z0-9_][\w:.#$%&+?<>~/-]*\w)")
-_ENTRY = re.compile(r"^\s*@(?!comment|string|preamble)\w+\s*\{\s*([^,\s]+)\s*,", re.IGNORECASE | re.MULTILINE)
 _PLACED = re.compile(r"\b(table|figure)\(\s*[\"']([^\"']+)[\"']\s*\)")
 _REFERRED = re.compile(r"\bref\(\s*[\"']([^\"']+)[\"']\s*\)")
 # `Figure 3`, unless it is another work's: the paper's Table 2, Table 2 of [@key], [@key, Table 2].
@@ -197,8 +197,7 @@ def as_printed(prose: str) -> tuple[str, list[int]]:
 
 def _inspect_citations(root: Path, sections: list[Section]) -> Iterator[Finding]:
     path = root / "report/paper/references.bib"
-    text = read_text(path) if path.is_file() else ""
-    entries = {found[1]: text.count("\n", 0, found.start(1)) + 1 for found in _ENTRY.finditer(text)}
+    entries = read_entries(read_text(path) if path.is_file() else "")
     cited = set()
     for section in sections:
         for found in _CITATION.finditer(section.prose):
@@ -208,7 +207,7 @@ def _inspect_citations(root: Path, sections: list[Section]) -> Iterator[Finding]
                     "citation-unknown", section.at(found.start()), f"{found[0]!r} has no entry in references.bib"
                 )
     for key in entries.keys() - cited:
-        yield Finding("entry-unused", f"report/paper/references.bib:{entries[key]}", f"{key!r} is not cited")
+        yield Finding("entry-unused", f"report/paper/references.bib:{entries[key].line}", f"{key!r} is not cited")
 
 
 def _inspect_references(sections: list[Section]) -> Iterator[Finding]:

@@ -13,11 +13,9 @@ from experiments.plan import Plan, load_plan
 from experiments.status import RunStatus, statuses
 from experiments.strict_yaml import read_text
 from report.cells import CellEvidence
-from report.claims import read_claims
-from report.evidence import Evidence
-from report.original import Quoted, read_original
+from report.facts import gather
+from report.original import Quoted
 from report.verdict import Verdict, title_prefix
-from report.verdicts import judge
 
 _JUDGED = frozenset({"claims.yaml", "original.csv"})  # compared by what they say, not line by line
 
@@ -58,14 +56,12 @@ def read_meaning(root: Path) -> Meaning:
 def make_meaning(root: Path, plan: Plan, found: Sequence[RunStatus]) -> Meaning:
     """What the repository at ROOT says, of a plan whose runs stand as FOUND."""
     paper = root / "report" / "paper"
-    original = read_original(paper / "original.csv", plan.naming)
-    evidence = Evidence(plan.groups.values(), found)
-    verdicts = judge(read_claims(paper / "claims.yaml"), evidence, original)
-    cells = {cell.name: cell for cell in evidence.cells()}
+    facts = gather(root, plan, found)
+    cells = {cell.name: cell for cell in facts.evidence.cells()}
     by_group: dict[str, dict[str, CellEvidence]] = {name: {} for name in cells}
-    for cell in (cell for group in plan.groups for cell in evidence.cells(group)):
+    for cell in (cell for group in plan.groups for cell in facts.evidence.cells(group)):
         by_group[cell.name][cell.group] = cell
-    return Meaning(title_prefix(verdicts), verdicts, cells, by_group, original, _read_texts(paper))
+    return Meaning(title_prefix(facts.verdicts), facts.verdicts, cells, by_group, facts.original, _read_texts(paper))
 
 
 def _read_texts(paper: Path) -> dict[str, str]:

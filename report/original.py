@@ -14,6 +14,7 @@ from experiments.spec import ConfigurationError, FrozenMapping, State
 from report.cells import FIDELITY
 from report.fields import is_whole, line, refuse
 from report.quantities import Fidelity, Kind, Quantity, Tier
+from report.unknown import UnknownName
 
 PAPER = "paper"
 EARLIER = "earlier report"
@@ -55,6 +56,11 @@ class Quoted:
     usual: Mapping[str, Any] = FrozenMapping()
     sizes: frozenset[str] = frozenset()
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether the number is `more than` or `at least` so much: no value that a distance could be taken from."""
+        return bool(self.prefix)
+
     def fits(self, parameters: Mapping[str, Any]) -> bool:
         """Whether it is an accuracy of the very network of these PARAMETERS, on their data set.
 
@@ -66,8 +72,12 @@ class Quoted:
             and self.sizes <= self.cell.keys()
             and all(parameters.get(name) == value for name, value in self.cell.items())
             and all(parameters.get(name, value) == value for name, value in self.usual.items() if name not in self.cell)
-            and self.dataset.lower().replace("-", "") == parameters.get("dataset")
+            and self.is_on(parameters.get("dataset"))
         )
+
+    def is_on(self, dataset: Any) -> bool:
+        """Whether it is a result on DATASET as a plan calls it: `CIFAR-10` is `cifar10`."""
+        return isinstance(dataset, str) and _letters(self.dataset) == _letters(dataset)
 
     @property
     def accuracy(self) -> Quantity:
@@ -113,10 +123,21 @@ class Quoted:
         )
 
 
+def _letters(name: str) -> str:
+    """The letters and digits of NAME, small."""
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
 def find_quoted(
     original: Mapping[str, Quoted], who: str, cell: Mapping[str, Any], epochs: int | None = None
 ) -> Quoted | None:
-    """The first accuracy that WHO reports for the network of CELL (after EPOCHS, if given), if any."""
+    """The first accuracy that WHO reports for the network of CELL (after EPOCHS, if given), if any.
+
+    Raises UnknownName where there are rows and none of WHO, unless that is the paper or an earlier report.
+    """
+    people = dict.fromkeys(row.who for row in original.values())
+    if people and who not in (PAPER, EARLIER, *people):
+        raise UnknownName(f"original.csv has no row of {who!r}; it has those of {', '.join(people)}")
     fitting = (row for row in original.values() if row.who == who and row.fits(cell) and epochs in (None, row.epochs))
     return next(fitting, None)
 

@@ -14,7 +14,6 @@ from functools import cached_property
 from experiments.spec import ReproductionError, State
 
 MINUS = "\N{MINUS SIGN}"
-MIXED = "mixed"
 MOST_ORIGINS = 24  # at most this many origins are listed on a page; of more, the first and the last
 
 
@@ -61,14 +60,6 @@ class Fidelity:
     recipe: str | None = None
     precision: str | None = None
     train_images: int | None = None
-
-    def __post_init__(self) -> None:
-        mixed = [name for name in self.__dataclass_fields__ if getattr(self, name) == MIXED]
-        if mixed:
-            raise ReproductionError(
-                f"a quantity cannot mix settings: {', '.join(mixed)} differ between its records; "
-                "select runs that agree, or print it as not comparable"
-            )
 
     @property
     def words(self) -> str:
@@ -167,8 +158,8 @@ def _fixed(value: float, decimals: int, *, signed: bool = False) -> str:
 
 
 def _exact(value: float) -> str:
-    """At most six digits and no exponent: 0.001, 128, 0.4914."""
-    text = f"{Decimal(f'{value:.6g}'):,f}"
+    """At most six digits, but all of them before the point, and no exponent: 0.001, 0.4914, 1,171,875."""
+    text = f"{value:,.0f}" if abs(value) >= 1e6 else f"{Decimal(f'{value:.6g}'):,f}"
     return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", MINUS)
 
 

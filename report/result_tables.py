@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.spec import FrozenMapping
 from report.cells import COMPUTING, CellEvidence, varying_parameters
 from report.comparisons import difference, gap
 from report.facts import Facts
@@ -78,14 +77,18 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     """Each model of the plan once: the quoted count, the formula's, and the recorded network's."""
     names = tuple(declared.options["columns"])
     cells = facts.evidence.having(declared.options["where"])
-    models = {declared.sizes(cell): cell.parameters["dataset"] for cell in cells}
-    counts = {FrozenMapping(row.cell): row for row in facts.original.values() if row.parameters_thousands}
+    models: dict[tuple[Any, ...], str] = {}
+    for cell in cells:
+        sizes, dataset = declared.sizes(cell), cell.parameters["dataset"]
+        if models.setdefault(sizes, dataset) != dataset:
+            raise UnknownName(
+                f"columns: models of one size are on {models[sizes]} and {dataset}; name dataset among them"
+            )
     rows: list[tuple[Cell, ...]] = []
     agreeing = differing = 0
-    for sizes in sorted(models):
-        cell = dict(zip(names, sizes, strict=True))
-        named = {**cell, "dataset": models[sizes]}
-        quoted = counts.get(FrozenMapping(cell))
+    for sizes in sorted(models, key=lambda sizes: [(isinstance(size, str), size) for size in sizes]):
+        named = {**dict(zip(names, sizes, strict=True)), "dataset": models[sizes]}
+        quoted = _quoted_count(named, facts)
         formula, counted = facts.count_by_formula(named), facts.count_in_records(named)
         if counted is not None:
             agrees = _agree(quoted, formula, counted)
@@ -102,6 +105,13 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     if differing:
         finding = f"{differing} of {len(rows)} recorded models differ from the formula or from the quoted count."
     return declared.table(finding, columns, rows)
+
+
+def _quoted_count(model: Mapping[str, Any], facts: Facts) -> Quoted | None:
+    """The last quoted parameter count of a MODEL of these sizes on its data set."""
+    sizes = {name: size for name, size in model.items() if name != "dataset"}
+    rows = (row for row in facts.original.values() if row.parameters_thousands and row.is_on(model["dataset"]))
+    return next((row for row in reversed(list(rows)) if row.cell == sizes), None)
 
 
 def _agree(quoted: Quoted | None, formula: Quantity | None, counted: Quantity) -> bool:
@@ -121,7 +131,7 @@ def comparison(declared: Declaration, facts: Facts) -> Table:
     gaps = []
     for index, cell in enumerate(cells):
         quoted = others[against][index]
-        delta = gap(cell, quoted.accuracy) if quoted else None
+        delta = gap(cell, quoted) if quoted else None
         gaps.append(delta)
         beside = (listed[index] for listed in others.values())
         rows.append(
@@ -164,8 +174,8 @@ def _epochs_of(rows: list[Quoted | None]) -> str:
 
 
 def _in_epochs(epochs: set[int | None]) -> str:
-    listed = sorted(str(value) for value in epochs if value is not None)
-    return f" ({' or '.join(listed)} epochs)" if listed else ""
+    listed = sorted(value for value in epochs if value is not None)
+    return f" ({' or '.join(map(str, listed))} epochs)" if listed else ""
 
 
 def _comparison_finding(recorded: int, gaps: list[Quantity | None], against: str) -> str:

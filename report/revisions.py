@@ -42,8 +42,16 @@ def lay_out(root: Path, name: str) -> Iterator[Revision]:
     content = read_git(root, "archive", "--format=tar", commit, "--", ".", *excluded) or b""
     with tempfile.TemporaryDirectory(prefix="revision-") as folder:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            archive.extractall(folder, filter="data")
+            archive.extractall(folder, filter=_within)
         yield Revision(name, commit, date, subject, Path(folder))
+
+
+def _within(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """MEMBER, if it stays in FOLDER: a link out of the repository, as to a disk with data, is left out."""
+    try:
+        return tarfile.data_filter(member, folder)
+    except tarfile.FilterError:
+        return None
 
 
 def _resolve(root: Path, name: str) -> tuple[str, str, str]:

@@ -8,13 +8,13 @@ from typing import Any
 from experiments.prices import Price, by_device, reservation, rough_hours, rough_time
 from experiments.spec import Record, State
 from experiments.status import RunStatus
-from report.cells import setting_of
 from report.facts import Facts, total
-from report.gates import NOT_RECORDED, setting_text
+from report.gates import setting_text, settings_text
 from report.quantities import Kind, Quantity, Tier, count, spell
 from report.result_tables import DASH, Declaration
 from report.run_list import device_of, state_counts
 from report.tables import Cell, Column, Table
+from report.unknown import UnknownName
 
 _BASES = {
     "recorded": "recorded runs of the same cell",
@@ -28,11 +28,11 @@ def settings(declared: Declaration, facts: Facts) -> Table:
     """One line a setting: each original's value and, beside it, what our runs of the groups named for it resolved."""
     protocols = {name: facts.protocol(name) for name in declared.options["protocols"]}
     planned: dict[str, list[str]] = declared.options["groups"]
+    if unknown := planned.keys() - protocols.keys():
+        raise UnknownName(f"groups: {min(unknown)!r} is none of the table's protocols: {', '.join(protocols)}")
     recorded = {group: facts.evidence.recorded(group) for groups in planned.values() for group in groups}
     names = dict.fromkeys(name for protocol in protocols.values() for name in protocol.settings)
-    values = {
-        group: [shared_setting(records, name) for name in names] for group, records in recorded.items() if records
-    }
+    values = {group: [settings_text(records, name) for name in names] for group, records in recorded.items() if records}
     beside = {id: _alike([group for group in planned.get(id, ()) if group in values], values) for id in protocols}
     columns = [Column("setting", "Setting")]
     for id, protocol in protocols.items():
@@ -66,11 +66,6 @@ def _alike(groups: Iterable[str], values: Mapping[str, list[str]]) -> list[list[
     for group in groups:
         found.setdefault(tuple(values[group]), []).append(group)
     return list(found.values())
-
-
-def shared_setting(records: Iterable[Record], name: str) -> str:
-    """The setting in all RECORDS as text, several values listed."""
-    return ", ".join(sorted({setting_text(setting_of(record, name, NOT_RECORDED)) for record in records}))
 
 
 def missing(declared: Declaration, facts: Facts) -> Table:

@@ -39,8 +39,6 @@ def conditions(name: str, item: Mapping[str, Any], evidence: Evidence, original:
     """A panel a kind of corruption, a line a network, accuracy against the severity; the images as stored come first."""
     cells = evidence.cells(item["group"])
     drawn = [cell for cell in cells if cell.quantity().is_measured]
-    if not drawn:
-        return absent(name, item, cells)
     rows = [
         {"panel": panel, "line": _network(cell, item["label"]), "x": text, **_mean(cell, metric)}
         for panel, metrics in item["panels"].items()
@@ -48,6 +46,8 @@ def conditions(name: str, item: Mapping[str, Any], evidence: Evidence, original:
         for metric, text in metrics.items()
         if all(metric in record.metrics for record in cell.records)
     ]
+    if not rows:
+        return absent(name, item, cells, "accuracy under these conditions")
     words = [_words(f"{row['panel']} {row['x']}, {row['line']}", row) for row in rows]
     alt = f"Line charts of test accuracy against the severity of corruptions. {'; '.join(words)}."
     return _series(name, "conditions", item, rows, alt, cells, drawn, {"x": "", "log": False})

@@ -1,7 +1,9 @@
 """Which recorded runs to run again: the most information for the time, chosen greedily and always alike."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 from experiments.prices import reservation
 from experiments.progress import format_seconds
@@ -20,6 +22,11 @@ class Candidate:
     def name(self) -> str:
         """The run's name."""
         return self.rerun.run.name
+
+    @property
+    def cell(self) -> str:
+        """The cell that it is a run of."""
+        return self.rerun.run.cell
 
     @property
     def seconds(self) -> float:
@@ -62,17 +69,31 @@ def choose(candidates: Sequence[Candidate], budget_seconds: float) -> tuple[Pick
 
 
 def _fill(picks: tuple[Pick, ...], candidates: Sequence[Candidate], budget_seconds: float) -> tuple[Pick, ...]:
-    """PICKS and what else fits; of equal ones the first in the plan."""
-    while True:
-        left = budget_seconds - sum(pick.candidate.seconds for pick in picks)
-        taken = {pick.candidate.name for pick in picks}
-        fitting = [item for item in candidates if item.seconds <= left and item.name not in taken]
-        if not fitting:
-            return picks
-        offers = [_offer(candidate, picks) for candidate in fitting]
-        picks = (*picks, max(offers, key=lambda pick: pick.information / max(pick.candidate.seconds, 1e-9)))
+    """PICKS and what else fits; of equal ones the first in the plan.
 
+    What a run adds only falls, when another of its cell is picked: so an offer is made anew when its turn comes.
+    """
+    made, taken = list(picks), {pick.candidate.name for pick in picks}
+    chosen = Counter(pick.candidate.cell for pick in picks)
+    spent = sum(pick.candidate.seconds for pick in picks)
 
-def _offer(candidate: Candidate, picks: Sequence[Pick]) -> Pick:
-    earlier = sum(pick.candidate.rerun.run.cell == candidate.rerun.run.cell for pick in picks)
-    return Pick(candidate, candidate.leverage.points / (earlier + 1), earlier)
+    def offer(number: int) -> tuple[float, int, Pick]:
+        candidate = candidates[number]
+        earlier = chosen[candidate.cell]
+        pick = Pick(candidate, candidate.leverage.points / (earlier + 1), earlier)
+        return -pick.information / max(candidate.seconds, 1e-9), number, pick
+
+    offers = [offer(number) for number, candidate in enumerate(candidates) if candidate.name not in taken]
+    heapify(offers)
+    while offers:
+        _, number, pick = heappop(offers)
+        candidate = pick.candidate
+        if candidate.seconds > budget_seconds - spent:
+            continue
+        if pick.earlier != chosen[candidate.cell]:
+            heappush(offers, offer(number))
+            continue
+        made.append(pick)
+        chosen[candidate.cell] += 1
+        spent += candidate.seconds
+    return tuple(made)

@@ -4,13 +4,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.plan_file import suggest
-from experiments.spec import ConfigurationError
 from experiments.strict_yaml import read_yaml
 from report import budget_tables, claim_tables, contrast_tables, options, result_tables, run_list, run_tables
 from report.evidence import LEFT_OUT
 from report.facts import Facts
-from report.fields import check_names, file_names, line, mapping, refuse
+from report.fields import check_names, file_names, line, refuse
+from report.labels import FILE, check_labels
 from report.result_tables import Declaration
 from report.tables import Column, Table
 from report.unknown import UnknownName
@@ -54,19 +53,13 @@ def read_tables(root: Path, parameters: Collection[str] = ()) -> dict[str, Decla
 
     Raises ConfigurationError, naming table and field.
     """
-    path = root / "report" / "paper" / "tables.yaml"
-    content = read_yaml(path)
-    check_names(content, {"version", "labels", "tables"}, {"version", "labels", "tables"}, path.name)
+    content = read_yaml(root / "report" / "paper" / FILE)
+    check_names(content, {"version", "labels", "tables"}, {"version", "labels", "tables"}, FILE)
     if content["version"] != 1:
-        refuse(f"{path.name}: version", content["version"], "1")
-    labels = mapping(content["labels"], f"{path.name}: labels")
-    for parameter, label in labels.items():
-        line(label, f"{path.name}: labels.{parameter}")
-        if parameters and parameter not in parameters:
-            known = suggest(str(parameter), parameters)
-            raise ConfigurationError(f"{path.name}: labels: no run has a parameter {parameter!r}{known}")
-    declared = file_names(content["tables"], f"{path.name}: tables")
-    return {name: _declare(name, item, labels, f"{path.name}: tables.{name}") for name, item in declared.items()}
+        refuse(f"{FILE}: version", content["version"], "1")
+    labels = check_labels(content["labels"], parameters)
+    declared = file_names(content["tables"], f"{FILE}: tables")
+    return {name: _declare(name, item, labels, f"{FILE}: tables.{name}") for name, item in declared.items()}
 
 
 def _declare(name: str, item: Any, labels: Mapping[str, str], place: str) -> Declaration:

@@ -62,7 +62,8 @@ class Trial:
     """What the records say on one claim before claims are taken together.
 
     `tails` are an effect's before Holm. `judge` takes them after Holm, and the margin, and gives outcome and reasons; it
-    is None where the rule has not enough evidence, and `shortage` then says what is missing.
+    is None where the rule has not enough evidence, and `shortage` then says what is missing. `unlike` says why the cells do
+    not compare with what is quoted, whatever the protocol asks.
     `details` is worked out once for the verdict, and not each time that the rule is tried without a run. `span` says
     between which levels an effect is printed, where these are fewer than the rule looks at.
     """
@@ -74,6 +75,7 @@ class Trial:
     judge: Callable[[Tails | None, float | None], Judgement] | None = None
     shortage: str = ""
     span: str = ""
+    unlike: str = ""
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -123,7 +125,7 @@ def refuse_other_network(claim: Claim, row: Quoted, parameters: Mapping[str, Any
 def refuse_bounds(claim: Claim, *rows: Quoted) -> None:
     """Raises ConfigurationError where the claim needs values and one of the quoted ROWS is a bound."""
     for row in rows:
-        if row.prefix:
+        if row.is_bound:
             remedy = "quote two values, or none" if claim.family else "quote a value, or let `kind` be threshold"
             raise ConfigurationError(
                 f"claims.yaml: claims.{claim.id}.quoted: {row.id!r} is a bound, {row.accuracy.quoted!r}, where a claim of "
@@ -138,7 +140,7 @@ def find_shortage(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
     if copied := [f"seeds {_listed(cell.copies)} of {names[cell.name]}" for cell in cells if cell.copies]:
         return f"the runs of {' and '.join(copied)} are the same image by image: a copied record is no second run"
     if not short:
-        unknown = [names[cell.name] for cell in cells if cell.is_without_spread and not cell.test_images]
+        unknown = [names[cell.name] for cell in cells if cell.has_unknown_spread]
         equal = f"the runs of {', '.join(unknown)} are exactly equal, so that nothing is known of their spread"
         return equal if unknown else ""
     listed = []

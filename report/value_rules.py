@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from experiments.spec import ConfigurationError
 from report import statistics
 from report.cells import CellEvidence, spread
 from report.claims import Claim, ClaimKind
-from report.comparisons import gap, is_bound
+from report.comparisons import gap, unlike
+from report.original import Quoted
 from report.power import (
     Design,
     chance_equivalent,
@@ -43,20 +45,19 @@ def equality(claim: Claim, sources: Sources) -> Trial:
         f"quoted value, taken for a single run, lies outside the {percent_text(1 - claim.alpha)} prediction interval for "
         f"one more run; at least {claim.min_seeds} runs"
     )
-    cell, quoted = _against_quoted(claim, sources)
+    cell, row, target = _against_quoted(claim, sources)
 
     def details() -> Details:
-        return _details(claim, cell, quoted, None if shortage else _equality_design)
+        return _details(claim, cell, row, target, None if shortage else _equality_design)
 
     if shortage := find_shortage(claim, (cell,)):
-        return Trial((cell,), rule, details, shortage=shortage)
-    target = quoted.value or 0.0
+        return Trial((cell,), rule, details, shortage=shortage, unlike=unlike(cell, row))
     comparison = statistics.against(cell.summary(), target)
 
     def judge(_: Tails | None, margin: float | None) -> Judgement:
         return _judge_equality(claim, cell, comparison, target, margin or 0.0)
 
-    return Trial((cell,), rule, details, judge=judge)
+    return Trial((cell,), rule, details, judge=judge, unlike=unlike(cell, row))
 
 
 def _equality_design(claim: Claim, cell: CellEvidence, target: float) -> Design:
@@ -108,14 +109,13 @@ def threshold(claim: Claim, sources: Sources) -> Trial:
         f"REPRODUCED if the one-sided t test of our mean above the quoted value has p below {claim.alpha:g}; "
         f"NOT REPRODUCED if that of below has; at least {claim.min_seeds} runs"
     )
-    cell, quoted = _against_quoted(claim, sources)
+    cell, row, target = _against_quoted(claim, sources)
 
     def details() -> Details:
-        return _details(claim, cell, quoted, None if shortage else _threshold_design)
+        return _details(claim, cell, row, target, None if shortage else _threshold_design)
 
     if shortage := find_shortage(claim, (cell,)):
-        return Trial((cell,), rule, details, shortage=shortage)
-    target = quoted.value or 0.0
+        return Trial((cell,), rule, details, shortage=shortage, unlike=unlike(cell, row))
     comparison = statistics.against(cell.summary(), target)
 
     def judge(_: Tails | None, __: float | None) -> Judgement:
@@ -126,7 +126,7 @@ def threshold(claim: Claim, sources: Sources) -> Trial:
             return Outcome.NOT_REPRODUCED, (f"our mean is below the quoted value ({p_text(below)})",)
         return Outcome.INCONCLUSIVE, (f"our mean may lie on either side of the quoted value ({p_text(above)})",)
 
-    return Trial((cell,), rule, details, judge=judge)
+    return Trial((cell,), rule, details, judge=judge, unlike=unlike(cell, row))
 
 
 def _threshold_design(claim: Claim, cell: CellEvidence, target: float) -> Design:
@@ -140,24 +140,36 @@ def _threshold_design(claim: Claim, cell: CellEvidence, target: float) -> Design
 
 
 def _details(
-    claim: Claim, cell: CellEvidence, quoted: Quantity, design: Callable[[Claim, CellEvidence, float], Design] | None
+    claim: Claim,
+    cell: CellEvidence,
+    row: Quoted,
+    target: float,
+    design: Callable[[Claim, CellEvidence, float], Design] | None,
 ) -> Details:
     """What is told beside the outcome; DESIGN is None where there are too few runs for one."""
     ours = cell.quantity()
-    told = Details(quoted, ours, None if ours.is_measured and is_bound(quoted) else gap(cell, quoted))
+    told = Details(row.accuracy, ours, None if ours.is_measured and row.is_bound else gap(cell, row))
     if design is None:
         return told
-    return replace(told, design=design(claim, cell, quoted.value or 0.0), prediction=_prediction(claim, cell))
+    return replace(told, design=design(claim, cell, target), prediction=_prediction(claim, cell))
 
 
-def _against_quoted(claim: Claim, sources: Sources) -> tuple[CellEvidence, Quantity]:
-    """The claim's one cell and the quoted accuracy."""
+def _against_quoted(claim: Claim, sources: Sources) -> tuple[CellEvidence, Quoted, float]:
+    """The claim's one cell, the row that it is compared with, and the accuracy there."""
     (row,) = sources.quoted(claim, 1)
     cell = sources.evidence.cell(str(claim.group), claim.cell)
     refuse_other_network(claim, row, claim.cell)
     if claim.kind is ClaimKind.EQUALITY:
         refuse_bounds(claim, row)
-    return cell, row.accuracy
+    dataset = cell.parameters.get("dataset")
+    if dataset is not None and not row.is_on(dataset) and not sources.evidence.is_rehearsal:
+        raise ConfigurationError(
+            f"claims.yaml: claims.{claim.id}.quoted: {row.id!r} is a result on {row.dataset}, the claim's cell is on "
+            f"{dataset}: quote one on the same data, or correct `dataset` in original.csv"
+        )
+    value = row.accuracy.value
+    assert value is not None
+    return cell, row, value
 
 
 def counts(claim: Claim, sources: Sources) -> Trial:
@@ -167,8 +179,8 @@ def counts(claim: Claim, sources: Sources) -> Trial:
     differing: list[str] = []
     cells: list[CellEvidence] = []
     for row in rows:
-        sizes = {**row.cell, "dataset": row.dataset}
-        found = [cell for cell in sources.evidence.matching(sizes) if cell.records]
+        there = sources.evidence.matching(row.cell)
+        found = [cell for cell in there if cell.records and row.is_on(cell.parameters.get("dataset"))]
         cells.extend(found)
         counted = {value for cell in found for value in cell.values("parameters")}
         wrong = sorted(value for value in counted if not row.counts(value))

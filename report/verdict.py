@@ -80,11 +80,14 @@ class Verdict:
         return self.outcome in DECIDED
 
     @property
+    def is_on_another_protocol(self) -> bool:
+        """Whether its runs differ from the original's in more than what is told and no more, as another precision is."""
+        return any(deviation.setting not in TOLD for deviation in self.deviations)
+
+    @property
     def is_reduced(self) -> bool:
         """Whether it was decided under another protocol than the original's, about which it then says nothing."""
-        if self.claim.is_beyond or not self.is_decided:
-            return False
-        return any(deviation.setting not in TOLD for deviation in self.deviations)
+        return not self.claim.is_beyond and self.is_decided and self.is_on_another_protocol
 
     @property
     def reservation(self) -> str:

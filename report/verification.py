@@ -17,13 +17,13 @@ from experiments.progress import Monitor, format_seconds
 from experiments.reruns import Repetition, Rerun, run_again
 from experiments.spec import ACCURACY, ConfigurationError, MissingTool, Record
 from experiments.status import RunStatus, statuses
-from experiments.strict_yaml import read_yaml
 from experiments.workspace import Workspace
 from report.agreement import find_yardsticks, has_same_bits, judge_rerun
 from report.certificate import Asked, Certificate, Verified
 from report.certificate_page import format_certificate
 from report.leverage import weigh_runs
 from report.meaning import make_meaning
+from report.metadata import read_metadata
 from report.spot_check import Candidate, Pick, choose
 
 FOLDER = ".verify"
@@ -32,9 +32,10 @@ _WRITTEN = frozenset({"certificate.json", "certificate.md", "records", "executed
 
 @dataclass(frozen=True)
 class SpotCheck:
-    """What is to be run again: the picks, of how many recorded runs, and all records by cell to judge them by."""
+    """What is to be run again: the picks, of how many recorded runs, and all that the certificate needs afterwards."""
 
     root: Path
+    title: str
     asked: Asked
     picks: tuple[Pick, ...]
     budget_seconds: float
@@ -65,6 +66,7 @@ def plan_verification(
         MissingTool: this machine lacks the device.
         RecordFault: a record cannot be trusted; there is no need to run it again.
     """
+    title = str(read_metadata(root / "report" / "paper" / "metadata.yaml").get("title") or "")
     plan, ledger = load_plan(root / "experiments" / "plan.yaml"), Ledger(root / "experiments")
     chosen = {run.name for run in select(plan, patterns, group)}
     records = [record for record in ledger.load(plan) if ACCURACY in record.metrics]
@@ -81,7 +83,7 @@ def plan_verification(
         raise ConfigurationError(_tell_cheapest(candidates, budget_seconds))
     left_out = len(wanted) - len(reruns)
     asked = Asked(tuple(patterns), group, device_class)
-    return SpotCheck(root, asked, picks, budget_seconds, len(wanted), left_out, _by_cell(plan, records))
+    return SpotCheck(root, title, asked, picks, budget_seconds, len(wanted), left_out, _by_cell(plan, records))
 
 
 def _place(found: Sequence[RunStatus], chosen: Container[str], prices: Prices, device_class: str | None) -> list[Rerun]:
@@ -139,7 +141,7 @@ def carry_out(check: SpotCheck, folder: Path, monitor: Monitor) -> Certificate:
     tests = _count_tests(check, repetition)
     runs = tuple(_verify(pick, check, repetition, tests) for pick in check.picks)
     certificate = Certificate(
-        title=str(read_yaml(check.root / "report" / "paper" / "metadata.yaml").get("title", "")),
+        title=check.title,
         asked=check.asked,
         commit=commit,
         dirty=dirty,

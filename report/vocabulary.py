@@ -9,7 +9,7 @@ from report.cells import NOT_MEASURED, CellEvidence, Parameters, setting_of
 from report.claims import Claim
 from report.comparisons import difference, gap
 from report.facts import Facts, total
-from report.gates import NOT_RECORDED, setting_text
+from report.gates import NOT_RECORDED, setting_text, settings_text
 from report.original import EARLIER
 from report.quantities import Kind, Quantity, Tier, count
 from report.trials import Outcome
@@ -30,7 +30,7 @@ class Vocabulary:
     def words(self) -> Mapping[str, Any]:
         """Every name that prose may use, less those that place tables, figures and references."""
         names = [name for name in vars(Vocabulary) if not name.startswith("_") and name != "words"]
-        return {"smoke": self._facts.smoke, **{name: getattr(self, name) for name in names}}
+        return {"smoke": self._evidence.is_rehearsal, **{name: getattr(self, name) for name in names}}
 
     def accuracy(self, group: str, **cell: Any) -> Quantity:
         """The mean of the last epoch's test accuracy of the one cell of GROUP with these parameters."""
@@ -46,14 +46,14 @@ class Vocabulary:
 
     def gap(self, group: str, id: str, **cell: Any) -> Quantity:
         """Our accuracy minus the quoted one called ID."""
-        return gap(self._cell(group, cell), self._facts.quoted(id).accuracy)
+        return gap(self._cell(group, cell), self._facts.quoted(id))
 
     def _cell(self, group: str, parameters: Mapping[str, Any]) -> CellEvidence:
         """The cell that a word names; one without runs where a rehearsal, a part of the plan, lacks it."""
         try:
             return self._evidence.cell(group, parameters)
         except UnknownName:
-            if not self._facts.smoke:
+            if not self._evidence.is_rehearsal:
                 raise
             return CellEvidence(group, f"left-out/{parameters_text(parameters)}", Parameters(parameters), (), ())
 
@@ -98,7 +98,7 @@ class Vocabulary:
 
     def prefix(self) -> str:
         """ReScience's prefix of the title, by the verdicts; never one on a rehearsal."""
-        return "" if self._facts.smoke else title_prefix(self._facts.verdicts)
+        return "" if self._evidence.is_rehearsal else title_prefix(self._facts.verdicts)
 
     def count(self, what: str, group: str | None = None) -> Quantity:
         """How many runs, seeds, cells, groups or claims there are; an unknown WHAT is refused with the known ones."""
@@ -183,7 +183,7 @@ class Vocabulary:
             raise UnknownName(f"setting({recipe!r}, {name!r}): no such setting is recorded; the records have {valid}")
         value = values[0]
         if any(other != value for other in values):
-            found = ", ".join(sorted(set(map(setting_text, values))))
+            found = settings_text(records, name)
             raise UnknownName(f"setting({recipe!r}, {name!r}): it differs between the records: {found}")
         if isinstance(value, bool) or not isinstance(value, int | float):
             return setting_text(value)
@@ -193,8 +193,7 @@ class Vocabulary:
 
     def resolved(self, group: str, name: str, **parameters: Any) -> str:
         """A setting as the recorded runs of one cell of GROUP resolved it, in words: `fp32`; empty without runs."""
-        records = self._cell(group, parameters).records
-        return ", ".join(sorted({setting_text(setting_of(record, name, NOT_RECORDED)) for record in records}))
+        return settings_text(self._cell(group, parameters).records, name)
 
     def _check_recipe(self, recipe: str) -> None:
         """Refuses a RECIPE that no cell has.
@@ -205,7 +204,7 @@ class Vocabulary:
         planned = {str(cell.parameters["recipe"]) for cell in cells if "recipe" in cell.parameters}
         recorded = {str(setting_of(record, "recipe")) for record in self._evidence.recorded()}
         is_known = bool(planned) or all(cell.records for cell in cells)
-        if is_known and recipe not in planned | recorded and not self._facts.smoke:
+        if is_known and recipe not in planned | recorded and not self._evidence.is_rehearsal:
             where = "in the plan; it has" if planned else "among the records; they have"
             raise UnknownName(f"there is no recipe {recipe!r} {where} {', '.join(sorted(planned or recorded))}")
 

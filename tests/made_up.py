@@ -116,7 +116,7 @@ def make_facts(root: Path, *, runs: int | None = None, smoke: bool = False) -> F
         count = int(formula.evaluate(run.parameters))
         is_measured = runs is None or index < runs
         statuses.append(measured(run, made_up_accuracy(run), parameters=count) if is_measured else waiting(run))
-    return gather(root, plan.groups.values(), statuses, naming=plan.naming, smoke=smoke)
+    return gather(root, plan, statuses)
 
 
 def made_up_accuracy(run: Run) -> float:

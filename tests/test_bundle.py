@@ -187,6 +187,9 @@ def test_the_licence_is_what_the_paper_states_and_without_one_there_is_no_bundle
     def stated() -> str | None:
         return yaml.safe_load(citation_file(repository)).get("license")
 
+    (repository / "pyproject.toml").write_text("[project", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"^pyproject.toml: this is no TOML: "):
+        citation_file(repository)
     (repository / "pyproject.toml").unlink()
     (repository / "LICENSE").write_text("\n                  Apache License\n    Version 2.0\n", encoding="utf-8")
     assert stated() == "Apache-2.0"
@@ -239,13 +242,20 @@ def test_an_entry_of_the_bibliography_is_read_without_its_braces() -> None:
     assert entry_of("c", text) == {}
 
 
+def test_an_entry_of_the_bibliography_may_stand_on_one_line_as_registries_print_it() -> None:
+    fields = 'title={A {B}, 2nd}, volume={1}, author="{M}ay, Ann and Roe, Bob", month=jan, year={2020} }'
+    expected = {"author": "May, Ann and Roe, Bob", "title": "A B, 2nd", "year": "2020"}
+    assert entry_of("a", f"@article{{a, {fields}\n@misc{{b, title={{B}}}}\n") == expected
+    assert entry_of("b", f"@article{{a, {fields}\n@misc{{b, title={{B}}}}\n") == {"title": "B"}
+
+
 def test_an_entry_of_the_bibliography_is_read_without_the_commands_of_tex() -> None:
     text = (
         '@misc{a,\n author = {M{\\"u}ller, R\\"udiger and {\\O}y, {\\c C}a},\n title = {A: a \\& b},\n year = 2020\n}\n'
     )
     assert entry_of("a", text) == {"author": "Müller, Rüdiger and Øy, Ça", "title": "A: a & b", "year": "2020"}
     with pytest.raises(ConfigurationError, match="^references.bib: a: author, title or year cannot be read: "):
-        entry_of("a", "@misc{a,\n title = {\\emph{a}\n}\n")
+        entry_of("a", "@misc{a,\n title = {of $x}\n}\n")
 
 
 def test_a_crate_of_one_author_names_that_one(repository: Path) -> None:

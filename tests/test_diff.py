@@ -80,6 +80,19 @@ def test_records_that_turn_a_verdict_change_a_conclusion(root: Path) -> None:
     ]
 
 
+def test_a_verdict_that_now_holds_under_a_reduced_protocol_only_is_another_conclusion(root: Path) -> None:
+    save_cells(root, smaller=0.0, larger=1.0)
+    claims = root / "report/paper/claims.yaml"
+    edit(claims, "protocols: {}", "protocols: {theirs: {title: Theirs, source: it, settings: {recipe: tiny}}}")
+    edit(claims, "protocol: null\n    group: sizes\n    better", "protocol: theirs\n    group: sizes\n    better")
+    commit(root, "under their protocol")
+    edit(claims, "settings: {recipe: tiny}", "settings: {recipe: large}")
+    assert told(find_difference(root, "HEAD"))[:2] == [
+        ("conclusion", "title", "prefix", "[Re] -> none"),
+        ("conclusion", "verdict", "larger-is-better", "REPRODUCED -> REPRODUCED under a reduced protocol"),
+    ]
+
+
 def test_a_new_run_of_a_cell_behind_no_main_claim_changes_the_evidence(root: Path) -> None:
     save(root, "tiny-z4-s0", 0.5)
     difference = find_difference(root, "HEAD")

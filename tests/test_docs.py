@@ -11,7 +11,7 @@ import yaml
 from experiments.plan import load_plan
 from experiments.plan_file import _check_group
 from report import figures, table_kinds
-from report.arguments import VERBS, parse
+from report.arguments import parse
 from report.claims import ClaimKind, read_claims
 from report.figures import read_figures
 from report.journal import faults, journal_fields
@@ -56,7 +56,7 @@ def test_every_command_on_a_page_is_one(page: Path) -> None:
         command = shlex.split(line.strip("`"))[2:]
         if command == ["--help"]:
             continue
-        assert parse(command).verb in VERBS, line
+        assert parse(command).verb, line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

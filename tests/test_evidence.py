@@ -8,16 +8,16 @@ import pytest
 from experiments.spec import Correct, State
 from experiments.status import RunStatus
 from report.cells import Parameters, kind_of
-from report.comparisons import difference, gap, quoted_difference
+from report.comparisons import are_pairs, difference, gap, quoted_difference
 from report.evidence import Evidence
+from report.facts import total
 from report.quantities import Fidelity, Kind, Quantity, Registry, Spread, Tier
 from report.statistics import summarise
 from report.unknown import UnknownName
+from tests.judging import quoted
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
 
-QUOTED = Quantity(
-    "original/x/accuracy", Kind.ACCURACY, 0.7, fidelity=Fidelity(epochs=5), origin=("Table 1",), quoted="70"
-)
+QUOTED = quoted("x", "70")
 
 
 def test_a_cell_is_the_mean_of_its_measured_runs() -> None:
@@ -85,6 +85,13 @@ def test_a_cost_that_was_not_measured_is_gated() -> None:
     (cell,) = make_evidence(*make_cell([0.70])).cells()
     assert cell.quantity("energy_joules").state is State.GATED
     assert cell.quantity("seconds").parts.text == "600 s (n = 1)"
+
+
+def test_a_sum_of_what_one_run_did_not_measure_is_no_number() -> None:
+    first, second = (status.record for status in make_cell([0.70, 0.71]))
+    assert total("sum", Kind.HOURS, [first, second], "seconds", "time", 1 / 3600).parts.text == "0.33 h"
+    unmeasured = replace(second, cost={**second.cost, "train_seconds": None})
+    assert total("sum", Kind.HOURS, [first, unmeasured], "train_seconds", "time").state is State.GATED
 
 
 def test_a_misspelt_metric_is_refused_with_the_known_ones() -> None:
@@ -255,18 +262,59 @@ def test_a_value_after_other_epochs_has_no_gap() -> None:
     assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, "ours after 40 epochs, the quoted value after 5")
 
 
+def test_a_value_on_other_data_has_no_gap() -> None:
+    (cell,) = make_evidence(*make_cell([0.70])).cells()
+    quantity = gap(cell, replace(QUOTED, dataset="ImageNet"))
+    assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, "ours on cifar10, the quoted value on ImageNet")
+
+
+def test_runs_that_are_exactly_equal_have_no_interval_unless_it_is_known_what_one_image_is() -> None:
+    equal, other = make_evidence(*make_cell([0.70] * 3), *make_cell([0.80, 0.81, 0.82], kernel_size=5)).cells()
+    assert equal.quantity().parts.text == "70.00 % (n = 3)"
+    assert gap(equal, replace(QUOTED, accuracy_pct="69.0")).parts.text == "+1.00 pp (n = 3)"
+    assert difference(other, equal).parts.text == "+11.00 pp (n = 3)"
+    native = make_cell([0.71] * 3, path="native")
+    renamed = [
+        replace(status, run=replace(status.run, name=f"n-{status.run.name}", cell="native")) for status in native
+    ]
+    pair = make_evidence(*make_cell([0.70] * 3, path="plain"), *renamed).cells()
+    assert are_pairs(*pair) and difference(*reversed(pair)).parts.text == "+1.00 pp (n = 3)"
+
+
 def test_from_a_quoted_bound_there_is_no_distance() -> None:
     (cell,) = make_evidence(*make_cell([0.70, 0.71, 0.72])).cells()
-    for text in ("more than 70", "at least 70"):
-        bound = replace(QUOTED, quoted=text)
+    for prefix in ("more than", "at least"):
+        bound = replace(QUOTED, prefix=prefix)
         for quantity in (gap(cell, bound), quoted_difference(QUOTED, bound), quoted_difference(bound, QUOTED)):
-            assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, f"'{text}' is a bound and no value")
+            assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, f"'{prefix} 70' is a bound and no value")
     (planned,) = make_evidence(waiting(make_run(0))).cells()
     assert gap(planned, bound).state is State.PENDING
 
 
 def test_the_difference_of_two_quoted_values_is_ours_to_compute() -> None:
-    other = Quantity("original/y/accuracy", Kind.ACCURACY, 0.65, origin=("Table 2",), quoted="65")
-    quantity = quoted_difference(QUOTED, other)
+    quantity = quoted_difference(QUOTED, replace(quoted("y", "65"), source="Table 2"))
     assert (quantity.parts.text, quantity.tier) == ("+5.00 pp", Tier.COMPUTED)
     assert quantity.origin == ("Table 1", "Table 2")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"precision": "mixed"}, "cifar10, 5 epochs, recipe keras, mixed, 45,000 training images"),
+        ({"precision": 16, "recipe": ["a", "b"]}, "cifar10, 5 epochs, recipe ['a', 'b'], 16, 45,000 training images"),
+        ({"train_images": 45_000.0}, "cifar10, 5 epochs, recipe keras, fp32, 45,000 training images"),
+        ({"train_images": "all"}, "cifar10, 5 epochs, recipe keras, fp32"),
+    ],
+)
+def test_settings_of_any_type_that_a_record_may_have_are_told(settings: dict[str, object], words: str) -> None:
+    (cell,) = make_evidence(*make_cell([0.70], settings=settings)).cells()
+    quantity = cell.quantity()
+    assert quantity.fidelity.words == words
+    assert {quantity: words} and dict(quantity.details)["Settings"] == words
+
+
+def test_cells_of_which_one_has_a_parameter_more_are_no_pairs_whichever_comes_first() -> None:
+    plain, more = make_cell([0.70, 0.71]), make_cell([0.72, 0.73], path="native", dropout=0.5)
+    renamed = [replace(status, run=replace(status.run, name=f"m-{status.run.name}", cell="more")) for status in more]
+    (one,), (other,) = (make_evidence(*plain, more=renamed).cells(group) for group in ("sweep", "more"))
+    assert not are_pairs(one, other) and not are_pairs(other, one)

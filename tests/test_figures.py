@@ -524,3 +524,28 @@ def test_a_value_far_above_ours_stands_in_digits_and_does_not_flatten_them(origi
     assert axes.get_ylim()[1] < 75 and max(axes.get_yticks()) < (72.3 if texts else 75)
     shown = [y for line in axes.lines for y in line.get_ydata() if line.get_transform() == axes.transData]
     assert (71.5 in [round(float(y), 6) for y in shown]) is not bool(texts)
+
+
+def test_a_cell_of_two_groups_is_drawn_once_with_the_runs_of_the_first(tmp_path: Path) -> None:
+    first, second, third = make_cell([0.5, 0.6, 0.7])
+    evidence = make_evidence(first, second, other=[third])
+    made = build_figures(declare(tmp_path, "rows", groups=["sweep", "other"]), evidence, {})["demo"]
+    assert [(row["who"], row["test_accuracy"]) for row in made.rows] == [("run", 0.5), ("run", 0.6), ("mean", 0.55)]
+    curves = declare(tmp_path, "curves", groups=["sweep", "other"], column="test_accuracy")
+    assert {row["seed"] for row in build_figures(curves, evidence, {})["demo"].rows} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "what"),
+    [
+        ("scatter", {"groups": ["sweep"], "label": "kernel_size"}, "energy joules"),
+        ("conditions", {"group": "sweep", "label": ["kernel_size"]}, "accuracy under these conditions"),
+    ],
+)
+def test_what_no_run_has_measured_is_told_in_place_of_empty_axes(
+    tmp_path: Path, kind: str, fields: dict[str, Any], what: str
+) -> None:
+    metrics = {"energy_joules": "energy"}
+    panels = {"scatter": [{"metric": "energy_joules", "text": "energy"}], "conditions": {"a panel": metrics}}[kind]
+    made = build_figures(declare(tmp_path, kind, **fields, panels=panels), sweep(), {})["demo"]
+    assert made.message == f"Nothing to draw: {what} was not measured (runs recorded: 4 of 5)."

@@ -9,6 +9,7 @@ from experiments.spec import ConfigurationError, ReproductionError, Run, State
 from experiments.status import RunStatus
 from report.claims import ClaimKind, Protocol
 from report.evidence import Evidence
+from report.gates import setting_text
 from report.trials import Outcome
 from report.verdicts import check
 from tests.judging import DIRECTION, EQUALITY, ORIGINAL, THRESHOLD, TREND, bits, claim, claims_file, judged, sweep
@@ -200,3 +201,21 @@ def test_a_word_that_tells_cells_apart_names_them_alone() -> None:
         .reasons[0]
         .startswith("too few runs: architecture convmixer has 1 of 3 runs, architecture vit has 1 of 3 runs")
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.9999999, "0.9999999"),
+        (1_234_567.0, "1,234,567"),
+        (45_000, "45,000"),
+        (1e-5, "1e\N{MINUS SIGN}5"),
+        (1e-10, "1e\N{MINUS SIGN}10"),
+        (-0.5, "\N{MINUS SIGN}0.5"),
+        (None, "none"),
+        (True, "True"),
+        ("pre-activation", "pre-activation"),
+    ],
+)
+def test_a_setting_is_told_with_all_its_digits(value: Any, text: str) -> None:
+    assert setting_text(value) == text

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from experiments.ledger import Ledger
+from experiments.spec import ConfigurationError
 from report.meaning import Meaning, read_meaning
 from tests.small_claims import make_claims
 from tests.small_repository import edit, make_record
@@ -58,3 +59,13 @@ def test_verdicts_and_title_are_those_of_the_report(meaning: Meaning) -> None:
         "three-reaches-half": "INCONCLUSIVE",
     }
     assert meaning.prefix == ""
+
+
+def test_reasons_have_the_words_of_the_report_which_calls_parameters_by_their_labels(root: Path) -> None:
+    tables = root / "report/paper/tables.yaml"
+    tables.write_text('version: 1\nlabels: {size: "Edge  length e"}\ntables: {}\n')
+    reasons = read_meaning(root).verdicts["larger-is-better"].reasons
+    assert reasons[0].startswith("the runs of seeds 0, 1 of edge length 3 and seeds 0, 1 of edge length 2 are the same")
+    tables.write_text("version: 1\nlabels: {size: 3}\ntables: {}\n")
+    with pytest.raises(ConfigurationError, match=r"^tables.yaml: labels.size: found 3; expected text"):
+        read_meaning(root)

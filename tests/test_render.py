@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,14 @@ from tests.small_paper import HOSTILE, accuracy, context, figure, figures, make_
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def compose(folder: Path, root: Path, text: str = "plain", engine: str = "typst", **changes: object) -> Path:
+def compose(
+    folder: Path,
+    root: Path,
+    text: str = "plain",
+    engine: str = "typst",
+    wanted: Iterable[str] = render.OUTPUTS,
+    **changes: object,
+) -> Path:
     """The small paper with TEXT everywhere, in FOLDER/out."""
     paper, out = make_paper(folder / "paper", root), folder / "out"
     for name in ("figures", "tables"):
@@ -37,7 +45,7 @@ def compose(folder: Path, root: Path, text: str = "plain", engine: str = "typst"
     drawn_figures = figures(text)
     with Studio() as studio:
         drawn = begin_drawing(drawn_figures.values(), out / "figures", studio, folder / "cache")
-        Composer(paper, context(text, **changes), drawn_figures, out).write(render.OUTPUTS, engine, drawn)
+        Composer(paper, context(text, **changes), drawn_figures, out).write(wanted, engine, drawn)
     return out
 
 
@@ -127,6 +135,11 @@ def test_the_pdf_by_latexmk_has_the_text_and_the_states(tmp_path: Path, root: Pa
     assert "<script>alert(1)</script>" in words
     assert "pending" in words
     assert "71.23±0.41%(n=3)" in words
+
+
+def test_nothing_is_made_for_a_pdf_that_is_not_asked_for(tmp_path: Path, root: Path) -> None:
+    out = compose(tmp_path, root, engine="latexmk", wanted=("html",))
+    assert {path.suffix for path in out.rglob("*.*")} == {".html", ".svg", ".csv", ".json"}
 
 
 def test_without_latexmk_the_message_says_what_to_do(hostile: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from experiments.plan import Plan, load_plan
 from experiments.spec import State
 from experiments.status import statuses
 from report import freshness
-from report.arguments import VERBS, parse
+from report.arguments import make_parser, parse
 
 EXECUTED_BYTES = 64 * 1024
 
@@ -151,13 +151,13 @@ def test_every_command_on_the_page_is_one(root: Path, page: str) -> None:
     assert commands
     for command in commands:
         if command[:1] != ["COMMAND"]:
-            assert parse(command).verb in VERBS, command
+            assert parse(command).verb, command
 
 
 def test_every_verb_is_documented(root: Path) -> None:
 
     readme = (root / "README.md").read_text()
-    assert [verb for verb in VERBS if f"build.py {verb}" not in readme and verb != "report"] == []
+    assert [verb for verb in make_parser()[1] if f"build.py {verb}" not in readme and verb != "report"] == []
 
 
 def test_the_readmes_two_commands_are_targets_of_the_makefile(root: Path) -> None:

@@ -39,6 +39,15 @@ def test_a_revision_is_laid_out_elsewhere_and_taken_away_again(root: Path) -> No
     assert git(root, "status", "--porcelain") == " M method/model.py\n"
 
 
+def test_a_link_out_of_the_repository_is_left_out(root: Path) -> None:
+    (root / "data").symlink_to("/usr")
+    (root / "again").symlink_to("method")
+    commit(root, "with a link to a disk")
+    with lay_out(root, "HEAD") as revision:
+        assert not (revision.folder / "data").exists()
+        assert (revision.folder / "again/model.py").is_file()
+
+
 def test_a_paper_in_a_folder_of_a_larger_repository_has_its_own_files_only(tmp_path: Path) -> None:
     make_claims(tmp_path / "all" / "paper")
     (tmp_path / "all" / "other.txt").write_text("x")

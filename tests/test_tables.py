@@ -554,3 +554,31 @@ def test_each_claim_stands_with_its_sentence_its_source_and_how_sure_that_is(com
         "README of locuslab/convmixer-cifar10",
         "seen in primary source",
     ]
+
+
+def test_a_quoted_count_is_of_the_data_set_and_a_size_may_be_a_word(root: Path) -> None:
+    row = quoted("paper", "71", 3, "600")
+    other = replace(row, id="b", dataset="CIFAR-100", parameters_thousands="999")
+    evidence = make_evidence(*make_cell([0.7]), *make_cell([0.7], kernel_size="none"))
+    table = build("parameters", evidence, root, row, other, columns=["patch_size", "kernel_size"], where={})
+    assert [line[:3] for line in lines(table)] == [["8", "3", "600 k"], ["8", "none", DASH]]
+
+
+def test_networks_of_one_size_on_two_data_sets_are_to_be_told_apart(root: Path) -> None:
+    evidence = make_evidence(*make_cell([0.7]), *make_cell([0.7], epochs=6, dataset="cifar100"))
+    with pytest.raises(
+        UnknownName, match="columns: models of one size are on cifar10 and cifar100; name dataset among"
+    ):
+        build("parameters", evidence, root, columns=["patch_size", "kernel_size"], where={})
+
+
+def test_numbers_of_epochs_stand_in_their_order(root: Path) -> None:
+    evidence = make_evidence(*make_cell([0.7], epochs=100), *make_cell([0.6], epochs=5), *make_cell([0.65], epochs=25))
+    options = {"group": "sweep", "columns": ["epochs"], "beside": ["paper"], "against": "paper"}
+    assert build("comparison", evidence, root, **options).columns[-2].header == "Ours (5 or 25 or 100 epochs)"
+
+
+def test_runs_of_a_protocol_that_the_table_does_not_have_are_refused(root: Path) -> None:
+    options = {"protocols": ["short"], "groups": {"shrot": ["sweep"]}}
+    with pytest.raises(UnknownName, match="groups: 'shrot' is none of the table's protocols: short"):
+        build("settings", make_evidence(*make_cell([0.7])), root, **options)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from experiments.spec import ConfigurationError, Correct, State
-from report import power, statistics
+from report import claim_tables, power, statistics
 from report.claims import OURS, Claim, ClaimKind, Claims, Protocol
 from report.effect_rules import trend
 from report.evidence import Evidence
@@ -647,3 +647,51 @@ def test_another_precision_is_told_and_a_value_is_compared_all_the_same() -> Non
     assert verdict.outcome is Outcome.REPRODUCED
     assert verdict.deviations == (Deviation("precision", "fp16", "fp32"),)
     assert verdict.reasons[1:] == ("in another arithmetic: precision fp32 (original fp16)",)
+
+
+def test_a_trend_over_words_is_refused_for_the_alphabet_is_no_order() -> None:
+    cells = [
+        make_cell([0.6 + step / 100] * 3, kernel_size=size) for step, size in enumerate(("small", "medium", "large"))
+    ]
+    with pytest.raises(ConfigurationError) as caught:
+        judged(make_evidence(*(status for cell in cells for status in cell)), TREND)
+    assert str(caught.value) == (
+        "claims.yaml: claims.it.along: the levels of 'kernel_size' are small, medium, large; expected numbers, for words "
+        "have no order of their own: claim a direction between two of them"
+    )
+
+
+def test_a_quoted_count_is_that_of_our_data_set_however_its_name_is_written() -> None:
+    counting = claims_file(claim(ClaimKind.COUNT, quoted=("a",), group=None))
+    evidence = make_evidence(*make_cell([0.7], kernel_size=3))
+    outcomes = {
+        name: judge(counting, evidence, {"a": replace(ORIGINAL["a"], dataset=name)})["it"].outcome
+        for name in ("cifar10", "CIFAR-10", "CIFAR-100")
+    }
+    assert outcomes == {
+        "cifar10": Outcome.REPRODUCED,
+        "CIFAR-10": Outcome.REPRODUCED,
+        "CIFAR-100": Outcome.NOT_TESTED,
+    }
+
+
+def test_another_precision_is_a_deviation_and_no_reduced_protocol() -> None:
+    protocol = replace(PROTOCOL, settings={"precision": "fp32"})
+    levels = [0.60, 0.61, 0.62], [0.80, 0.81, 0.82]
+    verdict = judged(sweep(*levels, precision="bf16"), replace(DIRECTION, protocol=protocol, essential=(), quoted=()))
+    assert (verdict.outcome, verdict.reservation) == (Outcome.REPRODUCED, "")
+    assert [deviation.text for deviation in verdict.deviations] == ["precision bf16 (original fp32)"]
+    assert claim_tables._protocol(verdict) == "with deviations"
+
+
+def test_a_value_on_other_data_is_refused_and_one_after_other_epochs_not_comparable_without_any_protocol() -> None:
+    evidence, bare = sweep([0.709, 0.710, 0.711]), replace(EQUALITY, protocol=None)
+    long = judge(claims_file(bare), evidence, {"a": replace(ORIGINAL["a"], epochs=200)})["it"]
+    why = "ours after 5 epochs, the quoted value after 200"
+    assert (long.outcome, long.reasons) == (Outcome.NOT_COMPARABLE, (why,))
+    with pytest.raises(ConfigurationError) as caught:
+        judge(claims_file(bare), evidence, {"a": replace(ORIGINAL["a"], dataset="ImageNet")})
+    assert str(caught.value) == (
+        "claims.yaml: claims.it.quoted: 'a' is a result on ImageNet, the claim's cell is on cifar10: quote one on the same "
+        "data, or correct `dataset` in original.csv"
+    )

@@ -194,6 +194,12 @@ def test_nothing_that_fits_names_the_cheapest_and_its_price(root: Path, capsys: 
     assert run_command(root, capsys, "verify", "--budget", "3s") == (2, "", message)
 
 
+def test_metadata_that_cannot_be_read_is_told_before_anything_is_run(root: Path) -> None:
+    (root / "report/paper/metadata.yaml").write_text("title: [a list]\n")
+    with pytest.raises(ConfigurationError, match=r"^metadata.yaml: title: found \['a list'\]; expected text"):
+        plan_verification(root, budget_seconds=60)
+
+
 def test_there_must_be_a_record(root: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         plan_verification(root, ["tiny-z4*"], budget_seconds=60)
