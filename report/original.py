@@ -66,8 +66,12 @@ class Quoted:
             and self.sizes <= self.cell.keys()
             and all(parameters.get(name) == value for name, value in self.cell.items())
             and all(parameters.get(name, value) == value for name, value in self.usual.items() if name not in self.cell)
-            and self.dataset.lower().replace("-", "") == parameters.get("dataset")
+            and self.is_on(parameters)
         )
+
+    def is_on(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether these PARAMETERS name its data set, however that is spelt."""
+        return _plain(self.dataset) == _plain(str(parameters.get("dataset", "")))
 
     @property
     def accuracy(self) -> Quantity:
@@ -111,6 +115,11 @@ class Quoted:
             tier=Tier.QUOTED,
             quoted=text,
         )
+
+
+def _plain(dataset: str) -> str:
+    """A data set's name however it is spelt: CIFAR-10 is cifar10."""
+    return dataset.lower().replace("-", "")
 
 
 def find_quoted(

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.spec import FrozenMapping
 from report.cells import COMPUTING, CellEvidence, varying_parameters
 from report.comparisons import difference, gap
 from report.facts import Facts
@@ -78,14 +77,12 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     """Each model of the plan once: the quoted count, the formula's, and the recorded network's."""
     names = tuple(declared.options["columns"])
     cells = facts.evidence.having(declared.options["where"])
-    models = {declared.sizes(cell): cell.parameters["dataset"] for cell in cells}
-    counts = {FrozenMapping(row.cell): row for row in facts.original.values() if row.parameters_thousands}
+    models = _models(declared, cells)
     rows: list[tuple[Cell, ...]] = []
     agreeing = differing = 0
-    for sizes in sorted(models):
-        cell = dict(zip(names, sizes, strict=True))
-        named = {**cell, "dataset": models[sizes]}
-        quoted = counts.get(FrozenMapping(cell))
+    for sizes in sorted(models, key=lambda sizes: [(isinstance(size, str), size) for size in sizes]):
+        named = {**models[sizes], **dict(zip(names, sizes, strict=True))}
+        quoted = _quoted_count(facts.original.values(), named)
         formula, counted = facts.count_by_formula(named), facts.count_in_records(named)
         if counted is not None:
             agrees = _agree(quoted, formula, counted)
@@ -102,6 +99,30 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     if differing:
         finding = f"{differing} of {len(rows)} recorded models differ from the formula or from the quoted count."
     return declared.table(finding, columns, rows)
+
+
+def _models(declared: Declaration, cells: Iterable[CellEvidence]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """The declared sizes of each model -> its data set, where the plan names one.
+
+    Raises UnknownName where one line would stand for models on several data sets.
+    """
+    models: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for cell in cells:
+        on = {name: cell.parameters[name] for name in ("dataset",) if name in cell.parameters}
+        sizes = declared.sizes(cell)
+        if models.setdefault(sizes, on) != on:
+            raise UnknownName(
+                f"columns: the same sizes are planned on {models[sizes]['dataset']} and {on['dataset']}; add 'dataset', or "
+                "name one of them in `where`"
+            )
+    return models
+
+
+def _quoted_count(original: Iterable[Quoted], named: Mapping[str, Any]) -> Quoted | None:
+    """The row that quotes the count of the model NAMED: of these sizes and no others; the paper's before others'."""
+    sizes = {name: value for name, value in named.items() if name != "dataset"}
+    fitting = [row for row in original if row.parameters_thousands and row.cell == sizes and row.is_on(named)]
+    return min(fitting, key=lambda row: row.who != PAPER, default=None)
 
 
 def _agree(quoted: Quoted | None, formula: Quantity | None, counted: Quantity) -> bool:
