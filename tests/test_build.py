@@ -382,11 +382,21 @@ def test_a_stale_record_is_accepted_for_a_reason(root: Path, command: Command) -
     assert "accepted: the same product" in command("status", "tiny-z2-s0")[1]
 
 
+def test_a_pattern_accepts_what_is_recorded_of_a_plan_that_is_not_complete(root: Path, command: Command) -> None:
+    edit(root / "method" / "model.py", "2 * value", "value * 2")
+    assert command("accept", "tiny-*", "--why", "the same product") == (
+        0,
+        "tiny-z2-s0: accepted, although method.model: double() changed\n",
+        "",
+    )
+
+
 @pytest.mark.parametrize(
     ("run", "message"),
     [
         ("tiny-z2-s0", "accept: the record of 'tiny-z2-s0' is not stale; there is nothing to accept"),
         ("tiny-z2-s1", "accept: run 'tiny-z2-s1' has no record; run it first"),
+        ("tiny-z3-*", "accept: none of the 2 chosen runs has a record; run them first"),
     ],
 )
 def test_there_must_be_something_to_accept(command: Command, run: str, message: str) -> None:
