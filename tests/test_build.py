@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -553,6 +554,43 @@ def test_a_closed_pipe_ends_a_verb_without_a_traceback(root: Path) -> None:
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, cwd=REPOSITORY, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (build.CLOSED_PIPE, b"")
+
+
+def in_a_process(root: Path, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[bytes]":
+    code = f"import build, pathlib, sys; sys.exit(build.main({list(arguments)!r}, pathlib.Path({str(root)!r})))"
+    return subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, cwd=REPOSITORY, check=False, **options)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["run", "-n"]])
+def test_an_output_that_takes_no_more_ends_a_verb_with_1_and_without_a_traceback(
+    root: Path, arguments: list[str]
+) -> None:
+    with open("/dev/full", "wb") as full:
+        done = in_a_process(root, *arguments, stdout=full)
+    message = b"error: No space left on device: not all that there is to say or to keep was written\n"
+    assert (done.returncode, done.stderr) == (1, message)
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_closed_stream_changes_no_exit_code(root: Path, closed: int) -> None:
+    for arguments in (["status"], ["status"], ["run", "-n"]):
+        done = in_a_process(root, *arguments, stdout=subprocess.PIPE, preexec_fn=lambda: os.close(closed))
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_a_letter_that_the_output_has_not_is_spelt_out(root: Path, encoding: str) -> None:
+    error, ledger = "ValueError: a \N{RIGHTWARDS ARROW} \N{GRINNING FACE}", Ledger(root / "experiments")
+    key = make_record(root, "tiny-z2-s1").key
+    ledger.log_failure("tiny-z2-s1", key, error, "fine.ipynb")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    text, document = (
+        in_a_process(root, "status", how, stdout=subprocess.PIPE, env=environment) for how in ("--runs", "--json")
+    )
+    assert (text.returncode, text.stderr, document.returncode, document.stderr) == (0, b"", 0, b"")
+    assert rb"ValueError: a \u2192 \ud83d\ude00" in text.stdout
+    assert error in {run["why"] for run in json.loads(document.stdout)["runs"]}
 
 
 def test_a_polite_kill_of_a_build_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
