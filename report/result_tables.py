@@ -82,7 +82,7 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     agreeing = differing = 0
     for sizes in sorted(models, key=lambda sizes: [(isinstance(size, str), size) for size in sizes]):
         named = {**models[sizes], **dict(zip(names, sizes, strict=True))}
-        quoted = _quoted_count(facts.original.values(), named)
+        quoted = _quoted_count(facts.original.values(), named, cells)
         formula, counted = facts.count_by_formula(named), facts.count_in_records(named)
         if counted is not None:
             agrees = _agree(quoted, formula, counted)
@@ -118,10 +118,21 @@ def _models(declared: Declaration, cells: Iterable[CellEvidence]) -> dict[tuple[
     return models
 
 
-def _quoted_count(original: Iterable[Quoted], named: Mapping[str, Any]) -> Quoted | None:
-    """The row that quotes the count of the model NAMED: of these sizes and no others; the paper's before others'."""
+def _quoted_count(original: Iterable[Quoted], named: Mapping[str, Any], cells: Iterable[CellEvidence]) -> Quoted | None:
+    """The row that quotes the count of the model NAMED, the paper's before others'.
+
+    What a row names beyond these sizes is that of one of the CELLS.
+    """
     sizes = {name: value for name, value in named.items() if name != "dataset"}
-    fitting = [row for row in original if row.parameters_thousands and row.cell == sizes and row.is_on(named)]
+    models = [cell.parameters for cell in cells if all(cell.parameters[name] == sizes[name] for name in sizes)]
+    fitting = [
+        row
+        for row in original
+        if row.parameters_thousands
+        and row.is_on(named)
+        and sizes.keys() <= row.cell.keys()
+        and any(all(model.get(name) == value for name, value in row.cell.items()) for model in models)
+    ]
     return min(fitting, key=lambda row: row.who != PAPER, default=None)
 
 

@@ -201,6 +201,14 @@ def test_a_quoted_count_is_set_beside_the_model_on_its_own_data_set_the_papers_f
         build("parameters", evidence, root, *theirs, columns=["patch_size"], where={})
 
 
+def test_a_quoted_count_may_name_more_than_the_columns_as_its_accuracy_has_to(root: Path) -> None:
+    row = quoted("paper", "71.00", 3, "600")
+    evidence, options = make_evidence(*make_cell([0.7])), {"columns": ["kernel_size"], "where": {}}
+    assert lines(build("parameters", evidence, root, row, **options)) == [["3", "600 k", "600,458"]]
+    other = replace(row, cell={"patch_size": 4, "kernel_size": 3})
+    assert lines(build("parameters", evidence, root, other, **options)) == [["3", "600,458"]]
+
+
 def test_parameter_counts_need_no_data_set_among_the_parameters(root: Path) -> None:
     (status,) = make_cell([0.7])
     parameters = {name: value for name, value in status.run.parameters.items() if name != "dataset"}
