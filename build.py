@@ -1,5 +1,6 @@
 """The command line: `python build.py` renders the report from the recorded runs; see `python build.py --help`."""
 
+import codecs
 import errno
 import os
 import sys
@@ -19,6 +20,7 @@ CLOSED_PIPE = 141  # as a shell has it for a command that the closed pipe ends
 
 def main(arguments: list[str], root: "str | Path" = ROOT) -> int:
     """Does what the arguments say; returns the exit code. A user's mistake gives a message and no traceback."""
+    _open_streams()
     try:
         code = _answer_at_once(arguments, root)
         if code is None:
@@ -39,8 +41,25 @@ def main(arguments: list[str], root: "str | Path" = ROOT) -> int:
     return code
 
 
+def _open_streams() -> None:
+    """What is said goes nowhere where a stream is closed; a letter that its encoding lacks is spelt as JSON does it."""
+    codecs.register_error("spelt", _spell)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="spelt")
+
+
+def _spell(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4)), error.end
+
+
 def _drop_output() -> None:
-    """What is left of the output would be written at exit, and fail again."""
+    """What is left in the buffer of the output is written at exit, where it goes nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -150,14 +150,18 @@ def accept(root: Path, patterns: Sequence[str], why: str) -> int:
     """Keeps the stale records of the chosen runs, for a reason.
 
     Raises:
-        ConfigurationError: a chosen run has no record, or the only one that is chosen is not stale.
+        ConfigurationError: a run that is named itself has no record, or the only one that is chosen is not stale.
     """
     plan, ledger = _open(root)
     chosen = {run.name for run in select(plan, patterns)}
     found = [status for status in statuses(plan, ledger, root) if status.run.name in chosen]
     for status in found:
-        if status.record is None:
+        if status.record is None and status.run.name in patterns:
             raise ConfigurationError(f"accept: run {status.run.name!r} has no record; run it first")
+    found = [status for status in found if status.record is not None]
+    if not found:
+        raise ConfigurationError(f"accept: none of the {len(chosen)} chosen runs has a record; run them first")
+    for status in found:
         if status.state is not State.STALE and len(found) == 1:
             raise ConfigurationError(
                 f"accept: the record of {status.run.name!r} is not stale; there is nothing to accept"

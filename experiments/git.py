@@ -63,6 +63,15 @@ def read_head(root: Path) -> str | None:
     return (run_git(root, "rev-parse", "--verify", "--quiet", "HEAD") or "").strip() or None
 
 
+def is_shallow(root: Path) -> bool:
+    """Whether the clone lacks the commits before some of its own.
+
+    Raises:
+        GitFailed: the repository cannot be asked.
+    """
+    return (run_git(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true"
+
+
 def read_commit(root: Path) -> tuple[str | None, bool | None]:
     """The checked-out commit, and whether tracked files differ from it; None for each that git does not tell.
 

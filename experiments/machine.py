@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.threads import THREAD_VARIABLES
+
 VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
 _ORDER_VARIABLE = "CUDA_DEVICE_ORDER"
 
@@ -49,9 +51,11 @@ def count_cores() -> int:
 
 
 def count_threads() -> int:
-    """The threads that this process computes with."""
-    torch = sys.modules.get("torch")
-    return count_cores() if torch is None else torch.get_num_threads()
+    """The threads that this process computes with: PyTorch's, else as many as the environment lets the libraries take."""
+    if (torch := sys.modules.get("torch")) is not None:
+        return torch.get_num_threads()
+    limits = (os.environ.get(name, "") for name in THREAD_VARIABLES)
+    return next((int(limit) for limit in limits if limit.isdecimal() and int(limit) > 0), count_cores())
 
 
 def used_device_class() -> str:

@@ -17,6 +17,9 @@ from experiments.syntax import NO_CODE, parse_cell
 REQUIRED = object()  # The default of a parameter that is declared, as in `seed: int`, but has no value.
 _ASKS = re.compile(r"^\s*\?|\?\s*$")  # IPython's help
 _KINDS = {"str": str, "int": int, "float": float, "bool": bool}
+# YAML 1.1 takes 1e-3 for text: a number with a power has a point, and a sign before the power.
+_BARE_POWER = re.compile(r"[-+]?[\d.]+[eE][-+]?\d+")
+_REMEDY = " (to YAML a number with a power has a point and a sign: 1.0e-3)"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Parameter:
         if not fits or (self.kind is float and not math.isfinite(value)):
             raise ConfigurationError(
                 f"{place}: parameter {self.name!r} is {value!r}; expected {self.kind.__name__}, as in the notebook"
+                f"{_REMEDY if self.kind is float and _BARE_POWER.fullmatch(str(value)) else ''}"
             )
         return float(value) if self.kind is float else value
 

@@ -10,7 +10,7 @@ from typing import Any
 from experiments import arithmetic
 from experiments.naming import Naming
 from experiments.notebooks import Parameter, notebook_parameters, resolve_parameters
-from experiments.plan_file import MAX_RUNS, check_value, read_cells, read_plan_file, suggest
+from experiments.plan_file import MAX_RUNS, check_value, read_cells, read_plan_file, refuse, suggest
 from experiments.reading import refuse_links
 from experiments.spec import ConfigurationError, Group, Resources, Run, Scalar
 
@@ -244,7 +244,10 @@ class _Builder:
         if value not in self.work:
             known = ", ".join(map(str, self.work))
             raise ConfigurationError(f"{place}: the section 'work' has nothing for {value!r}; it has {known}")
-        return arithmetic.evaluate(self.work[value], parameters, f"{self.path.name}: work")
+        work = arithmetic.evaluate(self.work[value], parameters, f"{self.path.name}: work")
+        if work < 0:
+            refuse(place, "work", work, "GFLOP, 0 or more")
+        return work
 
 
 def _matches(run: Run, pattern: str) -> bool:

@@ -57,7 +57,8 @@ def changed_since_commit(folder: Path) -> Iterable[tuple[str, list[tuple[str, st
             changes = list(_list_changes(json.loads(committed), found))
         except (ValueError, OSError, RecursionError, Unreadable) as error:
             changes = [("file", "a record", str(error))]
-        yield name, [change for change in changes if change[0] != "digest"] or changes
+        if changes:  # else only its ends of lines differ
+            yield name, [change for change in changes if change[0] != "digest"] or changes
 
 
 def edited_after_run(folder: Path) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
@@ -124,7 +125,8 @@ def _record_of(notebook: str) -> str:
 
 
 def _blob_of(content: bytes) -> str:
-    """What git calls a file of this content."""
+    """What git calls a text of this content, which a checkout may have given other ends of lines."""
+    content = content.replace(b"\r\n", b"\n")
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 

@@ -60,6 +60,7 @@ def warm_start(root: Path, modules: Iterable[str]) -> Iterator[list[str] | None]
 
 def _serve(address: str, modules: Iterable[str]) -> NoReturn:
     """Imports, then forks a kernel for each that asks, until the caller's end of stdin is closed."""
+    _end_with(sys.stdin.fileno())  # While modules are imported too, after which the folder of the address may be gone.
     for name in (_LAUNCHER, *modules):
         with contextlib.suppress(Exception):  # A name that is no module, or one that the notebook will stumble over.
             importlib.import_module(name)
@@ -68,7 +69,6 @@ def _serve(address: str, modules: Iterable[str]) -> NoReturn:
         listener.bind(address)
         listener.listen()
         alive, held = os.pipe()  # Nothing is written: the forks see its end when this process is gone.
-        _end_with(sys.stdin.fileno())
         sys.stdout.write(_READY)
         sys.stdout.flush()
         # Nobody reads that pipe any more, and each kernel says some words on it: a hundred and seventy would fill it.

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.git import run_git
+from experiments.git import is_shallow, run_git
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.reading import read_text
@@ -82,6 +82,9 @@ def _inspect_past(root: Path) -> Iterator[Finding]:
     """The records that git holds, or ever held, otherwise."""
     from experiments.tampering import changed_since_commit, edited_after_run
 
+    if is_shallow(root):
+        message = "this clone is shallow: what was edited before its oldest commit cannot be seen"
+        yield Finding("past-missing", "experiments/records", message)
     for name, changes in changed_since_commit(root / "experiments/records"):
         place = f"experiments/records/{name}"
         if not (root / place).exists():

@@ -30,6 +30,11 @@ RULES = {
         "where there is a repository, git tells its past",
         "make `git log` work there: install git, or let it trust the folder as its message says",
     ),
+    "past-missing": Rule(
+        "warning",
+        "the clone has the whole past, in which edits of records show",
+        "`git fetch --unshallow`, or clone without --depth",
+    ),
     "record-changed": Rule(
         "warning", "committed records are as they were committed", "commit the new run, or `git checkout` the record"
     ),

@@ -4,9 +4,11 @@ What takes time goes on side by side: others draw the figures while this process
 the prose into every format at once. A build that fails leaves the old report as it was.
 """
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +60,7 @@ def build_report(
 ) -> Built:
     """The report of the repository at ROOT in OUT (report/out), in FORMATS (all), its PDF by the engine PDF.
 
-    What can be used again is kept in CACHE (.cache). Raises ReproductionError: for a mistake in what the authors write,
+    What can be used again is kept in CACHE (.cache, where that can be written). Raises ReproductionError: for a mistake in what the authors write,
     with file and line; `Incomplete` where REQUIRE_COMPLETE and runs are missing; `MissingTool` where pandoc, typst or
     latexmk is not there.
     """
@@ -66,22 +68,32 @@ def build_report(
     standard = out is None and formats is None and pdf == "typst" and not smoke
     snapshot = freshness.begin(root) if standard else None
     out = (out or root / "report" / "out").absolute()
-    cache = cache or root / ".cache"
     _refuse_foreign_folder(out)
     refuse_faults(root)
-    with Studio() as studio, swapped_in(out) as folder:
-        context = build_context(root, smoke=smoke, cache=cache)
+    with Studio() as studio, _cache_of(root, cache) as kept, swapped_in(out) as folder:
+        context = build_context(root, smoke=smoke, cache=kept)
         missing = missing_runs(context)
         if require_complete and missing:
             raise Incomplete("runs are missing:\n" + "\n".join(missing))
         figures = build_figures(root / "report/paper/figures.yaml", context.evidence, context.facts.original)
-        drawn = begin_drawing(figures.values(), folder / "figures", studio, cache / "figures")
-        composer = Composer(root, context, figures, folder, cache)
+        drawn = begin_drawing(figures.values(), folder / "figures", studio, kept / "figures")
+        composer = Composer(root, context, figures, folder, kept)
         composer.write(wanted, pdf, drawn)
         files = tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
     if snapshot is not None:
         freshness.remember(root, snapshot, missing)
     return Built(out, files, missing, context)
+
+
+@contextlib.contextmanager
+def _cache_of(root: Path, cache: Path | None) -> Iterator[Path]:
+    """CACHE or ROOT's own; of a repository that cannot be written, as a reviewer may have mounted it, one that is thrown away."""
+    cache = cache or root / ".cache"
+    if os.access(cache if cache.is_dir() else cache.parent, os.W_OK):
+        yield cache
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
 
 
 def missing_runs(context: Context) -> tuple[str, ...]:

@@ -77,18 +77,12 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     """Each model of the plan once: the quoted count, the formula's, and the recorded network's."""
     names = tuple(declared.options["columns"])
     cells = facts.evidence.having(declared.options["where"])
-    models: dict[tuple[Any, ...], str] = {}
-    for cell in cells:
-        sizes, dataset = declared.sizes(cell), cell.parameters["dataset"]
-        if models.setdefault(sizes, dataset) != dataset:
-            raise UnknownName(
-                f"columns: models of one size are on {models[sizes]} and {dataset}; name dataset among them"
-            )
+    models = _models(declared, cells)
     rows: list[tuple[Cell, ...]] = []
     agreeing = differing = 0
     for sizes in sorted(models, key=lambda sizes: [(isinstance(size, str), size) for size in sizes]):
-        named = {**dict(zip(names, sizes, strict=True)), "dataset": models[sizes]}
-        quoted = _quoted_count(named, facts)
+        named = {**models[sizes], **dict(zip(names, sizes, strict=True))}
+        quoted = _quoted_count(facts.original.values(), named, cells)
         formula, counted = facts.count_by_formula(named), facts.count_in_records(named)
         if counted is not None:
             agrees = _agree(quoted, formula, counted)
@@ -107,11 +101,39 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     return declared.table(finding, columns, rows)
 
 
-def _quoted_count(model: Mapping[str, Any], facts: Facts) -> Quoted | None:
-    """The last quoted parameter count of a MODEL of these sizes on its data set."""
-    sizes = {name: size for name, size in model.items() if name != "dataset"}
-    rows = (row for row in facts.original.values() if row.parameters_thousands and row.is_on(model["dataset"]))
-    return next((row for row in reversed(list(rows)) if row.cell == sizes), None)
+def _models(declared: Declaration, cells: Iterable[CellEvidence]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """The declared sizes of each model -> its data set, where the plan names one.
+
+    Raises UnknownName where one line would stand for models on several data sets.
+    """
+    models: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for cell in cells:
+        on = {name: cell.parameters[name] for name in ("dataset",) if name in cell.parameters}
+        sizes = declared.sizes(cell)
+        if models.setdefault(sizes, on) != on:
+            raise UnknownName(
+                f"columns: the same sizes are planned on {models[sizes]['dataset']} and {on['dataset']}; add 'dataset', or "
+                "name one of them in `where`"
+            )
+    return models
+
+
+def _quoted_count(original: Iterable[Quoted], named: Mapping[str, Any], cells: Iterable[CellEvidence]) -> Quoted | None:
+    """The row that quotes the count of the model NAMED, the paper's before others'.
+
+    What a row names beyond these sizes is that of one of the CELLS.
+    """
+    sizes = {name: value for name, value in named.items() if name != "dataset"}
+    models = [cell.parameters for cell in cells if all(cell.parameters[name] == sizes[name] for name in sizes)]
+    fitting = [
+        row
+        for row in original
+        if row.parameters_thousands
+        and row.is_on(named.get("dataset"))
+        and sizes.keys() <= row.cell.keys()
+        and any(all(model.get(name) == value for name, value in row.cell.items()) for model in models)
+    ]
+    return min(fitting, key=lambda row: row.who != PAPER, default=None)
 
 
 def _agree(quoted: Quoted | None, formula: Quantity | None, counted: Quantity) -> bool:

@@ -35,6 +35,8 @@ from report.trials import (
     refuse_bounds,
     refuse_other_network,
 )
+from report.unknown import UnknownName
+from report.words import parameters_text
 
 
 def equality(claim: Claim, sources: Sources) -> Trial:
@@ -179,8 +181,17 @@ def counts(claim: Claim, sources: Sources) -> Trial:
     differing: list[str] = []
     cells: list[CellEvidence] = []
     for row in rows:
-        there = sources.evidence.matching(row.cell)
-        found = [cell for cell in there if cell.records and row.is_on(cell.parameters.get("dataset"))]
+        planned = [
+            cell
+            for cell in sources.evidence.matching(row.cell)
+            if row.cell and row.is_on(cell.parameters.get("dataset"))
+        ]
+        if not planned:
+            raise UnknownName(
+                f"claims.yaml: claims.{claim.id}.quoted: no cell of the plan is the model of {row.id!r}: "
+                f"{parameters_text({'dataset': row.dataset, **row.cell})}; plan it, or leave the row out"
+            )
+        found = [cell for cell in planned if cell.records]
         cells.extend(found)
         counted = {value for cell in found for value in cell.values("parameters")}
         wrong = sorted(value for value in counted if not row.counts(value))

@@ -116,7 +116,7 @@ class Vocabulary:
             "runs": len(states),
             "runs recorded": states.count(State.MEASURED),
             "runs accepted": sum(status.acceptance is not None for status in self._evidence.runs(group)),
-            **{f"runs {state.value}": states.count(state) for state in State if state is not State.MEASURED},
+            **{f"runs {state.value}": states.count(state) for state in (State.PENDING, State.GATED, State.STALE)},
             "seeds": len({status.run.seed for status in self._evidence.runs(group)}),
             "cells": len(self._evidence.cells(group)),
             "groups": 1 if group else len(self._evidence.groups),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -386,11 +387,21 @@ def test_a_stale_record_is_accepted_for_a_reason(root: Path, command: Command) -
     assert "accepted: the same product" in command("status", "tiny-z2-s0")[1]
 
 
+def test_a_pattern_accepts_what_is_recorded_of_a_plan_that_is_not_complete(root: Path, command: Command) -> None:
+    edit(root / "method" / "model.py", "2 * value", "value * 2")
+    assert command("accept", "tiny-*", "--why", "the same product") == (
+        0,
+        "tiny-z2-s0: accepted, although method.model: double() changed\n",
+        "",
+    )
+
+
 @pytest.mark.parametrize(
     ("run", "message"),
     [
         ("tiny-z2-s0", "accept: the record of 'tiny-z2-s0' is not stale; there is nothing to accept"),
         ("tiny-z2-s1", "accept: run 'tiny-z2-s1' has no record; run it first"),
+        ("tiny-z3-*", "accept: none of the 2 chosen runs has a record; run them first"),
     ],
 )
 def test_there_must_be_something_to_accept(command: Command, run: str, message: str) -> None:
@@ -539,15 +550,6 @@ def test_an_interruption_ends_with_130(command: Command, monkeypatch) -> None:
     assert command("report", "--format", "html") == (130, "", "interrupted\n")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full: an output without space is not tried")
-@pytest.mark.parametrize("verb", [["status"], ["check", "--list"]])
-def test_an_output_that_finds_no_space_ends_with_1_and_without_a_traceback(verb: list[str]) -> None:
-    with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "build.py", *verb]
-        done = subprocess.run(command, cwd=REPOSITORY, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, "error: the output cannot be written: No space left on device\n")
-
-
 def test_a_closed_pipe_ends_a_verb_without_a_traceback(root: Path) -> None:
     code = f"import build, pathlib, sys; sys.exit(build.main(['run', '-n'], pathlib.Path({str(root)!r})))"
     reader, writer = os.pipe()
@@ -556,6 +558,43 @@ def test_a_closed_pipe_ends_a_verb_without_a_traceback(root: Path) -> None:
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, cwd=REPOSITORY, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (build.CLOSED_PIPE, b"")
+
+
+def in_a_process(root: Path, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[bytes]":
+    code = f"import build, pathlib, sys; sys.exit(build.main({list(arguments)!r}, pathlib.Path({str(root)!r})))"
+    return subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, cwd=REPOSITORY, check=False, **options)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["check", "--list"], ["run", "-n"]])
+def test_an_output_that_takes_no_more_ends_a_verb_with_1_and_without_a_traceback(
+    root: Path, arguments: list[str]
+) -> None:
+    with open("/dev/full", "wb") as full:
+        done = in_a_process(root, *arguments, stdout=full)
+    message = b"error: the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, message)
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_closed_stream_changes_no_exit_code(root: Path, closed: int) -> None:
+    for arguments in (["status"], ["status"], ["run", "-n"]):
+        done = in_a_process(root, *arguments, stdout=subprocess.PIPE, preexec_fn=lambda: os.close(closed))
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_a_letter_that_the_output_has_not_is_spelt_out(root: Path, encoding: str) -> None:
+    error, ledger = "ValueError: a \N{RIGHTWARDS ARROW} \N{GRINNING FACE}", Ledger(root / "experiments")
+    key = make_record(root, "tiny-z2-s1").key
+    ledger.log_failure("tiny-z2-s1", key, error, "fine.ipynb")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    text, document = (
+        in_a_process(root, "status", how, stdout=subprocess.PIPE, env=environment) for how in ("--runs", "--json")
+    )
+    assert (text.returncode, text.stderr, document.returncode, document.stderr) == (0, b"", 0, b"")
+    assert rb"ValueError: a \u2192 \ud83d\ude00" in text.stdout
+    assert error in {run["why"] for run in json.loads(document.stdout)["runs"]}
 
 
 def test_a_polite_kill_of_a_build_leaves_no_process_and_no_folder(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def committed(tmp_path: Path) -> Path:
     Ledger(root / "experiments").save(record)
     shown = ["Record of this run\n", "  test_accuracy  0.75\n", "  seconds        4"]
     cells = [{"outputs": [{"data": {"text/plain": shown}}]}, {"outputs": [{"text": "epoch 1: 0.5"}]}]
-    write_atomically(root / "experiments/executed/tiny-z2-s0.ipynb", json.dumps({"cells": cells}))
+    write_atomically(root / "experiments/executed/tiny-z2-s0.ipynb", json.dumps({"cells": cells}) + "\n")
     git(root, "init")
     git(root, "add", ".")
     git(root, "commit", "-m", "a run")
@@ -230,6 +230,15 @@ def test_a_record_that_was_edited_after_its_run_is_found_though_its_digest_is_ri
     assert found["record-edited"].severity == "error"
     assert found["record-edited"].place == f"experiments/records/tiny-z2-s0.json: {field}"
     assert ("record-changed" in found) is not is_committed
+
+
+def test_records_and_notebooks_with_other_ends_of_lines_are_as_they_were_committed(committed: Path) -> None:
+    for path in (
+        committed / "experiments/records/tiny-z2-s0.json",
+        committed / "experiments/executed/tiny-z2-s0.ipynb",
+    ):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert list(inspect_ledger(committed)) == []
 
 
 def test_a_run_made_again_and_an_accepted_record_are_not_edited(committed: Path) -> None:

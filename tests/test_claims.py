@@ -203,6 +203,15 @@ def test_a_quoted_row_prints_as_its_source_has_it(tmp_path: Path) -> None:
     assert row.accuracy.fidelity.words == "cifar10, 200 epochs, recipe paper, 50,000 training images"
 
 
+@pytest.mark.parametrize("dataset", ["cifar10", "CIFAR10", "CIFAR-10", "cifar-10"])
+def test_a_quoted_row_fits_a_cell_however_the_plan_spells_the_data_set(tmp_path: Path, dataset: str) -> None:
+    (tmp_path / "original.csv").write_text(f"{HEADER}\n{ROW}\n")
+    row = read_original(tmp_path / "original.csv")["a"]
+    assert row.fits({"dataset": dataset, "width": 256, "depth": 8})
+    assert not row.fits({"dataset": f"{dataset}0", "width": 256, "depth": 8})
+    assert not row.fits({"width": 256, "depth": 8})
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -15,6 +15,7 @@ from experiments.spec import State
 from experiments.status import statuses
 from report.original import read_original
 from tests.example_repository import EXAMPLE, REPOSITORY, make_example, run
+from tests.processes import CAN_MOUNT, UNSHARE, finish, start_build
 
 PAPER = REPOSITORY / EXAMPLE
 
@@ -124,6 +125,17 @@ def test_a_quoted_value_fits_a_cell_by_what_the_plan_names_its_runs_after() -> N
     assert digits.fits({"dataset": "digits", "dropout": 0.5, "train_images": 898})
     assert not digits.fits({"dataset": "digits", "dropout": 0.25, "train_images": 898})
     assert not row.fits({"dataset": "digits", "dropout": 0.5, "train_images": 898})
+
+
+@pytest.mark.skipif(not CAN_MOUNT, reason="no private mounts here: a read-only file system is not tried")
+def test_it_builds_elsewhere_from_a_checkout_that_is_read_only(tmp_path: Path) -> None:
+    paper, out = make_example(tmp_path / "clone"), tmp_path / "out"
+    script = f'mount --bind {paper} {paper} && mount -o remount,ro,bind {paper} && exec "$@"'
+    mount = [*UNSHARE, "sh", "-c", script, "sh"]
+    code, told, errors = finish(start_build(paper, "report", "--format", "html", "--out", str(out), prefix=mount))
+    assert (code, errors) == (0, ""), told
+    assert (out / "report.html").is_file()
+    assert not (paper / ".cache").exists()
 
 
 def test_its_command_line_works_from_any_folder(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from report.quantities import Registry
 from report.trials import Outcome
 from tests.judging import bits
 from tests.made_up import make_cell, make_evidence, make_run, waiting
-from tests.small_git import git
+from tests.small_git import commit, git
 from tests.small_paper import accuracy
 from tests.small_repository import PROVENANCE, edit, make_record, make_repository, open_repository
 
@@ -90,6 +90,16 @@ def broken_repository(folder: Path) -> Findings:
     open_repository(root)[1].save(make_record(root, "tiny-z2-s0"))
     write_atomically(root / ".git", "gitdir: nowhere\n")
     return inspect_ledger(root)
+
+
+def shallow_clone(folder: Path) -> Findings:
+    root = make_repository(folder / "root")
+    open_repository(root)[1].save(make_record(root, "tiny-z2-s0"))
+    git(root, "init", "--quiet")
+    commit(root, "a run")
+    git(root, "commit", "--quiet", "--allow-empty", "--message", "another state")
+    git(folder, "clone", "--quiet", "--depth", "1", root.as_uri(), "clone")
+    return inspect_ledger(folder / "clone")
 
 
 def lonely_notebook(folder: Path) -> Findings:
@@ -160,6 +170,7 @@ TRIGGERS: dict[str, Callable[[Path], Findings]] = {
     "ledger-fault": broken_record,
     "stale-record": stale_record,
     "git-unchecked": broken_repository,
+    "past-missing": shallow_clone,
     "record-changed": changed_record,
     "record-edited": changed_record,
     "notebook-differs": lonely_notebook,

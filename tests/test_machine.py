@@ -1,11 +1,12 @@
-"""The machine's GPUs, as an NVML that is made up tells of them."""
+"""The machine's GPUs, as an NVML that is made up tells of them, and the threads that a run computes with."""
 
 import sys
 from types import SimpleNamespace
 
 import pytest
 
-from experiments.machine import count_gpus, read_energy_joules
+from experiments.machine import count_cores, count_gpus, count_threads, read_energy_joules
+from experiments.threads import THREAD_VARIABLES, limit_threads
 
 
 class NVMLError(Exception):
@@ -57,3 +58,26 @@ def test_energy_is_read_from_the_gpu_that_cuda_sees_first(
             monkeypatch.setenv(name, value)
     assert read_energy_joules() == joules
     assert count_gpus() == len(names)
+
+
+@pytest.mark.parametrize("variables", [limit_threads(1), {"OMP_NUM_THREADS": "3"}, {"OPENBLAS_NUM_THREADS": "5"}])
+def test_a_run_without_torch_has_as_many_threads_as_its_libraries_are_let(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert count_threads() == count_cores()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert count_threads() == int(next(iter(variables.values())))
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(get_num_threads=lambda: 7))
+    assert count_threads() == 7
+
+
+@pytest.mark.parametrize("text", ["", "0", "two", "4,2"])
+def test_a_limit_that_is_no_number_is_none(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in THREAD_VARIABLES:
+        monkeypatch.setenv(name, text)
+    assert count_threads() == count_cores()

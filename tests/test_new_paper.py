@@ -45,6 +45,15 @@ def test_a_new_paper_builds_without_a_run_and_holds_to_every_rule_with_them(tmp_
     )
 
 
+def test_a_new_paper_has_the_same_bytes_in_a_checkout_with_other_ends_of_lines(tmp_path: Path) -> None:
+    lay_out(tmp_path / "paper")
+    git(tmp_path / "paper", "init", "--quiet")
+    commit(tmp_path / "paper", "as it was laid out")
+    git(tmp_path, "clone", "--quiet", "-c", "core.autocrlf=true", "paper", "clone")
+    for name in ("experiments/plan.yaml", "CITATION.cff", "experiments/train.ipynb"):
+        assert (tmp_path / "clone" / name).read_bytes() == (tmp_path / "paper" / name).read_bytes()
+
+
 def test_a_new_paper_overwrites_nothing(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full/notes.txt").write_text("mine", encoding="utf-8")

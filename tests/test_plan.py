@@ -269,6 +269,15 @@ def test_an_unknown_group_or_run_is_refused_with_the_nearest(small: Plan) -> Non
         ),
         (
             SIZES,
+            "    cells: [{rate: 1e-3}]\n",
+            (
+                "plan.yaml: groups: sizes: parameter 'rate' is '1e-3'; expected float, as in the notebook (to YAML a number "
+                "with a power has a point and a sign: 1.0e-3)"
+            ),
+        ),
+        ('work: "size * 10"', 'work: "-size"', "plan.yaml: groups: sizes: work: found -2.0; expected GFLOP, 0 or more"),
+        (
+            SIZES,
             "    cells: [{seed: 2}]\n",
             "plan.yaml: groups: sizes: cells: seed: found 2; expected a parameter that is not also set for the group",
         ),

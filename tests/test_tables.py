@@ -189,6 +189,34 @@ def test_a_quoted_count_agrees_to_its_last_digit(root: Path) -> None:
         assert table.title.startswith(f"Title. {finding}")
 
 
+def test_a_quoted_count_is_set_beside_the_model_on_its_own_data_set_the_papers_first(root: Path) -> None:
+    rows = make_cell([0.7]) + make_cell([0.8], dataset="MNIST", settings={"parameters": 500_000})
+    named = [replace(rows[1].run, name="other-s0", cell="other")]
+    evidence = make_evidence(rows[0], replace(rows[1], run=named[0]))
+    theirs = (quoted("others", "", 3, "599"), quoted("paper", "", 3, "600"))
+    options = {"columns": ["dataset", "patch_size", "kernel_size"], "where": {}}
+    table = build("parameters", evidence, root, *theirs, **options)
+    assert lines(table) == [["MNIST", "8", "3", DASH, "500,000"], ["cifar10", "8", "3", "600 k", "600,458"]]
+    with pytest.raises(UnknownName, match="columns: the same sizes are planned on cifar10 and MNIST; add 'dataset'"):
+        build("parameters", evidence, root, *theirs, columns=["patch_size"], where={})
+
+
+def test_a_quoted_count_may_name_more_than_the_columns_as_its_accuracy_has_to(root: Path) -> None:
+    row = quoted("paper", "71.00", 3, "600")
+    evidence, options = make_evidence(*make_cell([0.7])), {"columns": ["kernel_size"], "where": {}}
+    assert lines(build("parameters", evidence, root, row, **options)) == [["3", "600 k", "600,458"]]
+    other = replace(row, cell={"patch_size": 4, "kernel_size": 3})
+    assert lines(build("parameters", evidence, root, other, **options)) == [["3", "600,458"]]
+
+
+def test_parameter_counts_need_no_data_set_among_the_parameters(root: Path) -> None:
+    (status,) = make_cell([0.7])
+    parameters = {name: value for name, value in status.run.parameters.items() if name != "dataset"}
+    evidence = make_evidence(replace(status, run=replace(status.run, parameters=parameters)))
+    table = build("parameters", evidence, root, columns=["kernel_size"], where={})
+    assert lines(table) == [["3", "600,458"]]
+
+
 @pytest.mark.parametrize(
     ("where", "message"),
     [

@@ -17,7 +17,7 @@ from report.original import Quoted
 from report.trials import Outcome, Sources, Tails
 from report.unknown import UnknownName
 from report.verdict import Verdict, title_prefix
-from report.verdicts import judge
+from report.verdicts import check, judge
 from tests.judging import (
     EQUALITY,
     EQUIVALENCE,
@@ -279,9 +279,34 @@ def test_a_count_that_differs_is_told_in_the_words_of_the_papers_labels() -> Non
 def test_a_count_of_models_that_are_recorded_in_part_is_inconclusive() -> None:
     both = claim(ClaimKind.COUNT, quoted=("a", "other"), protocol=None, group=None)
     other = Quoted("other", "paper", "", "", "700", "cifar10", {"kernel_size": 9}, 5, "", None, "Table 1", "seen", "")
-    verdicts = judge(Claims(0.05, 3, {"it": both}, {}, {}), sweep(LOW), {**ORIGINAL, "other": other})
+    evidence = make_evidence(*make_cell(LOW), waiting(make_run(0, kernel_size=9)))
+    verdicts = judge(Claims(0.05, 3, {"it": both}, {}, {}), evidence, {**ORIGINAL, "other": other})
     assert verdicts["it"].outcome is Outcome.INCONCLUSIVE
     assert verdicts["it"].reasons == ("1 of 2 models are recorded, and these agree",)
+
+
+def test_a_count_takes_the_data_set_however_the_row_spells_it() -> None:
+    original = {"a": replace(ORIGINAL["a"], dataset="CIFAR-10")}
+    verdict = judge(Claims(0.05, 3, {"it": COUNT}, {}, {}), sweep(LOW), original)["it"]
+    assert verdict.outcome is Outcome.REPRODUCED
+
+
+@pytest.mark.parametrize(
+    ("row", "model"),
+    [
+        ({"cell": {"kernel_size": 31}}, "dataset='cifar10', kernel_size=31"),
+        ({"dataset": "MNIST"}, "dataset='MNIST', patch_size=8, kernel_size=3"),
+        ({"cell": {}}, "dataset='cifar10'"),
+    ],
+    ids=["other sizes", "another data set", "no sizes"],
+)
+def test_a_count_of_a_model_that_nobody_plans_is_refused_before_its_runs(row: dict[str, Any], model: str) -> None:
+    claims = Claims(0.05, 3, {"it": COUNT}, {}, {})
+    with pytest.raises(ConfigurationError) as caught:
+        check(claims, make_evidence(waiting(make_run(0))), {"a": replace(ORIGINAL["a"], **row)})
+    assert str(caught.value) == (
+        f"claims.yaml: claims.it.quoted: no cell of the plan is the model of 'a': {model}; plan it, or leave the row out"
+    )
 
 
 @pytest.mark.parametrize("one", [DIRECTION, EQUALITY, THRESHOLD], ids=lambda one: one.kind.value)

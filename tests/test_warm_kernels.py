@@ -1,6 +1,10 @@
 """Kernels that are forked from a process which has imported already: as good as others, and gone when they should be."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from experiments.kernels import Kernels
 from experiments.progress import open_monitor
 from experiments.status import statuses
 from experiments.warm_kernels import warm_start
+from tests.processes import wait_for
 from tests.small_repository import make_repository, open_repository
 
 REPOSITORY = Path(__file__).parent.parent
@@ -63,3 +68,21 @@ def test_what_a_notebook_imports_from_elsewhere_is_found(root: Path) -> None:
     path = root / "experiments" / "tells-where-it-is.ipynb"
     assert find_packages(path, root) == ["IPython", "IPython.display", "IPython.display.display", "os", "sys"]
     assert {"torch", "matplotlib.pyplot"} <= set(find_packages(REPOSITORY / "experiments" / "train.ipynb", REPOSITORY))
+
+
+def test_who_begins_kernels_ends_without_a_word_while_it_still_imports(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(3)\n")
+    command = [sys.executable, "-m", "experiments.warm_kernels", "serve", str(tmp_path / "gone/socket"), "slow"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(REPOSITORY)))}
+    server = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    wait_for((tmp_path / "begun").exists)
+    assert server.communicate(timeout=30) == (b"", b"")  # which closes its input first
+    assert server.returncode == -signal.SIGKILL
