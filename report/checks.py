@@ -4,7 +4,7 @@ import difflib
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from report.page_checks import inspect_formats, inspect_log, inspect_pages
 from report.pdf import log_of_latexmk
 from report.rule_history import withdrawn
 from report.trials import Outcome
+from report.verdict import Verdict
 from report.words import first_few
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
 
 def _inspect_past(root: Path) -> Iterator[Finding]:
     """The records that git holds, or ever held, otherwise."""
-    from experiments.tampering import changed_since_commit, edited_after_run
+    from experiments.tampering import changed_since_commit, dropped_after_run, edited_after_run, repeated_after_run
 
     for name, changes in changed_since_commit(root / "experiments/records"):
         place = f"experiments/records/{name}"
@@ -94,6 +95,12 @@ def _inspect_past(root: Path) -> Iterator[Finding]:
             f"it was changed after its run, as git's past shows: {first_few([field for field, _, _ in changes], SHOWN)}"
         )
         yield Finding("record-edited", f"experiments/records/{name}: {changes[0][0]}", message, *changes[0][1:])
+    for name, changes in repeated_after_run(root / "experiments/records"):
+        message = "git's past has another run of it by the same code, with another result"
+        yield Finding("record-repeated", f"experiments/records/{name}: {changes[0][0]}", message, *changes[0][1:])
+    if dropped := dropped_after_run(root / "experiments/records"):
+        message = f"git's past has records that are here no more: {first_few(dropped, SHOWN)}"
+        yield Finding("record-dropped", "experiments/records", message)
 
 
 def inspect_tracked(root: Path) -> Iterator[Finding]:
@@ -153,6 +160,31 @@ def inspect_states(context: "Context") -> Iterator[Finding]:
         yield Finding("title-prefix", "report/paper/metadata.yaml: title", "the verdicts do not allow one yet")
 
 
+def inspect_rules(root: Path, verdicts: Mapping[str, Verdict]) -> Iterator[Finding]:
+    """The rules that are not as git has them at the commits of those runs whose records keep no digest of a rule."""
+    from experiments.rules import rules_at, rules_today
+    from experiments.tampering import list_changes
+
+    silent = {id: verdict.history.commits for id, verdict in verdicts.items() if verdict.history.commits}
+    before = {commit: rules_at(root, commit) for commit in sorted(set().union(*silent.values()))}
+    today = rules_today(root) if silent else {}
+    for id, commits in silent.items():
+        place, known = f"report/paper/claims.yaml: {id}", [before[commit] or {} for commit in commits if before[commit]]
+        younger = 0 if verdicts[id].history.younger else sum(id not in rules for rules in known)
+        if younger:
+            yield Finding(
+                "rule-changed", place, f"git's past has no rule of it at the commits of {younger} of its runs"
+            )
+        fields = {change[0]: change for rules in known if id in rules for change in list_changes(rules[id], today[id])}
+        if fields:
+            names = first_few(sorted(fields), SHOWN)
+            message = f"git's past has another rule of it at the commits of its first runs: {names}"
+            yield Finding("rule-changed", place, message, *fields[min(fields)][1:])
+    for id in sorted(set().union(*(rules or () for rules in before.values())) - verdicts.keys()):
+        message = "git's past has this claim at the commits of runs that count, and it was taken away"
+        yield Finding("rule-changed", f"report/paper/claims.yaml: {id}", message)
+
+
 def inspect_outputs(root: Path, *, by_tex: bool = False) -> list[Finding]:
     """Where report/out is not what a build makes, and what does not hold of the pages; BY_TEX asks TeX's log too."""
     from report.render import OUTPUTS, build_report
@@ -167,6 +199,7 @@ def inspect_outputs(root: Path, *, by_tex: bool = False) -> list[Finding]:
         context = built.context
         return [
             *inspect_states(context),
+            *unless_git_fails("report/paper/claims.yaml", inspect_rules(root, context.verdicts)),
             *_gather_differences(compare(root / "report/out", out, "report/out"), root / "report/out", out),
             *inspect_claims(context.claims, pages),
             *inspect_pages(out, root),

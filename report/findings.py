@@ -38,6 +38,16 @@ RULES = {
         "no record differs from what git ever held of the same run, but for being accepted",
         "restore it from git, or run it again: `build.py run RUN --force`",
     ),
+    "record-repeated": Rule(
+        "warning",
+        "no run was made again by the same code and gave another result",
+        "say in the report why it was made again and what it gave before; another device or number of threads is a reason",
+    ),
+    "record-dropped": Rule(
+        "warning",
+        "every run that git's past has a record of is recorded still",
+        "restore the record from git and plan its run, or say in the report why it is left out",
+    ),
     "notebook-differs": Rule(
         "error",
         "every executed notebook that is kept shows the numbers of its record",

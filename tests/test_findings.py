@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from experiments.files import write_atomically
-from experiments.spec import State
+from experiments.spec import Correct, State
 from report import pdf
 from report.checks import (
     compare,
@@ -29,7 +29,7 @@ from report.quantities import Registry
 from report.trials import Outcome
 from tests.judging import bits
 from tests.made_up import make_cell, make_evidence, make_run, waiting
-from tests.small_git import git
+from tests.small_git import commit, git
 from tests.small_paper import accuracy
 from tests.small_repository import PROVENANCE, edit, make_record, make_repository, open_repository
 
@@ -82,6 +82,29 @@ def changed_record(folder: Path) -> Findings:
         subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True)
     changed = replace(record, cost={**record.cost, "seconds": 5.0})
     path.write_text(changed.to_text(), encoding="utf-8")
+    return inspect_ledger(root)
+
+
+def repeated_record(folder: Path) -> Findings:
+    root = make_repository(folder / "root")
+    record = make_record(root, "tiny-z2-s0")
+    open_repository(root)[1].save(record)
+    git(root, "init", "--quiet")
+    commit(root, "a run")
+    right = {"metrics": {"test_accuracy": 1.0}, "correct": Correct("test", 4, "8A==")}
+    history = {"history": {**record.history, "test_accuracy": [0.5, 1.0]}}
+    again = {"provenance": {**record.provenance, "started": "2026-01-02T00:00:00Z"}}
+    open_repository(root)[1].save(replace(record, **right, **history, **again), force=True)
+    return inspect_ledger(root)
+
+
+def dropped_record(folder: Path) -> Findings:
+    root = make_repository(folder / "root")
+    path = open_repository(root)[1].save(make_record(root, "tiny-z2-s0"))
+    git(root, "init", "--quiet")
+    commit(root, "a run")
+    path.unlink()
+    commit(root, "nothing of note")
     return inspect_ledger(root)
 
 
@@ -162,6 +185,8 @@ TRIGGERS: dict[str, Callable[[Path], Findings]] = {
     "git-unchecked": broken_repository,
     "record-changed": changed_record,
     "record-edited": changed_record,
+    "record-repeated": repeated_record,
+    "record-dropped": dropped_record,
     "notebook-differs": lonely_notebook,
     "record-dirty": dirty_record,
     "ignored-tracked": tracked_cache,
