@@ -85,7 +85,7 @@ def verdict_finding(verdicts: Mapping[str, Verdict]) -> str:
     """`1 REPRODUCED, 14 NOT TESTED; beyond the paper 1 shown.` in the order of the outcomes."""
     listed = [verdict.outcome for verdict in verdicts.values() if not verdict.claim.is_beyond]
     finding = ", ".join(f"{listed.count(outcome)} {outcome.value}" for outcome in Outcome if outcome in listed)
-    beyond = Counter(verdict.shown for verdict in verdicts.values() if verdict.claim.is_beyond)
+    beyond = Counter(verdict.printed for verdict in verdicts.values() if verdict.claim.is_beyond)
     words = ", ".join(f"{number} {shown}" for shown, number in beyond.items())
     if words and not listed:  # A paper may begin with claims of its own.
         return f"Beyond the paper {words}."

@@ -106,8 +106,8 @@ RULES = {
     ),
     "typed-result": Rule(
         "error",
-        "no result is typed in the prose",
-        "print it as a quantity, such as << accuracy(…) >> or << original(…) >>",
+        "no result or verdict is typed in the prose",
+        "print it as a quantity, such as << accuracy(…) >> or << original(…) >>, or as << verdict(…) >>",
     ),
     "raw-format": Rule(
         "error", "the prose is Markdown, and the same in every format", "write it as Markdown, or put it in a template"

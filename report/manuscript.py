@@ -3,6 +3,7 @@
 Nothing is built for it, so every finding has a file and a line. The build itself refuses the ones in `FATAL`.
 """
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from experiments.strict_yaml import read_yaml
 from report.findings import Finding
 from report.front import flat
 from report.metadata import read_metadata
-from report.typed import typed_results
+from report.typed import VERDICT, typed_results
 
 FATAL = frozenset({"placeholder", "typed-result", "raw-format", "image", "citation-unknown", "reference-unknown"})
 HEADINGS = (
@@ -47,9 +48,10 @@ _UNUSUAL = re.compile(
     r"|\b(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[-\s]\w+)?\s+(?:per ?cent|percent)\b",
     re.IGNORECASE,
 )
-_CHARACTER = re.compile(r"\\([!-/:-@\[-`{-~])|.", re.DOTALL)
+_CHARACTER = re.compile(r"\\([!-/:-@\[-`{-~])|&#?\w{1,32};|.", re.DOTALL)
 _MATHS = re.compile(r"(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|\$\$.*?\$\$", re.DOTALL)
 _SHARE = re.compile(r"\d(?:\\[,;:! ]|[\s~{}])*\\%")  # 71.2\,\% in mathematics
+_UNIT = re.compile(r"(?:\s|&\w+;|[\\*_~]){0,9}(?:%|pp\b|per ?cent\b|percentage points?\b)")  # after a formula
 _RAW_FORMAT = re.compile(r"\{\s*=\s*\w+")  # {=html} lets a text through to one format as it is
 # What another language would make of the text, and Markdown prints as it stands.
 _TAG = re.compile(
@@ -157,8 +159,10 @@ def _inspect_results(section: Section) -> Iterator[Finding]:
         place = places[found.start()]
         if section.text.count("\n", 0, place) not in seen:  # hidden from the eyes of the pattern, not of the reader
             yield Finding("typed-result", section.at(place), f"{found[0].strip()!r} is typed by hand")
+    for found in VERDICT.finditer(plain):
+        yield Finding("typed-result", section.at(places[found.start()]), f"{found[0]!r} is typed by hand")
     for formula in _MATHS.finditer(section.text):
-        if _SHARE.search(formula[0]):
+        if _SHARE.search(formula[0]) or _UNIT.match(section.text, formula.end()):
             yield Finding("typed-result", section.at(formula.start()), f"{formula[0]!r} is typed by hand")
     for line, message in typed_results(section.text):
         yield Finding("typed-result", f"{section.place}:{line}", message)
@@ -177,22 +181,26 @@ def _inspect_captions(root: Path) -> Iterator[Finding]:
                 f"{kind}.yaml: {kind}.{name}.{field}": text for field, text in named if field in ("title", "note")
             }
     for place, text in texts.items():
-        pattern = _DECIMALS if place.endswith(".note") else _RESULT
-        for found in pattern.finditer(text if isinstance(text, str) else ""):
+        pattern, text = _DECIMALS if place.endswith(".note") else _RESULT, text if isinstance(text, str) else ""
+        for found in (*pattern.finditer(text), *VERDICT.finditer(text)):
             yield Finding("typed-result", f"report/paper/{place}", f"{found[0].strip()!r} is typed by hand")
 
 
 def as_printed(prose: str) -> tuple[str, list[int]]:
     """PROSE about as a reader sees it, and where each of its characters stands in it.
 
-    Without emphasis, the backslashes of escapes, and characters that take no room.
+    Without emphasis, the backslashes of escapes, and characters that take no room; entities and wide or raised figures as
+    the plain ones that they look like.
     """
-    kept = [
-        (found[1] or found[0], found.start())
-        for found in _CHARACTER.finditer(prose)
-        if found[1] or (found[0] not in "*_~" and unicodedata.category(found[0]) != "Cf")
-    ]
+    kept = [(character, found.start()) for found in _CHARACTER.finditer(prose) for character in _plain(found)]
     return "".join(character for character, _ in kept), [place for _, place in kept]
+
+
+def _plain(found: re.Match[str]) -> str:
+    if found[1]:
+        return found[1]
+    text = "" if found[0] in "*_~" else unicodedata.normalize("NFKC", html.unescape(found[0]))
+    return "".join(character for character in text if unicodedata.category(character) != "Cf")
 
 
 def _inspect_citations(root: Path, sections: list[Section]) -> Iterator[Finding]:

@@ -152,10 +152,15 @@ def _environment(
         if isinstance(value, Quantity):
             seen(value)
             return holes.inline(setters.quantity(value))
-        if isinstance(value, Outcome):
-            return holes.inline(setters.outcome(value))
         if isinstance(value, Verdict):  # what was decided on fewer epochs never stands there as if it were the paper's
-            return finalize(value.printed) + value.reservation
+            said = value.printed
+            words = holes.inline(setters.outcome(said)) if isinstance(said, Outcome) else finalize(said)
+            return words + value.reservation
+        if isinstance(value, Outcome):
+            raise ConfigurationError(
+                f'the prose prints {value.value!r}, an outcome by itself; print the verdict, << verdict("…") >>, which '
+                "says under which protocol it was reached"
+            )
         if isinstance(value, str):
             return _bound(value)
         raise ConfigurationError(refusal(value, "the prose"))

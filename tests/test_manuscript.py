@@ -50,6 +50,10 @@ CITED = "A sentence [@known2020].\n"
         ("We gain 75 points here", "typed-result", 2, "'75 points' is typed by hand"),
         ("We reach seventy-five per cent", "typed-result", 2, "'seventy-five per cent' is typed by hand"),
         (r"We reach $71.2\,\%$ here", "typed-result", 2, r"'$71.2\\,\\%$' is typed by hand"),
+        ("We reach $71.2$ % here", "typed-result", 2, "'$71.2$' is typed by hand"),
+        ("We reach &#55;&#49;.2 &#37; here", "typed-result", 2, "'71.2 %' is typed by hand"),
+        ("We reach ７１．２ ％ here", "typed-result", 2, "'71.2 %' is typed by hand"),
+        ("It is ✓ **REPRO*DUCED*** here", "typed-result", 2, "'REPRODUCED' is typed by hand"),
         ('\n<< "99.9 %" >>', "typed-result", 3, "the text '99.9 %' is typed by hand"),
         ("```{=html}\n<script>\n```", "raw-format", 2, "'{=html' passes text to one format unescaped"),
         ("`<b>`{ =html}", "raw-format", 2, "'{ =html' passes text to one format unescaped"),
@@ -137,7 +141,7 @@ def test_a_heading_of_the_summary_starts_a_paragraph(tmp_path: Path, root: Path,
 def test_a_result_typed_in_a_caption_or_the_abstract_is_found(tmp_path: Path, root: Path) -> None:
     assert inspect(tmp_path, root, CITED) == []
     paper = tmp_path / "report/paper"
-    declared = {"title": "The MLP reaches 93.4 %.", "note": "A 95 % interval; 91.25 without."}
+    declared = {"title": "The MLP reaches 93.4 %.", "note": "A 95 % interval; 91.25 without, NOT REPRODUCED."}
     (paper / "tables.yaml").write_text(json.dumps({"tables": {"a": declared, "b": 3}}), encoding="utf-8")
     (paper / "figures.yaml").write_text("figures: {c: {title: A fall of 3 pp}}\n", encoding="utf-8")
     text = (paper / "metadata.yaml").read_text(encoding="utf-8")
@@ -145,12 +149,13 @@ def test_a_result_typed_in_a_caption_or_the_abstract_is_found(tmp_path: Path, ro
     found = [(finding.rule, finding.place, finding.message) for finding in inspect_manuscript(tmp_path)]
     assert [one for one in found if one[0] == "typed-result"] == [
         ("typed-result", f"report/paper/{place}", f"{what!r} is typed by hand")
-        for place, what in {
-            "metadata.yaml: abstract": "93.4 %",
-            "tables.yaml: tables.a.title": "93.4 %",
-            "tables.yaml: tables.a.note": "91.25",
-            "figures.yaml: figures.c.title": "3 pp",
-        }.items()
+        for place, what in (
+            ("metadata.yaml: abstract", "93.4 %"),
+            ("tables.yaml: tables.a.title", "93.4 %"),
+            ("tables.yaml: tables.a.note", "91.25"),
+            ("tables.yaml: tables.a.note", "NOT REPRODUCED"),
+            ("figures.yaml: figures.c.title", "3 pp"),
+        )
     ]
 
 
@@ -169,7 +174,7 @@ def test_the_build_refuses_what_no_report_may_have_in_one_message(tmp_path: Path
         "placeholder: report/paper/sections/10-body.md:2: 'TODO' is no sentence of the report\n"
         "  to do: write the sentence, or delete it\n"
         "typed-result: report/paper/sections/10-body.md:3: '71.23 %' is typed by hand\n"
-        "  to do: print it as a quantity, such as << accuracy(…) >> or << original(…) >>\n"
+        "  to do: print it as a quantity, such as << accuracy(…) >> or << original(…) >>, or as << verdict(…) >>\n"
         "citation-unknown: report/paper/sections/10-body.md:2: '@nobody' has no entry in references.bib\n"
         "  to do: correct the key, or add the entry to references.bib"
     )
