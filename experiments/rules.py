@@ -41,7 +41,7 @@ def read_rules(run: Run, root: Path) -> dict[str, str]:
 
 def digest_rules(content: Mapping[str, Any], original: Path) -> dict[str, str]:
     """Claim -> digest of its rule, of a claims.yaml of this CONTENT and the quoted values in the file ORIGINAL."""
-    quoted = _parse_quoted(read_text(original), original.name) if original.is_file() else {}
+    quoted = parse_quoted(read_text(original), original.name) if original.is_file() else {}
     return {
         id: hashlib.sha256(text.encode()).hexdigest()[:_DIGITS] for id, text in _list_rules(content, quoted).items()
     }
@@ -71,7 +71,7 @@ def rules_today(root: Path) -> dict[str, Any]:
 
 
 def _decide(claims: str, original: str) -> dict[str, Any]:
-    listed = _list_rules(parse_yaml(claims, CLAIMS), _parse_quoted(original, ORIGINAL))
+    listed = _list_rules(parse_yaml(claims, CLAIMS), parse_quoted(original, ORIGINAL))
     return {id: json.loads(text) for id, text in listed.items()}
 
 
@@ -100,7 +100,7 @@ def _spell(id: str, item: Mapping[str, Any], protocols: Mapping[str, Any], quote
         raise ConfigurationError(f"{CLAIMS}: claims.{id}: this is no rule: {error}") from error
 
 
-def _parse_quoted(text: str, place: str) -> dict[str, dict[str, str]]:
+def parse_quoted(text: str, place: str) -> dict[str, dict[str, str]]:
     """Row -> the columns of original.csv that a rule looks at."""
     lines: Iterable[str] = (line for line in text.splitlines() if not line.startswith("#"))
     try:

@@ -4,6 +4,7 @@ Nothing is built for it, so every finding has a file and a line. The build itsel
 """
 
 import html
+import math
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.reading import MAX_SECTION_BYTES, read_text, refuse_links
+from experiments.rules import CLAIMS, ORIGINAL, parse_quoted
 from experiments.spec import ConfigurationError
 from experiments.strict_yaml import read_yaml
 from report.findings import Finding
@@ -51,6 +53,7 @@ _UNUSUAL = re.compile(
 _CHARACTER = re.compile(r"\\([!-/:-@\[-`{-~])|&#?\w{1,32};|.", re.DOTALL)
 _MATHS = re.compile(r"(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|\$\$.*?\$\$", re.DOTALL)
 _SHARE = re.compile(r"\d(?:\\[,;:! ]|[\s~{}])*\\%")  # 71.2\,\% in mathematics
+_SHARE_QUOTED = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s?%")
 _UNIT = re.compile(r"(?:\s|&\w+;|[\\*_~]){0,9}(?:%|pp\b|per ?cent\b|percentage points?\b)")  # after a formula
 _RAW_FORMAT = re.compile(r"\{\s*=\s*\w+")  # {=html} lets a text through to one format as it is
 # What another language would make of the text, and Markdown prints as it stands.
@@ -111,6 +114,7 @@ def inspect_manuscript(root: Path) -> list[Finding]:
         *(finding for section in sections for finding in _inspect_words(section)),
         *_inspect_citations(root, sections),
         *_inspect_captions(root),
+        *_inspect_sentences(root),
         *_inspect_references(sections),
         *_inspect_summary(sections),
         *_inspect_metadata(root),
@@ -184,6 +188,30 @@ def _inspect_captions(root: Path) -> Iterator[Finding]:
         pattern, text = _DECIMALS if place.endswith(".note") else _RESULT, text if isinstance(text, str) else ""
         for found in (*pattern.finditer(text), *VERDICT.finditer(text)):
             yield Finding("typed-result", f"report/paper/{place}", f"{found[0].strip()!r} is typed by hand")
+
+
+def _inspect_sentences(root: Path) -> Iterator[Finding]:
+    """The shares in a claim's sentence that are not those of the rows that it quotes and is judged by."""
+    path, original = (root / "report/paper" / name for name in (CLAIMS, ORIGINAL))
+    claims = read_yaml(path).get("claims") if path.is_file() else None
+    quoted = parse_quoted(read_text(original), original.name) if original.is_file() else {}
+    for id, item in claims.items() if isinstance(claims, dict) else ():
+        if not isinstance(item, dict) or not isinstance(item.get("quoted"), list):
+            continue
+        known = [row["accuracy_pct"] for row in (quoted.get(str(name)) for name in item["quoted"]) if row]
+        for found in _SHARE_QUOTED.finditer(str(item.get("sentence", ""))) if known else ():
+            if not any(_is_number(value) and float(value) == float(found[1]) for value in known):
+                place, rows = f"report/paper/{CLAIMS}: claims.{id}.sentence", ", ".join(known)
+                yield Finding(
+                    "typed-result", place, f"{found[0]!r} is none of the values that the claim quotes: {rows}"
+                )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def as_printed(prose: str) -> tuple[str, list[int]]:

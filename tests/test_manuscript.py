@@ -159,6 +159,27 @@ def test_a_result_typed_in_a_caption_or_the_abstract_is_found(tmp_path: Path, ro
     ]
 
 
+def test_a_claim_s_sentence_says_the_number_that_it_is_judged_by(tmp_path: Path, root: Path) -> None:
+    assert inspect(tmp_path, root, CITED) == []
+    paper = tmp_path / "report/paper"
+    (paper / "original.csv").write_text("id,accuracy_pct\na,70.60\n", encoding="utf-8")
+    claims = {
+        "it": {"sentence": "It reaches 70.6 %.", "quoted": ["a"]},
+        "other": {"sentence": "100 % ours.", "quoted": []},
+    }
+    (paper / "claims.yaml").write_text(json.dumps({"claims": claims}), encoding="utf-8")
+    assert [finding for finding in inspect_manuscript(tmp_path) if finding.rule == "typed-result"] == []
+    claims["it"]["sentence"] = "It reaches 74.4 %."
+    (paper / "claims.yaml").write_text(json.dumps({"claims": claims}), encoding="utf-8")
+    assert [finding for finding in inspect_manuscript(tmp_path) if finding.rule == "typed-result"] == [
+        Finding(
+            "typed-result",
+            "report/paper/claims.yaml: claims.it.sentence",
+            "'74.4 %' is none of the values that the claim quotes: 70.60",
+        )
+    ]
+
+
 def test_metadata_must_be_complete(tmp_path: Path, root: Path) -> None:
     findings = inspect(tmp_path, root, CITED, metadata="title: ''\nauthors: []\n")
     messages = [finding.message for finding in findings if finding.rule == "metadata-incomplete"]
