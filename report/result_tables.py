@@ -82,6 +82,7 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     counts = {FrozenMapping(row.cell): row for row in facts.original.values() if row.parameters_thousands}
     rows: list[tuple[Cell, ...]] = []
     agreeing = differing = 0
+    foretold: list[bool] = []
     for sizes in sorted(models):
         cell = dict(zip(names, sizes, strict=True))
         named = {**cell, "dataset": models[sizes]}
@@ -90,6 +91,8 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
         if counted is not None:
             agrees = _agree(quoted, formula, counted)
             agreeing, differing = agreeing + agrees, differing + (not agrees)
+        if quoted is not None and formula is not None:
+            foretold.append(quoted.counts(formula.value or 0))
         there = quoted.parameters if quoted else DASH
         rows.append((*map(str, sizes), there, formula or DASH, counted or "not recorded"))
     columns = (
@@ -101,6 +104,8 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     finding = f"{agreeing} of {len(rows)} are counted in recorded models and agree."
     if differing:
         finding = f"{differing} of {len(rows)} recorded models differ from the formula or from the quoted count."
+    if foretold:
+        finding += f" The formula gives {sum(foretold)} of the {len(foretold)} quoted counts to the last digit."
     return declared.table(finding, columns, rows)
 
 

@@ -226,7 +226,17 @@ def test_the_parameter_counts_are_checked_against_formula_and_quotation(complete
     table = complete["parameters"]
     assert ["256", "8", "1", "3", "559 k", "559,114", "559,114"] in lines(table)
     n = len(table.rows)
-    assert table.title == f"Parameter counts of the models. {n} of {n} are counted in recorded models and agree."
+    recorded = f"Parameter counts of the models. {n} of {n} are counted in recorded models and agree."
+    assert table.title == f"{recorded} The formula gives 5 of the 5 quoted counts to the last digit."
+
+
+def test_a_quoted_count_that_is_not_the_formula_s_shows_before_any_model_is_recorded(root: Path) -> None:
+    facts = make_facts(root, runs=0)
+    other = replace(facts.original["paper-p1-k3"], parameters_thousands="612")
+    table = build_table(
+        read_tables(root)["parameters"], replace(facts, original={**facts.original, "paper-p1-k3": other})
+    )
+    assert table.title.endswith("The formula gives 4 of the 5 quoted counts to the last digit.")
 
 
 @pytest.mark.parametrize(("runs", "count"), [(0, "pending"), (None, "718,090")])
