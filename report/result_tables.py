@@ -79,21 +79,25 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     names = tuple(declared.options["columns"])
     cells = facts.evidence.having(declared.options["where"])
     models = {declared.sizes(cell): cell.parameters["dataset"] for cell in cells}
-    counts = {FrozenMapping(row.cell): row for row in facts.original.values() if row.parameters_thousands}
+    counts: dict[FrozenMapping, list[Quoted]] = {}
+    for row in facts.original.values():
+        if row.parameters_thousands:
+            counts.setdefault(FrozenMapping(row.cell), []).append(row)
     rows: list[tuple[Cell, ...]] = []
     agreeing = differing = 0
     foretold: list[bool] = []
     for sizes in sorted(models):
         cell = dict(zip(names, sizes, strict=True))
         named = {**cell, "dataset": models[sizes]}
-        quoted = counts.get(FrozenMapping(cell))
+        quoted = counts.get(FrozenMapping(cell), [])
         formula, counted = facts.count_by_formula(named), facts.count_in_records(named)
         if counted is not None:
             agrees = _agree(quoted, formula, counted)
             agreeing, differing = agreeing + agrees, differing + (not agrees)
-        if quoted is not None and formula is not None:
-            foretold.append(quoted.counts(formula.value or 0))
-        there = quoted.parameters if quoted else DASH
+        if quoted and formula is not None:
+            foretold.append(_is_as_quoted(quoted, formula))
+        spelled = dict.fromkeys(row.parameters.quoted for row in quoted)
+        there = ", ".join(spelled) if len(spelled) > 1 else quoted[-1].parameters if quoted else DASH
         rows.append((*map(str, sizes), there, formula or DASH, counted or "not recorded"))
     columns = (
         *declared.parameter_columns(),
@@ -109,10 +113,14 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     return declared.table(finding, columns, rows)
 
 
-def _agree(quoted: Quoted | None, formula: Quantity | None, counted: Quantity) -> bool:
+def _agree(quoted: list[Quoted], formula: Quantity | None, counted: Quantity) -> bool:
     """Whether the recorded count is the formula's and, to its last digit, the quoted one, as far as there are these."""
-    is_as_quoted = quoted is None or quoted.counts(counted.value or 0)
-    return is_as_quoted and (formula is None or counted.value == formula.value)
+    return _is_as_quoted(quoted, counted) and (formula is None or counted.value == formula.value)
+
+
+def _is_as_quoted(quoted: list[Quoted], number: Quantity) -> bool:
+    """Whether everybody who is QUOTED has this NUMBER."""
+    return all(row.counts(number.value or 0) for row in quoted)
 
 
 def comparison(declared: Declaration, facts: Facts) -> Table:

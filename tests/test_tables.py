@@ -237,6 +237,7 @@ def test_a_quoted_count_that_is_not_the_formula_s_shows_before_any_model_is_reco
         read_tables(root)["parameters"], replace(facts, original={**facts.original, "paper-p1-k3": other})
     )
     assert table.title.endswith("The formula gives 4 of the 5 quoted counts to the last digit.")
+    assert lines(table)[0][4] == "612 k, 559 k"  # the paper's row and the earlier report's
 
 
 @pytest.mark.parametrize(("runs", "count"), [(0, "pending"), (None, "718,090")])
