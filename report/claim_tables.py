@@ -170,9 +170,11 @@ def rules(declared: Declaration, facts: Facts) -> Table:
 def _as_for(base: Claim, claim: Claim, facts: Facts) -> str:
     """The rule of CLAIM by what it has otherwise than that of BASE, which is of the same kind."""
     along = facts.evidence.cells(claim.group)[0].word(claim.along) if claim.along else ""
+    simple = (one for one in facts.claims.claims.values() if one.kind is not ClaimKind.COMPOUND)
+    size = sum(one.family == claim.family for one in simple)
     differing = {
         f"over {along} ({claim.order})": (claim.along, claim.order) != (base.along, base.order),
-        f"in the family {claim.family!r}": claim.family != base.family,
+        f"in the family {claim.family!r} of {size} claims": claim.family != base.family,
         f"at the level {claim.alpha:g}": claim.alpha != base.alpha,
         f"with a margin of {margin_text(claim.margin)}": claim.margin != base.margin,
         f"with at least {claim.min_seeds} runs": claim.min_seeds != base.min_seeds,

@@ -38,7 +38,7 @@ def direction(claim: Claim, sources: Sources) -> Trial:
         raise ConfigurationError(f"claims.yaml: claims.{claim.id}: better and worse are the same cell, {better.name!r}")
     _refuse_other_rows(claim, better, worse, sources)
     rule = (
-        f"REPRODUCED if Welch's one-sided p, after Holm over the family {claim.family!r}, is below {claim.alpha:g} "
+        f"REPRODUCED if Welch's one-sided p, after Holm over {sources.family_text(claim)}, is below {claim.alpha:g} "
         f"(PARTIAL if the difference is slight); {_failing(claim)}; at least {claim.min_seeds} runs a cell"
     )
     cells = (better, worse)
@@ -94,8 +94,8 @@ def trend(claim: Claim, sources: Sources) -> Trial:
     along = cells[0].word(claim.along)
     best, worst = _quoted_ends(claim, cells, sources)
     rule = (
-        f"REPRODUCED if Jonckheere and Terpstra's one-sided p (exact for few runs of one spread) over {along} ({claim.order}), after Holm over the "
-        f"family {claim.family!r}, is below {claim.alpha:g} and the {percent_text(1 - claim.alpha)} interval "
+        f"REPRODUCED if Jonckheere and Terpstra's one-sided p (exact for few runs of one spread) over {along} ({claim.order}), after Holm over "
+        f"{sources.family_text(claim)}, is below {claim.alpha:g} and the {percent_text(1 - claim.alpha)} interval "
         f"of the end-to-end difference lies above 0 (PARTIAL if it is slight, or a step is significantly reversed); {_failing(claim)}; "
         f"at least {claim.min_seeds} runs at every level"
     )

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -437,6 +438,7 @@ def test_a_rule_that_is_told_by_its_differences_has_no_others(root: Path) -> Non
     facts = make_facts(root)
     verdicts = facts.verdicts
     first: dict[ClaimKind, Verdict] = {}
+    sizes = Counter(verdict.claim.family for verdict in verdicts.values())
     told = 0
     for verdict in verdicts.values():
         if not verdict.rule:
@@ -447,7 +449,9 @@ def test_a_rule_that_is_told_by_its_differences_has_no_others(root: Path) -> Non
         rule = base.rule
         swaps = {
             f"over {one.along.replace('_', ' ')} ({one.order})": f"over {other.along.replace('_', ' ')} ({other.order})",
-            f"the family {one.family!r}": f"the family {other.family!r}",
+            f"the family {one.family!r} of {sizes[one.family]} claims": (
+                f"the family {other.family!r} of {sizes[other.family]} claims"
+            ),
             margin_text(one.margin): margin_text(other.margin),
             f"at least {one.min_seeds} runs": f"at least {other.min_seeds} runs",
         }
