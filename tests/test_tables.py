@@ -383,6 +383,18 @@ def test_a_column_that_says_nothing_is_left_out_if_it_is_optional_and_so_is_a_ce
     assert [column.key for column in effects.columns] == ["varied", "level", "ours", "step"]
 
 
+def test_a_cost_is_a_mean_without_an_interval_as_loads_of_a_machine_are_no_sample(root: Path) -> None:
+    cells = [
+        replace(status, record=with_cost(status, images_per_second=speed))
+        for status, speed in zip(make_cell([0.7, 0.8]), (100.0, 300.0), strict=True)
+    ]
+    facts = replace(make_facts(root, runs=0), evidence=make_evidence(*cells), original={})
+    options = {"groups": ["sweep"], "columns": ["kernel_size"]}
+    models = build_table(Declaration("t", "models", "Models.", "", options, {}), facts)
+    speed = models.rows[0][[column.key for column in models.columns].index("images_per_second")]
+    assert (speed.value, speed.spread, speed.n) == (200.0, None, 2)
+
+
 def with_cost(status: RunStatus, **cost: float) -> Record:
     assert status.record is not None
     return replace(status.record, cost={**status.record.cost, **cost})
