@@ -61,7 +61,12 @@ def verdicts(declared: Declaration, facts: Facts) -> Table:
         verdict.claim.kind in _ON_EFFECTS and verdict.ours for verdict in facts.verdicts.values() if verdict.is_tested
     ):
         declared = replace(declared, note=f"{declared.note} {_SIGNS}".strip())
-    return declared.table(verdict_finding(facts.verdicts), columns, rows)
+    return replace(declared.table(verdict_finding(facts.verdicts), columns, rows), claims=_told(rows))
+
+
+def _told(rows: list[tuple[Cell, ...]]) -> tuple[str, ...]:
+    """The claims of ROWS that begin with one."""
+    return tuple(str(row[0]) for row in rows)
 
 
 def _with_unit(verdict: Verdict, quantity: Quantity | None) -> Quantity | None:
@@ -97,9 +102,11 @@ def untested(declared: Declaration, facts: Facts) -> Table:
     waiting: dict[str, list[Verdict]] = {}
     left_out: dict[str, list[str]] = {}
     for verdict in facts.verdicts.values():
+        if verdict.is_tested:  # also one that is called untested and has runs: it is judged on them
+            continue
         if verdict.claim.untested:
             left_out.setdefault(verdict.claim.untested, []).append(verdict.claim.id)
-        elif not verdict.is_tested:
+        else:
             waiting.setdefault(_group_of(verdict.claim, facts), []).append(verdict)
     rows: list[tuple[Cell, ...]] = []
     for group, listed in waiting.items():
@@ -119,7 +126,8 @@ def untested(declared: Declaration, facts: Facts) -> Table:
         f"{number} claims wait for a first run" if number > 1 else "1 claim waits for a first run" if number else "",
         f"{never} claims are left untested" if never > 1 else "1 claim is left untested" if never else "",
     )
-    return declared.table(f"{'; '.join(filter(None, found)) or 'Every claim is tested'}.", columns, rows)
+    made = declared.table(f"{'; '.join(filter(None, found)) or 'Every claim is tested'}.", columns, rows)
+    return replace(made, claims=tuple(id for id, verdict in facts.verdicts.items() if not verdict.is_tested))
 
 
 def _group_of(claim: Claim, facts: Facts) -> str:
@@ -143,7 +151,8 @@ def reasons(declared: Declaration, facts: Facts) -> Table:
     )
     decided = sum(verdict.is_decided for verdict in facts.verdicts.values())
     are = "is" if decided == 1 else "are"
-    return declared.table(f"{decided} of {len(facts.verdicts)} {are} decided.", columns, rows)
+    made = declared.table(f"{decided} of {len(facts.verdicts)} {are} decided.", columns, rows)
+    return replace(made, claims=_told(rows))
 
 
 def _sentence(texts: tuple[str, ...]) -> str:

@@ -129,7 +129,9 @@ RULES = {
     ),
     "float-unreferenced": Rule("warning", "every table and figure is mentioned", "mention it with << ref(…) >>"),
     "claim-unused": Rule(
-        "error", "every claim is printed with its verdict", "print << verdict(…) >> or delete the claim"
+        "error",
+        "every claim is printed with its verdict",
+        "print << verdict(…) >> or place a table of verdicts, or delete the claim",
     ),
     "formats-differ": Rule(
         "error", "every format prints the same numbers", "fix the template of the format that lacks the number"

@@ -383,6 +383,15 @@ def test_a_column_that_says_nothing_is_left_out_if_it_is_optional_and_so_is_a_ce
     assert [column.key for column in effects.columns] == ["varied", "level", "ours", "step"]
 
 
+def test_a_claim_that_is_called_untested_and_judged_is_not_listed_as_left_untested(root: Path) -> None:
+    facts = make_facts(root)
+    one = facts.verdicts["kernel-size"]
+    assert one.is_tested
+    called = replace(one, claim=replace(one.claim, untested="out of scope"))
+    table = build_table(read_tables(root)["untested"], replace(facts, verdicts={"kernel-size": called}))
+    assert (table.rows, table.claims) == ((), ())
+
+
 def test_a_cost_is_a_mean_without_an_interval_as_loads_of_a_machine_are_no_sample(root: Path) -> None:
     cells = [
         replace(status, record=with_cost(status, images_per_second=speed))
