@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from experiments.reading import MAX_SECTION_BYTES, read_text, refuse_links
 from experiments.rules import CLAIMS, ORIGINAL, parse_quoted
@@ -173,21 +174,33 @@ def _inspect_results(section: Section) -> Iterator[Finding]:
 
 
 def _inspect_captions(root: Path) -> Iterator[Finding]:
-    """Results typed in captions and the abstract; a note may say of an interval that it is one of 95 %."""
+    """Results typed in captions, labels and the abstract; a note may say of an interval that it is one of 95 %."""
     paper = root / "report/paper"
-    texts = {"metadata.yaml: abstract": read_metadata(paper / "metadata.yaml").get("abstract")}
+    texts = [("metadata.yaml: abstract", read_metadata(paper / "metadata.yaml").get("abstract"))]
     for kind in ("tables", "figures"):
         content = read_yaml(paper / f"{kind}.yaml") if (paper / f"{kind}.yaml").is_file() else {}
-        declared = content.get(kind)
-        for name, item in declared.items() if isinstance(declared, dict) else ():
-            named = item.items() if isinstance(item, dict) else ()
-            texts |= {
-                f"{kind}.yaml: {kind}.{name}.{field}": text for field, text in named if field in ("title", "note")
-            }
-    for place, text in texts.items():
+        texts += [
+            (f"{kind}.yaml: {place}", text)
+            for part in (kind, "labels")
+            for place, text in _leaves(content.get(part), part)
+        ]
+    for place, text in texts:
         pattern, text = _DECIMALS if place.endswith(".note") else _RESULT, text if isinstance(text, str) else ""
         for found in (*pattern.finditer(text), *VERDICT.finditer(text)):
             yield Finding("typed-result", f"report/paper/{place}", f"{found[0].strip()!r} is typed by hand")
+
+
+def _leaves(content: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """(place, value) of all that CONTENT holds, also of the names that a declaration gives to what it shows."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            yield f"{place}: a name", name
+            yield from _leaves(value, f"{place}.{name}")
+    elif isinstance(content, list):
+        for index, value in enumerate(content):
+            yield from _leaves(value, f"{place}[{index}]")
+    else:
+        yield place, content
 
 
 def _inspect_sentences(root: Path) -> Iterator[Finding]:

@@ -142,7 +142,11 @@ def test_a_result_typed_in_a_caption_or_the_abstract_is_found(tmp_path: Path, ro
     assert inspect(tmp_path, root, CITED) == []
     paper = tmp_path / "report/paper"
     declared = {"title": "The MLP reaches 93.4 %.", "note": "A 95 % interval; 91.25 without, NOT REPRODUCED."}
-    (paper / "tables.yaml").write_text(json.dumps({"tables": {"a": declared, "b": 3}}), encoding="utf-8")
+    declared["conditions"] = {"test_accuracy": "as stored (93.4 %)"}
+    labels = {"width": "Width (wins 3 pp)"}
+    (paper / "tables.yaml").write_text(
+        json.dumps({"tables": {"a": declared, "b": 3}, "labels": labels}), encoding="utf-8"
+    )
     (paper / "figures.yaml").write_text("figures: {c: {title: A fall of 3 pp}}\n", encoding="utf-8")
     text = (paper / "metadata.yaml").read_text(encoding="utf-8")
     (paper / "metadata.yaml").write_text(text.replace('abstract: "', 'abstract: "We reach 93.4 %. '), encoding="utf-8")
@@ -154,6 +158,8 @@ def test_a_result_typed_in_a_caption_or_the_abstract_is_found(tmp_path: Path, ro
             ("tables.yaml: tables.a.title", "93.4 %"),
             ("tables.yaml: tables.a.note", "91.25"),
             ("tables.yaml: tables.a.note", "NOT REPRODUCED"),
+            ("tables.yaml: tables.a.conditions.test_accuracy", "93.4 %"),
+            ("tables.yaml: labels.width", "3 pp"),
             ("figures.yaml: figures.c.title", "3 pp"),
         )
     ]
