@@ -10,7 +10,16 @@ from report.cells import CellEvidence, varying_parameters
 from report.claims import Claim
 from report.comparisons import difference, quoted_difference
 from report.original import Quoted
-from report.power import Design, chance_equivalent, chance_greater, foresee, repeat, smallest_gap, with_runs
+from report.power import (
+    Design,
+    chance_equivalent,
+    chance_greater,
+    chance_rising,
+    foresee,
+    repeat,
+    smallest_gap,
+    with_runs,
+)
 from report.quantities import Quantity
 from report.statistics import Comparison, Interval
 from report.support import other_orderings, same_images
@@ -105,11 +114,7 @@ def trend(claim: Claim, sources: Sources) -> Trial:
         told = Details(_reported(claim, sources), difference(best, worst))
         if shortage:
             return told
-        level = min(sources.strictest(claim), claim.alpha / 2)  # the interval of the end-to-end difference is two-sided
-        design = _design(
-            claim, cells[-1], cells[0], level, "end-to-end difference", "Welch's test of the two ends alone"
-        )
-        return replace(told, design=design, support=other_orderings(cells))
+        return replace(told, design=_trend_design(claim, cells, sources), support=other_orderings(cells))
 
     if shortage := find_shortage(claim, cells):
         return Trial(cells, rule, details, shortage=shortage, span=span)
@@ -138,6 +143,33 @@ def _design(
 
     words = f"true {what} that {by} would have shown"
     return Design(smallest_gap(foresee(high, low), level), words, chance)
+
+
+def _trend_design(claim: Claim, cells: tuple[CellEvidence, ...], sources: Sources) -> Design:
+    """The same of a trend: its smallest effect is that of the two ends, its chance that of the whole rule.
+
+    The levels between may lie where the ordering test sees more than that of the ends, or less.
+    """
+    level = sources.strictest(claim)
+    ends = _design(
+        claim,
+        cells[-1],
+        cells[0],
+        min(level, claim.alpha / 2),  # the interval of the end-to-end difference is two-sided
+        "end-to-end difference",
+        "Welch's test of the two ends alone",
+    )
+
+    def chance(n: int) -> float:
+        seen = [with_runs(cell.summary(), n) for cell in cells]
+        high, low, margin = seen[-1], seen[0], claim.margin or 0.0
+        new, gap = repeat(high, low), high.mean - low.mean
+        shown = min(chance_rising(seen, level), chance_greater(gap, new, claim.alpha / 2))
+        opposite = min(chance_rising(seen[::-1], level), chance_greater(-gap, new, claim.alpha / 2))
+        absent = chance_equivalent(gap, margin, new, claim.alpha) if margin else 0.0
+        return max(shown, opposite, absent)
+
+    return replace(ends, chance=chance)
 
 
 def _levels(claim: Claim, sources: Sources) -> tuple[CellEvidence, ...]:
