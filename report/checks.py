@@ -4,7 +4,7 @@ import difflib
 import json
 import re
 import tempfile
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,22 +196,30 @@ def inspect_outputs(root: Path, *, by_tex: bool = False) -> list[Finding]:
         except ReproductionError as error:
             return [Finding("build-fails", "report/paper", str(error))]
         context = built.context
+        pages = (out / "report.md").read_text(encoding="utf-8")
         return [
             *inspect_states(context),
             *unless_git_fails("report/paper/claims.yaml", inspect_rules(root, context.verdicts)),
             *_gather_differences(compare(root / "report/out", out, "report/out"), root / "report/out", out),
-            *inspect_claims(context.claims, context.told),
+            *inspect_claims(context.verdicts, context.told, pages),
             *inspect_pages(out, root),
             *inspect_formats(out, context.registry.printed, context.tables.values()),
             *(inspect_by_tex(out) if by_tex else ()),
         ]
 
 
-def inspect_claims(ids: Iterable[str], told: Container[str]) -> Iterator[Finding]:
-    """The claims whose verdict is not among those that the pages TOLD, in a table or in the prose."""
-    for id in ids:
-        if id not in told:
-            yield Finding("claim-unused", "report/paper/claims.yaml", f"no page prints the verdict on the claim {id!r}")
+def inspect_claims(verdicts: Mapping[str, Verdict], told: Container[str], page: str) -> Iterator[Finding]:
+    """The claims that PAGE does not name, and those with runs whose verdict is not among the ones TOLD.
+
+    A verdict is told by a table or in the prose; `kernel-size` is not named by `kernel-size-25`.
+    """
+    named = set(re.findall(r"[\w-]+", page))
+    for id, verdict in verdicts.items():
+        if id not in named:
+            yield Finding("claim-unused", "report/paper/claims.yaml", f"no page names the claim {id!r}")
+        elif verdict.is_tested and id not in told:
+            message = f"no page prints the verdict on the claim {id!r}"
+            yield Finding("claim-unused", "report/paper/claims.yaml", message)
 
 
 def inspect_by_tex(out: Path) -> list[Finding]:

@@ -211,7 +211,7 @@ TRIGGERS: dict[str, Callable[[Path], Findings]] = {
     "reference-unknown": lambda folder: prose(folder, "See << ref('tab:none') >>."),
     "reference-typed": lambda folder: prose(folder, "See Table 3."),
     "float-unreferenced": lambda folder: prose(folder, "<< table('lonely') >>"),
-    "claim-unused": lambda _: inspect_claims(["kernel-size"], {"kernel-size-25"}),
+    "claim-unused": lambda _: inspect_claims({"kernel-size": None}, set(), "only kernel-size-25 is named"),
     "formats-differ": formats,
     "broken-link": lambda folder: pages(folder, report_html='<p id="a"><a href="#b">b</a></p>'),
     "alt-text": lambda folder: pages(folder, report_html='<svg role="img" aria-label="curves"></svg>'),
