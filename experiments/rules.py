@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from experiments.git import read_blobs, run_git
+from experiments.reading import MAX_TEXT_BYTES
 from experiments.spec import ConfigurationError, Run
-from experiments.strict_yaml import read_text, read_yaml
+from experiments.strict_yaml import parse_yaml, read_text, read_yaml
 
 FOLDER = "report/paper"
 CLAIMS = "claims.yaml"
@@ -39,11 +41,46 @@ def read_rules(run: Run, root: Path) -> dict[str, str]:
 
 def digest_rules(content: Mapping[str, Any], original: Path) -> dict[str, str]:
     """Claim -> digest of its rule, of a claims.yaml of this CONTENT and the quoted values in the file ORIGINAL."""
-    quoted = _read_quoted(original)
+    quoted = parse_quoted(read_text(original), original.name) if original.is_file() else {}
+    return {
+        id: hashlib.sha256(text.encode()).hexdigest()[:_DIGITS] for id, text in _list_rules(content, quoted).items()
+    }
+
+
+def rules_at(root: Path, commit: str) -> dict[str, Any] | None:
+    """Claim -> what decides of its rule, as git has it at COMMIT; None where git has no such files, or odd ones.
+
+    Raises:
+        GitFailed: the repository cannot be asked.
+    """
+    texts = []
+    for name in (CLAIMS, ORIGINAL):
+        blob = (run_git(root, "rev-parse", "--verify", "--quiet", f"{commit}:./{FOLDER}/{name}") or "").strip()
+        content = read_blobs(root, [blob]).get(blob, b"") if blob else b""
+        texts.append(content[:MAX_TEXT_BYTES].decode("utf-8", "replace"))
+    try:
+        return _decide(*texts)
+    except ConfigurationError:
+        return None
+
+
+def rules_today(root: Path) -> dict[str, Any]:
+    """The same of the files as they are."""
+    paths = [root / FOLDER / name for name in (CLAIMS, ORIGINAL)]
+    return _decide(*(read_text(path) if path.is_file() else "" for path in paths))
+
+
+def _decide(claims: str, original: str) -> dict[str, Any]:
+    listed = _list_rules(parse_yaml(claims, CLAIMS), parse_quoted(original, ORIGINAL))
+    return {id: json.loads(text) for id, text in listed.items()}
+
+
+def _list_rules(content: Mapping[str, Any], quoted: Mapping[str, Any]) -> dict[str, str]:
+    """Claim -> what decides of its rule, as one text."""
     claims, protocols = (_mapping(content.get(name)) for name in ("claims", "protocols"))
     common = {name: content.get(name) for name in _COMMON}
     return {
-        id: _digest(id, {**common, **item}, protocols, quoted)
+        id: _spell(id, {**common, **item}, protocols, quoted)
         for id, item in claims.items()
         if isinstance(item, Mapping)  # what is none the report refuses by name; a run need not
     }
@@ -53,23 +90,20 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _digest(id: str, item: Mapping[str, Any], protocols: Mapping[str, Any], quoted: Mapping[str, Any]) -> str:
+def _spell(id: str, item: Mapping[str, Any], protocols: Mapping[str, Any], quoted: Mapping[str, Any]) -> str:
     rule: dict[str, Any] = {name: value for name, value in item.items() if name not in EXPLAINING}
     try:
         rule["protocol"] = _mapping(protocols.get(item.get("protocol"))).get("settings")
         rule["quoted"] = {row: quoted.get(row) for row in item.get("quoted", ())}
-        text = json.dumps(rule, sort_keys=True, default=str)
+        return json.dumps(rule, sort_keys=True, default=str)
     except TypeError as error:  # a list for a name, or names of several types
         raise ConfigurationError(f"{CLAIMS}: claims.{id}: this is no rule: {error}") from error
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
-def _read_quoted(path: Path) -> dict[str, dict[str, str]]:
-    """Row -> the columns of original.csv that a rule looks at; empty where there is no such file."""
-    if not path.is_file():
-        return {}
-    lines: Iterable[str] = (line for line in read_text(path).splitlines() if not line.startswith("#"))
+def parse_quoted(text: str, place: str) -> dict[str, dict[str, str]]:
+    """Row -> the columns of original.csv that a rule looks at."""
+    lines: Iterable[str] = (line for line in text.splitlines() if not line.startswith("#"))
     try:
         return {row.get("id", ""): {name: row.get(name) or "" for name in _QUOTED} for row in csv.DictReader(lines)}
     except csv.Error as error:
-        raise ConfigurationError(f"{path.name}: this is no CSV: {error}") from error
+        raise ConfigurationError(f"{place}: this is no CSV: {error}") from error

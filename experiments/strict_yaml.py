@@ -27,15 +27,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigurationError: the file cannot be read as such; the message names it and the place.
     """
-    text = read_text(path)
+    return parse_yaml(read_text(path), path.name)
+
+
+def parse_yaml(text: str, place: str) -> dict[str, Any]:
+    """The mapping in TEXT, as `read_yaml` has it; PLACE is what messages call it."""
     try:
-        _refuse_bombs(text, path.name)
+        _refuse_bombs(text, place)
         content = yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigurationError(f"{path.name}: this is no YAML: {error}") from error
+        raise ConfigurationError(f"{place}: this is no YAML: {error}") from error
     if not isinstance(content, dict):
-        raise ConfigurationError(f"{path.name}: found {content!r:.200}; expected a mapping")
-    _refuse_odd_values(content, path.name)
+        raise ConfigurationError(f"{place}: found {content!r:.200}; expected a mapping")
+    _refuse_odd_values(content, place)
     return content
 
 

@@ -22,7 +22,7 @@ def name_change(path: Path, place: str, fault: RecordFault) -> RecordFault:
     try:
         found = read_bytes(path, MAX_RECORD_BYTES)
         sound = _last_sound_version(path)
-        changes = [] if sound is None else list(_list_changes(sound, json.loads(found)))
+        changes = [] if sound is None else list(list_changes(sound, json.loads(found)))
     except (ValueError, RecursionError, Unreadable, GitFailed):
         return fault
     changes = [change for change in changes if change[0] != "digest"] or changes
@@ -54,7 +54,7 @@ def changed_since_commit(folder: Path) -> Iterable[tuple[str, list[tuple[str, st
             continue
         try:
             found = json.loads(read_text(folder / name, MAX_RECORD_BYTES))
-            changes = list(_list_changes(json.loads(committed), found))
+            changes = list(list_changes(json.loads(committed), found))
         except (ValueError, OSError, RecursionError, Unreadable) as error:
             changes = [("file", "a record", str(error))]
         if changes:  # else only its ends of lines differ
@@ -78,10 +78,55 @@ def edited_after_run(folder: Path) -> Iterator[tuple[str, list[tuple[str, str, s
             once = _parse(contents.get(blob, b""))
             if once is None or _began(once) != began:
                 continue
-            changes = [item for item in _list_changes(once, found) if not _MAY_CHANGE.match(item[0])]
+            changes = [item for item in list_changes(once, found) if not _MAY_CHANGE.match(item[0])]
             if changes := changes + _lost_acceptances(once, found):
                 yield name, changes
                 break
+
+
+def repeated_after_run(folder: Path) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    """(file name, its changes) of each record in FOLDER of whose run git ever held another one that counted as it does.
+
+    A run is made again where its code has changed. Where it has not, the same seed gives the same metrics on the same
+    machine, and whoever repeats it until they please should be seen to.
+    """
+    versions = _list_versions(folder)
+    contents = read_blobs(folder, [blob for blobs in versions.values() for blob in blobs])
+    for name, blobs in sorted(versions.items()):
+        found = _parse((folder / name).read_bytes()) if (folder / name).is_file() else None
+        for once in (_parse(contents.get(blob, b"")) for blob in blobs) if found is not None else ():
+            if once is None or _began(once) == _began(found) or found.get("key") not in _list_keys(once):
+                continue
+            if changes := list(list_changes(once.get("metrics"), found.get("metrics"), "metrics")):
+                yield name, changes
+                break
+
+
+def dropped_after_run(folder: Path) -> list[str]:
+    """The file names under which git's past has records of runs that neither HEAD nor any record in FOLDER is of."""
+    in_head = _differing_from_head(folder)
+    last = {
+        name: next(iter(blobs))
+        for name, blobs in _list_versions(folder, every=True).items()
+        if blobs and name not in in_head and not (folder / name).is_file()
+    }
+    if not last:
+        return []
+    contents = read_blobs(folder, last.values())
+    kept = [_identify(_parse(path.read_bytes())) for path in folder.glob("*.json") if path.is_file()]
+    return sorted(name for name, blob in last.items() if _identify(_parse(contents.get(blob, b""))) not in kept)
+
+
+def _identify(content: Mapping[str, Any] | None) -> tuple[str | None, Any]:
+    """What one run has and no other does, whatever it is called."""
+    return _began(content), (content or {}).get("metrics")
+
+
+def _list_keys(content: Mapping[str, Any]) -> list[Any]:
+    """The keys under which a record ever counted: its own, and those for which it was accepted."""
+    accepted = content.get("accepted")
+    given = accepted if isinstance(accepted, list) else []
+    return [content.get("key"), *(item.get("key") for item in given if isinstance(item, dict))]
 
 
 def _lost_acceptances(once: Mapping[str, Any], found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -94,7 +139,7 @@ def _lost_acceptances(once: Mapping[str, Any], found: Mapping[str, Any]) -> list
         change
         for index, (one, other) in enumerate(pairs)
         if one not in now
-        for change in _list_changes(one, other, f"accepted[{index}]")
+        for change in list_changes(one, other, f"accepted[{index}]")
     ]
 
 
@@ -196,15 +241,15 @@ def _last_sound_version(path: Path) -> Mapping[str, Any] | None:
     return None
 
 
-def _list_changes(expected: Any, found: Any, field: str = "") -> Iterable[tuple[str, str, str]]:
+def list_changes(expected: Any, found: Any, field: str = "") -> Iterable[tuple[str, str, str]]:
     """(field, expected, found) of every leaf that differs."""
     if isinstance(expected, dict) and isinstance(found, dict):
         for name in sorted(expected.keys() | found.keys()):
             deeper = f"{field}.{name}" if field else name
-            yield from _list_changes(expected.get(name), found.get(name), deeper)
+            yield from list_changes(expected.get(name), found.get(name), deeper)
     elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
         for index, pair in enumerate(zip(expected, found, strict=True)):
-            yield from _list_changes(*pair, f"{field}[{index}]")
+            yield from list_changes(*pair, f"{field}[{index}]")
     elif expected != found:
         yield field, _shorten(expected), _shorten(found)
 

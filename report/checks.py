@@ -4,7 +4,7 @@ import difflib
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from report.page_checks import inspect_formats, inspect_log, inspect_pages
 from report.pdf import log_of_latexmk
 from report.rule_history import withdrawn
 from report.trials import Outcome
+from report.verdict import Verdict
 from report.words import first_few
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
 
 def _inspect_past(root: Path) -> Iterator[Finding]:
     """The records that git holds, or ever held, otherwise."""
-    from experiments.tampering import changed_since_commit, edited_after_run
+    from experiments.tampering import changed_since_commit, dropped_after_run, edited_after_run, repeated_after_run
 
     if is_shallow(root):
         message = "this clone is shallow: what was edited before its oldest commit cannot be seen"
@@ -98,6 +99,12 @@ def _inspect_past(root: Path) -> Iterator[Finding]:
             f"it was changed after its run, as git's past shows: {first_few([field for field, _, _ in changes], SHOWN)}"
         )
         yield Finding("record-edited", f"experiments/records/{name}: {changes[0][0]}", message, *changes[0][1:])
+    for name, changes in repeated_after_run(root / "experiments/records"):
+        message = "git's past has another run of it by the same code, with another result"
+        yield Finding("record-repeated", f"experiments/records/{name}: {changes[0][0]}", message, *changes[0][1:])
+    if dropped := dropped_after_run(root / "experiments/records"):
+        message = f"git's past has records that are here no more: {first_few(dropped, SHOWN)}"
+        yield Finding("record-dropped", "experiments/records", message)
 
 
 def inspect_tracked(root: Path) -> Iterator[Finding]:
@@ -157,6 +164,31 @@ def inspect_states(context: "Context") -> Iterator[Finding]:
         yield Finding("title-prefix", "report/paper/metadata.yaml: title", "the verdicts do not allow one yet")
 
 
+def inspect_rules(root: Path, verdicts: Mapping[str, Verdict]) -> Iterator[Finding]:
+    """The rules that are not as git has them at the commits of those runs whose records keep no digest of a rule."""
+    from experiments.rules import rules_at, rules_today
+    from experiments.tampering import list_changes
+
+    silent = {id: verdict.history.commits for id, verdict in verdicts.items() if verdict.history.commits}
+    before = {commit: rules_at(root, commit) for commit in sorted(set().union(*silent.values()))}
+    today = rules_today(root) if silent else {}
+    for id, commits in silent.items():
+        place, known = f"report/paper/claims.yaml: {id}", [before[commit] or {} for commit in commits if before[commit]]
+        younger = 0 if verdicts[id].history.younger else sum(id not in rules for rules in known)
+        if younger:
+            yield Finding(
+                "rule-changed", place, f"git's past has no rule of it at the commits of {younger} of its runs"
+            )
+        fields = {change[0]: change for rules in known if id in rules for change in list_changes(rules[id], today[id])}
+        if fields:
+            names = first_few(sorted(fields), SHOWN)
+            message = f"git's past has another rule of it at the commits of its first runs: {names}"
+            yield Finding("rule-changed", place, message, *fields[min(fields)][1:])
+    for id in sorted(set().union(*(rules or () for rules in before.values())) - verdicts.keys()):
+        message = "git's past has this claim at the commits of runs that count, and it was taken away"
+        yield Finding("rule-changed", f"report/paper/claims.yaml: {id}", message)
+
+
 def inspect_outputs(root: Path, *, by_tex: bool = False) -> list[Finding]:
     """Where report/out is not what a build makes, and what does not hold of the pages; BY_TEX asks TeX's log too."""
     from report.render import OUTPUTS, build_report
@@ -167,24 +199,31 @@ def inspect_outputs(root: Path, *, by_tex: bool = False) -> list[Finding]:
             built = build_report(root, out=out, formats=OUTPUTS, cache=Path(folder, "cache"))
         except ReproductionError as error:
             return [Finding("build-fails", "report/paper", str(error))]
-        pages = (out / "report.md").read_text(encoding="utf-8")
         context = built.context
+        pages = (out / "report.md").read_text(encoding="utf-8")
         return [
             *inspect_states(context),
+            *unless_git_fails("report/paper/claims.yaml", inspect_rules(root, context.verdicts)),
             *_gather_differences(compare(root / "report/out", out, "report/out"), root / "report/out", out),
-            *inspect_claims(context.claims, pages),
+            *inspect_claims(context.verdicts, context.told, pages),
             *inspect_pages(out, root),
             *inspect_formats(out, context.registry.printed, context.tables.values()),
             *(inspect_by_tex(out) if by_tex else ()),
         ]
 
 
-def inspect_claims(ids: Iterable[str], page: str) -> Iterator[Finding]:
-    """The claims that PAGE does not name; `kernel-size` is not named by `kernel-size-25`."""
+def inspect_claims(verdicts: Mapping[str, Verdict], told: Container[str], page: str) -> Iterator[Finding]:
+    """The claims that PAGE does not name, and those with runs whose verdict is not among the ones TOLD.
+
+    A verdict is told by a table or in the prose; `kernel-size` is not named by `kernel-size-25`.
+    """
     named = set(re.findall(r"[\w-]+", page))
-    for id in ids:
+    for id, verdict in verdicts.items():
         if id not in named:
             yield Finding("claim-unused", "report/paper/claims.yaml", f"no page names the claim {id!r}")
+        elif verdict.is_tested and id not in told:
+            message = f"no page prints the verdict on the claim {id!r}"
+            yield Finding("claim-unused", "report/paper/claims.yaml", message)
 
 
 def inspect_by_tex(out: Path) -> list[Finding]:

@@ -61,7 +61,12 @@ def verdicts(declared: Declaration, facts: Facts) -> Table:
         verdict.claim.kind in _ON_EFFECTS and verdict.ours for verdict in facts.verdicts.values() if verdict.is_tested
     ):
         declared = replace(declared, note=f"{declared.note} {_SIGNS}".strip())
-    return declared.table(verdict_finding(facts.verdicts), columns, rows)
+    return replace(declared.table(verdict_finding(facts.verdicts), columns, rows), claims=_told(rows))
+
+
+def _told(rows: list[tuple[Cell, ...]]) -> tuple[str, ...]:
+    """The claims of ROWS that begin with one."""
+    return tuple(str(row[0]) for row in rows)
 
 
 def _with_unit(verdict: Verdict, quantity: Quantity | None) -> Quantity | None:
@@ -85,7 +90,7 @@ def verdict_finding(verdicts: Mapping[str, Verdict]) -> str:
     """`1 REPRODUCED, 14 NOT TESTED; beyond the paper 1 shown.` in the order of the outcomes."""
     listed = [verdict.outcome for verdict in verdicts.values() if not verdict.claim.is_beyond]
     finding = ", ".join(f"{listed.count(outcome)} {outcome.value}" for outcome in Outcome if outcome in listed)
-    beyond = Counter(verdict.shown for verdict in verdicts.values() if verdict.claim.is_beyond)
+    beyond = Counter(verdict.printed for verdict in verdicts.values() if verdict.claim.is_beyond)
     words = ", ".join(f"{number} {shown}" for shown, number in beyond.items())
     if words and not listed:  # A paper may begin with claims of its own.
         return f"Beyond the paper {words}."
@@ -97,9 +102,11 @@ def untested(declared: Declaration, facts: Facts) -> Table:
     waiting: dict[str, list[Verdict]] = {}
     left_out: dict[str, list[str]] = {}
     for verdict in facts.verdicts.values():
+        if verdict.is_tested:  # also one that is called untested and has runs: it is judged on them
+            continue
         if verdict.claim.untested:
             left_out.setdefault(verdict.claim.untested, []).append(verdict.claim.id)
-        elif not verdict.is_tested:
+        else:
             waiting.setdefault(_group_of(verdict.claim, facts), []).append(verdict)
     rows: list[tuple[Cell, ...]] = []
     for group, listed in waiting.items():
@@ -119,7 +126,8 @@ def untested(declared: Declaration, facts: Facts) -> Table:
         f"{number} claims wait for a first run" if number > 1 else "1 claim waits for a first run" if number else "",
         f"{never} claims are left untested" if never > 1 else "1 claim is left untested" if never else "",
     )
-    return declared.table(f"{'; '.join(filter(None, found)) or 'Every claim is tested'}.", columns, rows)
+    made = declared.table(f"{'; '.join(filter(None, found)) or 'Every claim is tested'}.", columns, rows)
+    return replace(made, claims=tuple(id for id, verdict in facts.verdicts.items() if not verdict.is_tested))
 
 
 def _group_of(claim: Claim, facts: Facts) -> str:
@@ -143,7 +151,8 @@ def reasons(declared: Declaration, facts: Facts) -> Table:
     )
     decided = sum(verdict.is_decided for verdict in facts.verdicts.values())
     are = "is" if decided == 1 else "are"
-    return declared.table(f"{decided} of {len(facts.verdicts)} {are} decided.", columns, rows)
+    made = declared.table(f"{decided} of {len(facts.verdicts)} {are} decided.", columns, rows)
+    return replace(made, claims=_told(rows))
 
 
 def _sentence(texts: tuple[str, ...]) -> str:
@@ -170,9 +179,11 @@ def rules(declared: Declaration, facts: Facts) -> Table:
 def _as_for(base: Claim, claim: Claim, facts: Facts) -> str:
     """The rule of CLAIM by what it has otherwise than that of BASE, which is of the same kind."""
     along = facts.evidence.cells(claim.group)[0].word(claim.along) if claim.along else ""
+    simple = (one for one in facts.claims.claims.values() if one.kind is not ClaimKind.COMPOUND)
+    size = sum(one.family == claim.family for one in simple)
     differing = {
         f"over {along} ({claim.order})": (claim.along, claim.order) != (base.along, base.order),
-        f"in the family {claim.family!r}": claim.family != base.family,
+        f"in the family {claim.family!r} of {size} claims": claim.family != base.family,
         f"at the level {claim.alpha:g}": claim.alpha != base.alpha,
         f"with a margin of {margin_text(claim.margin)}": claim.margin != base.margin,
         f"with at least {claim.min_seeds} runs": claim.min_seeds != base.min_seeds,

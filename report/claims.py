@@ -244,6 +244,8 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
         refuse(f"{place}.certainty", item["certainty"], f"a known one{suggest(str(item['certainty']), CERTAINTIES)}")
     if item["certainty"] == OURS and item["main"]:
         refuse(f"{place}.main", True, f"false: a claim of certainty {OURS!r} cannot decide on the original")
+    if item["certainty"] == OURS and item.get("quoted"):
+        refuse(f"{place}.quoted", item["quoted"], f"none: what an original says is no claim of certainty {OURS!r}")
     _probability(item["alpha"], f"{place}.alpha")
     _min_seeds(item["min_seeds"], f"{place}.min_seeds")
     if "margin" in item:

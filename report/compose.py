@@ -28,6 +28,7 @@ from report.quantities import Quantity
 from report.rescience import SUBMISSION, write_submission
 from report.tables import as_csv
 from report.tracing import Tracing
+from report.verdict import Verdict
 
 RECORDS = "records.csv"  # every record in a line, for who computes with the results
 
@@ -108,11 +109,17 @@ class Composer:
     def _converted(self) -> Conversion:
         setters = Setters(self._quantity, self._outcome, self._table, self._figure)
         paper = self._root / "report/paper"
-        seen = self._context.registry.add
         closing = (ORIGINS_TABLE, SECTION)
-        text = fill_in(paper / "sections", self._context.words, setters, seen, self._compiled, closing)
+        text = fill_in(paper / "sections", self._context.words, setters, self._note, self._compiled, closing)
         self._tracing.settle(tuple(self._numbers))
         return Conversion(text, paper, self._templates / "prose.lua", self._conversions)
+
+    def _note(self, printed: Quantity | Verdict) -> None:
+        """What the prose prints."""
+        if isinstance(printed, Verdict):
+            self._context.told.add(printed.claim.id)
+        else:
+            self._context.registry.add(printed)
 
     def _quantity(self, quantity: Quantity) -> dict[str, str]:
         return {name: finalize.quantity(quantity) for name, finalize in self._finalizers.items()}
@@ -125,6 +132,7 @@ class Composer:
         table = _named(self._tracing.tables, name, "table")
         for quantity in table.quantities:
             self._context.registry.add(quantity)
+        self._context.told.update(table.claims)
         self._numbers[name] = number
         return dict.fromkeys(FORMATS, _mark("table", name))
 

@@ -29,7 +29,7 @@ class Context:
     """What pages are made from.
 
     `metadata` is metadata.yaml with the title's prefix; `words` are the functions of prose; `registry` is filled while
-    pages are rendered and then says which quantities reached them.
+    pages are rendered and then says which quantities reached them, and `told` of which claims they tell the verdict.
     """
 
     metadata: Mapping[str, Any]
@@ -40,6 +40,7 @@ class Context:
     words: Mapping[str, Any]
     smoke: bool = False
     registry: Registry = field(default_factory=Registry)
+    told: set[str] = field(default_factory=set)
 
     @property
     def evidence(self) -> Evidence:

@@ -1,6 +1,7 @@
 """The tables that set things beside each other: changes beside what they change, models beside their cost, recipes."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from experiments.spec import State
 from report.cells import NOT_MEASURED, CellEvidence, setting_of
@@ -73,11 +74,16 @@ def models(declared: Declaration, facts: Facts) -> Table:
 
 
 def cost_or_dash(cell: CellEvidence, metric: str) -> Cell:
-    """A cost of CELL; a dash where it has no record, or none that measured it."""
+    """The mean cost of CELL; a dash where it has no record, or none that measured it.
+
+    Without an interval: what else the machine did is no sample of anything.
+    """
     if not cell.records or any(metric not in record.cost for record in cell.records):
         return DASH
     quantity = cell.quantity(metric)
-    return DASH if quantity.state is State.GATED and quantity.why == NOT_MEASURED else quantity
+    if quantity.state is State.GATED and quantity.why == NOT_MEASURED:
+        return DASH
+    return replace(quantity, id=f"{quantity.id}/mean", spread=None)
 
 
 def _work_of(cell: CellEvidence) -> Quantity | None:

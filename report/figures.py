@@ -4,6 +4,7 @@ A figure is first a table of plain rows, the one in its CSV; `report.drawing` dr
 its own. So what is drawn can be checked without looking, and nothing here imports matplotlib.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from experiments.spec import ACCURACY, Record
 from experiments.strict_yaml import read_yaml
 from report import contrast_figures, learned_figures, options, series_figures
 from report.cells import CellEvidence, by_level, kind_of, varying_parameters
+from report.claims import Claim
 from report.evidence import LEFT_OUT, Evidence
 from report.fields import check_names, file_names, refuse
 from report.figure import Figure, Row
@@ -49,6 +51,27 @@ def build_figures(path: Path, evidence: Evidence, original: Mapping[str, Quoted]
             message = f"Nothing to draw: {LEFT_OUT}."
             figures[name] = Figure(name, item["kind"], item["title"], item["note"], message, message=message)
     return figures
+
+
+def refuse_bands_of_no_rule(path: Path, claims: Iterable[Claim]) -> None:
+    """A forest's band and intervals show what a rule decides: raises ConfigurationError where no claim on its groups has them."""
+    listed = list(claims)
+    for name, item in read_figures(path).items():
+        if item["kind"] != "forest":
+            continue
+        place, rules = f"{path.name}: figures.{name}", [claim for claim in listed if claim.group in item["groups"]]
+        margins = sorted({claim.margin for claim in rules if claim.margin})
+        if item["margin"] is not None and item["margin"] not in margins:
+            wanted = ", ".join(["null", *(f"{margin:g}" for margin in margins)])
+            refuse(f"{place}.margin", item["margin"], f"a margin of the claims on its groups: {wanted}")
+        levels = sorted({0.95, *(1 - share * claim.alpha for claim in rules for share in (1, 2))})
+        if not any(math.isclose(item["confidence"], level) for level in levels):
+            wanted = ", ".join(f"{level:g}" for level in levels)
+            refuse(
+                f"{place}.confidence",
+                item["confidence"],
+                f"one of {wanted}, by which the claims on its groups are judged or means printed",
+            )
 
 
 def _blocks(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:

@@ -43,6 +43,16 @@ RULES = {
         "no record differs from what git ever held of the same run, but for being accepted",
         "restore it from git, or run it again: `build.py run RUN --force`",
     ),
+    "record-repeated": Rule(
+        "warning",
+        "no run was made again by the same code and gave another result",
+        "say in the report why it was made again and what it gave before; another device or number of threads is a reason",
+    ),
+    "record-dropped": Rule(
+        "warning",
+        "every run that git's past has a record of is recorded still",
+        "restore the record from git and plan its run, or say in the report why it is left out",
+    ),
     "notebook-differs": Rule(
         "error",
         "every executed notebook that is kept shows the numbers of its record",
@@ -101,8 +111,8 @@ RULES = {
     ),
     "typed-result": Rule(
         "error",
-        "no result is typed in the prose",
-        "print it as a quantity, such as << accuracy(…) >> or << original(…) >>",
+        "no result or verdict is typed in the prose",
+        "print it as a quantity, such as << accuracy(…) >> or << original(…) >>, or as << verdict(…) >>",
     ),
     "raw-format": Rule(
         "error", "the prose is Markdown, and the same in every format", "write it as Markdown, or put it in a template"
@@ -124,7 +134,9 @@ RULES = {
     ),
     "float-unreferenced": Rule("warning", "every table and figure is mentioned", "mention it with << ref(…) >>"),
     "claim-unused": Rule(
-        "error", "every claim is printed with its verdict", "print << verdict(…) >> or delete the claim"
+        "error",
+        "every claim is printed with its verdict",
+        "print << verdict(…) >> or place a table of verdicts, or delete the claim",
     ),
     "formats-differ": Rule(
         "error", "every format prints the same numbers", "fix the template of the format that lacks the number"

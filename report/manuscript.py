@@ -3,20 +3,24 @@
 Nothing is built for it, so every finding has a file and a line. The build itself refuses the ones in `FATAL`.
 """
 
+import html
+import math
 import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from experiments.reading import MAX_SECTION_BYTES, read_text, refuse_links
+from experiments.rules import CLAIMS, ORIGINAL, parse_quoted
 from experiments.spec import ConfigurationError
 from experiments.strict_yaml import read_yaml
 from report.bibliography import read_entries
 from report.findings import Finding
 from report.front import flat
 from report.metadata import read_metadata
-from report.typed import typed_results
+from report.typed import VERDICT, typed_results
 
 FATAL = frozenset({"placeholder", "typed-result", "raw-format", "image", "citation-unknown", "reference-unknown"})
 HEADINGS = (
@@ -48,9 +52,11 @@ _UNUSUAL = re.compile(
     r"|\b(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[-\s]\w+)?\s+(?:per ?cent|percent)\b",
     re.IGNORECASE,
 )
-_CHARACTER = re.compile(r"\\([!-/:-@\[-`{-~])|.", re.DOTALL)
+_CHARACTER = re.compile(r"\\([!-/:-@\[-`{-~])|&#?\w{1,32};|.", re.DOTALL)
 _MATHS = re.compile(r"(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|\$\$.*?\$\$", re.DOTALL)
 _SHARE = re.compile(r"\d(?:\\[,;:! ]|[\s~{}])*\\%")  # 71.2\,\% in mathematics
+_SHARE_QUOTED = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s?%")
+_UNIT = re.compile(r"(?:\s|&\w+;|[\\*_~]){0,9}(?:%|pp\b|per ?cent\b|percentage points?\b)")  # after a formula
 _RAW_FORMAT = re.compile(r"\{\s*=\s*\w+")  # {=html} lets a text through to one format as it is
 # What another language would make of the text, and Markdown prints as it stands.
 _TAG = re.compile(
@@ -109,6 +115,7 @@ def inspect_manuscript(root: Path) -> list[Finding]:
         *(finding for section in sections for finding in _inspect_words(section)),
         *_inspect_citations(root, sections),
         *_inspect_captions(root),
+        *_inspect_sentences(root),
         *_inspect_references(sections),
         *_inspect_summary(sections),
         *_inspect_metadata(root),
@@ -157,42 +164,84 @@ def _inspect_results(section: Section) -> Iterator[Finding]:
         place = places[found.start()]
         if section.text.count("\n", 0, place) not in seen:  # hidden from the eyes of the pattern, not of the reader
             yield Finding("typed-result", section.at(place), f"{found[0].strip()!r} is typed by hand")
+    for found in VERDICT.finditer(plain):
+        yield Finding("typed-result", section.at(places[found.start()]), f"{found[0]!r} is typed by hand")
     for formula in _MATHS.finditer(section.text):
-        if _SHARE.search(formula[0]):
+        if _SHARE.search(formula[0]) or _UNIT.match(section.text, formula.end()):
             yield Finding("typed-result", section.at(formula.start()), f"{formula[0]!r} is typed by hand")
     for line, message in typed_results(section.text):
         yield Finding("typed-result", f"{section.place}:{line}", message)
 
 
 def _inspect_captions(root: Path) -> Iterator[Finding]:
-    """Results typed in captions and the abstract; a note may say of an interval that it is one of 95 %."""
+    """Results typed in captions, labels and the abstract; a note may say of an interval that it is one of 95 %."""
     paper = root / "report/paper"
-    texts = {"metadata.yaml: abstract": read_metadata(paper / "metadata.yaml").get("abstract")}
+    texts = [("metadata.yaml: abstract", read_metadata(paper / "metadata.yaml").get("abstract"))]
     for kind in ("tables", "figures"):
         content = read_yaml(paper / f"{kind}.yaml") if (paper / f"{kind}.yaml").is_file() else {}
-        declared = content.get(kind)
-        for name, item in declared.items() if isinstance(declared, dict) else ():
-            named = item.items() if isinstance(item, dict) else ()
-            texts |= {
-                f"{kind}.yaml: {kind}.{name}.{field}": text for field, text in named if field in ("title", "note")
-            }
-    for place, text in texts.items():
-        pattern = _DECIMALS if place.endswith(".note") else _RESULT
-        for found in pattern.finditer(text if isinstance(text, str) else ""):
+        texts += [
+            (f"{kind}.yaml: {place}", text)
+            for part in (kind, "labels")
+            for place, text in _leaves(content.get(part), part)
+        ]
+    for place, text in texts:
+        pattern, text = _DECIMALS if place.endswith(".note") else _RESULT, text if isinstance(text, str) else ""
+        for found in (*pattern.finditer(text), *VERDICT.finditer(text)):
             yield Finding("typed-result", f"report/paper/{place}", f"{found[0].strip()!r} is typed by hand")
+
+
+def _leaves(content: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """(place, value) of all that CONTENT holds, also of the names that a declaration gives to what it shows."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            yield f"{place}: a name", name
+            yield from _leaves(value, f"{place}.{name}")
+    elif isinstance(content, list):
+        for index, value in enumerate(content):
+            yield from _leaves(value, f"{place}[{index}]")
+    else:
+        yield place, content
+
+
+def _inspect_sentences(root: Path) -> Iterator[Finding]:
+    """The shares in a claim's sentence that are not those of the rows that it quotes and is judged by."""
+    path, original = (root / "report/paper" / name for name in (CLAIMS, ORIGINAL))
+    claims = read_yaml(path).get("claims") if path.is_file() else None
+    quoted = parse_quoted(read_text(original), original.name) if original.is_file() else {}
+    for id, item in claims.items() if isinstance(claims, dict) else ():
+        if not isinstance(item, dict) or not isinstance(item.get("quoted"), list):
+            continue
+        known = [row["accuracy_pct"] for row in (quoted.get(str(name)) for name in item["quoted"]) if row]
+        for found in _SHARE_QUOTED.finditer(str(item.get("sentence", ""))) if known else ():
+            if not any(_is_number(value) and float(value) == float(found[1]) for value in known):
+                place, rows = f"report/paper/{CLAIMS}: claims.{id}.sentence", ", ".join(known)
+                yield Finding(
+                    "typed-result", place, f"{found[0]!r} is none of the values that the claim quotes: {rows}"
+                )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def as_printed(prose: str) -> tuple[str, list[int]]:
     """PROSE about as a reader sees it, and where each of its characters stands in it.
 
-    Without emphasis, the backslashes of escapes, and characters that take no room.
+    Without emphasis, the backslashes of escapes, and characters that take no room; entities and wide or raised figures as
+    the plain ones that they look like.
     """
-    kept = [
-        (found[1] or found[0], found.start())
-        for found in _CHARACTER.finditer(prose)
-        if found[1] or (found[0] not in "*_~" and unicodedata.category(found[0]) != "Cf")
-    ]
+    kept = [(character, found.start()) for found in _CHARACTER.finditer(prose) for character in _plain(found)]
     return "".join(character for character, _ in kept), [place for _, place in kept]
+
+
+def _plain(found: re.Match[str]) -> str:
+    if found[1]:
+        return found[1]
+    text = "" if found[0] in "*_~" else unicodedata.normalize("NFKC", html.unescape(found[0]))
+    return "".join(character for character in text if unicodedata.category(character) != "Cf")
 
 
 def _inspect_citations(root: Path, sections: list[Section]) -> Iterator[Finding]:

@@ -114,11 +114,16 @@ def _rising(low: Sequence[float], high: Sequence[float]) -> float:
     return math.fsum(len(high) - (bisect_left(high, x) + bisect_right(high, x)) / 2 for x in low)
 
 
-def _normal_trend(statistic: float, sizes: tuple[int, ...]) -> Trend:
-    """The trend by the normal limit (Hollander and Wolfe, Nonparametric Statistical Methods, 6.2)."""
+def normal_limit(sizes: Sequence[int]) -> NormalDist:
+    """What the statistic tends to where nothing rises (Hollander and Wolfe, Nonparametric Statistical Methods, 6.2)."""
     runs = sum(sizes)
     variance = (runs**2 * (2 * runs + 3) - sum(size**2 * (2 * size + 3) for size in sizes)) / 72
-    limit = NormalDist(_pairs(sizes) / 2, math.sqrt(variance))
+    return NormalDist(_pairs(sizes) / 2, math.sqrt(variance))
+
+
+def _normal_trend(statistic: float, sizes: tuple[int, ...]) -> Trend:
+    """The trend by the normal limit."""
+    limit = normal_limit(sizes)
     rising, falling = math.floor(statistic) - 0.5, math.ceil(statistic) + 0.5
     return Trend(statistic, limit.cdf(2 * limit.mean - rising), limit.cdf(falling))
 

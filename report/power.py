@@ -11,18 +11,21 @@ five after 3 runs. How many runs a claim needs is a planning value, and takes th
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy
-from scipy.special import gammaincinv, ndtr, stdtrit
+from scipy.special import gammaincinv, ndtr, ndtri, stdtrit
 
+from report.ordering import normal_limit
 from report.statistics import Summary
 
 POWER = 0.8  # the chance that a design is asked to give, by convention (Cohen 1988)
 MOST_RUNS = 100  # a cell; whoever needs more has another question
 _CHANCES = (numpy.arange(16) + 0.5) / 16  # of the equally likely spreads over which a cell is averaged
+_NORMAL = ndtri((numpy.arange(256) + 0.5) / 256)  # equally likely normal values
+_NO_SPREAD = 1e-12  # for the spread of runs that are all equal
 # Points that fill the cube of three chances evenly, for three things that vary: a lattice (Korobov), the same every time.
 _SIZE, _GENERATOR = 1021, 76
 _POINTS = (numpy.array([[i * _GENERATOR**j % _SIZE for i in range(_SIZE)] for j in range(3)]) + 0.5) / _SIZE
@@ -101,6 +104,28 @@ def chance_greater(gap: float, repeats: Repeats, level: float) -> float:
     if repeats.error == 0:
         return 1.0 if gap > 0 else 0.0
     return _greater(gap, repeats.half_widths(level), repeats.error)
+
+
+def chance_rising(levels: Sequence[Summary], level: float) -> float:
+    """The power of Jonckheere and Terpstra's test at LEVEL where runs are normal, with the means and spreads of LEVELS.
+
+    By the normal limits of its statistic, where nothing rises and where the levels are these: there the variance is that
+    of Hajek's projection, the sum of what each run alone moves.
+    """
+    sizes = [one.n for one in levels]
+    expected = variance = 0.0
+    for index, one in enumerate(levels):
+        values = one.mean + (one.sd or _NO_SPREAD) * _NORMAL
+        rising = numpy.zeros_like(values)  # pairs with the other levels that rise, if a run has this value
+        for other_index, other in enumerate(levels):
+            below = ndtr((values - other.mean) / (other.sd or _NO_SPREAD))
+            if other_index != index:
+                rising += other.n * (below if other_index < index else 1 - below)
+        expected += one.n * float(rising.mean()) / 2  # each pair is met from both of its ends
+        variance += one.n * float(rising.var())
+    limit = normal_limit(sizes)
+    needed = limit.inv_cdf(1 - level) + 0.5
+    return float(ndtr((expected - needed) / math.sqrt(variance))) if variance else float(expected > needed)
 
 
 def _greater(gap: float, half_widths: Array, error: Any) -> float:

@@ -84,13 +84,13 @@ def fill_in(
     folder: Path,
     names: Mapping[str, Any],
     setters: Setters,
-    seen: Callable[[Quantity], Any],
+    seen: Callable[[Quantity | Verdict], Any],
     cache: Path | None = None,
     closing: tuple[str, str] | None = None,
 ) -> Filled:
     """The sections in FOLDER as one text of Markdown, with NAMES filled in.
 
-    SEEN is told of every quantity that is printed; compiled templates are kept in CACHE. CLOSING is a table and a
+    SEEN is told of every quantity and verdict that is printed; compiled templates are kept in CACHE. CLOSING is a table and a
     section that places it, added at the end unless the prose places that table itself. Raises ConfigurationError,
     naming file and line, for an unknown name, a raw number, a table placed twice, a reference to nothing.
     """
@@ -142,7 +142,7 @@ def _environment(
     folder: Path,
     sources: Mapping[str, str],
     setters: Setters,
-    seen: Callable[[Quantity], Any],
+    seen: Callable[[Quantity | Verdict], Any],
     cache: Path | None,
     holes: Holes,
 ) -> jinja2.Environment:
@@ -152,10 +152,16 @@ def _environment(
         if isinstance(value, Quantity):
             seen(value)
             return holes.inline(setters.quantity(value))
-        if isinstance(value, Outcome):
-            return holes.inline(setters.outcome(value))
         if isinstance(value, Verdict):  # what was decided on fewer epochs never stands there as if it were the paper's
-            return finalize(value.printed) + value.reservation
+            seen(value)
+            said = value.printed
+            words = holes.inline(setters.outcome(said)) if isinstance(said, Outcome) else finalize(said)
+            return words + value.reservation
+        if isinstance(value, Outcome):
+            raise ConfigurationError(
+                f'the prose prints {value.value!r}, an outcome by itself; print the verdict, << verdict("…") >>, which '
+                "says under which protocol it was reached"
+            )
         if isinstance(value, str):
             return _bound(value)
         raise ConfigurationError(refusal(value, "the prose"))

@@ -18,7 +18,7 @@ from report.compose import Composer
 from report.context import Context, build_context
 from report.drawing import Studio
 from report.drawings import begin_drawing
-from report.figures import build_figures
+from report.figures import build_figures, refuse_bands_of_no_rule
 from report.manuscript import refuse_faults
 from report.pdf import ENGINES
 from report.swapping import swapped_in
@@ -75,7 +75,9 @@ def build_report(
         missing = missing_runs(context)
         if require_complete and missing:
             raise Incomplete("runs are missing:\n" + "\n".join(missing))
-        figures = build_figures(root / "report/paper/figures.yaml", context.evidence, context.facts.original)
+        declared = root / "report/paper/figures.yaml"
+        refuse_bands_of_no_rule(declared, context.claims.values())
+        figures = build_figures(declared, context.evidence, context.facts.original)
         drawn = begin_drawing(figures.values(), folder / "figures", studio, kept / "figures")
         composer = Composer(root, context, figures, folder, kept)
         composer.write(wanted, pdf, drawn)

@@ -80,14 +80,18 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     models = _models(declared, cells)
     rows: list[tuple[Cell, ...]] = []
     agreeing = differing = 0
+    foretold: list[bool] = []
     for sizes in sorted(models, key=lambda sizes: [(isinstance(size, str), size) for size in sizes]):
         named = {**models[sizes], **dict(zip(names, sizes, strict=True))}
-        quoted = _quoted_count(facts.original.values(), named, cells)
+        quoted = _quoted_counts(facts.original.values(), named, cells)
         formula, counted = facts.count_by_formula(named), facts.count_in_records(named)
         if counted is not None:
             agrees = _agree(quoted, formula, counted)
             agreeing, differing = agreeing + agrees, differing + (not agrees)
-        there = quoted.parameters if quoted else DASH
+        if quoted and formula is not None:
+            foretold.append(_is_as_quoted(quoted, formula))
+        spelled = dict.fromkeys(row.parameters.quoted for row in quoted)
+        there = ", ".join(spelled) if len(spelled) > 1 else quoted[0].parameters if quoted else DASH
         rows.append((*map(str, sizes), there, formula or DASH, counted or "not recorded"))
     columns = (
         *declared.parameter_columns(),
@@ -98,6 +102,8 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     finding = f"{agreeing} of {len(rows)} are counted in recorded models and agree."
     if differing:
         finding = f"{differing} of {len(rows)} recorded models differ from the formula or from the quoted count."
+    if foretold:
+        finding += f" The formula gives {sum(foretold)} of the {len(foretold)} quoted counts to the last digit."
     return declared.table(finding, columns, rows)
 
 
@@ -118,8 +124,8 @@ def _models(declared: Declaration, cells: Iterable[CellEvidence]) -> dict[tuple[
     return models
 
 
-def _quoted_count(original: Iterable[Quoted], named: Mapping[str, Any], cells: Iterable[CellEvidence]) -> Quoted | None:
-    """The row that quotes the count of the model NAMED, the paper's before others'.
+def _quoted_counts(original: Iterable[Quoted], named: Mapping[str, Any], cells: Iterable[CellEvidence]) -> list[Quoted]:
+    """The rows that quote the count of the model NAMED, the paper's before others'.
 
     What a row names beyond these sizes is that of one of the CELLS.
     """
@@ -133,13 +139,17 @@ def _quoted_count(original: Iterable[Quoted], named: Mapping[str, Any], cells: I
         and sizes.keys() <= row.cell.keys()
         and any(all(model.get(name) == value for name, value in row.cell.items()) for model in models)
     ]
-    return min(fitting, key=lambda row: row.who != PAPER, default=None)
+    return sorted(fitting, key=lambda row: row.who != PAPER)
 
 
-def _agree(quoted: Quoted | None, formula: Quantity | None, counted: Quantity) -> bool:
+def _agree(quoted: list[Quoted], formula: Quantity | None, counted: Quantity) -> bool:
     """Whether the recorded count is the formula's and, to its last digit, the quoted one, as far as there are these."""
-    is_as_quoted = quoted is None or quoted.counts(counted.value or 0)
-    return is_as_quoted and (formula is None or counted.value == formula.value)
+    return _is_as_quoted(quoted, counted) and (formula is None or counted.value == formula.value)
+
+
+def _is_as_quoted(quoted: list[Quoted], number: Quantity) -> bool:
+    """Whether everybody who is QUOTED has this NUMBER."""
+    return all(row.counts(number.value or 0) for row in quoted)
 
 
 def comparison(declared: Declaration, facts: Facts) -> Table:

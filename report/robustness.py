@@ -47,7 +47,7 @@ class Robustness:
         if not self.changes:
             return f"the same whichever of the {self.tried} {things} is left out"
         shown = first_few([f"{say(change.outcome)} without {self._name(change)}" for change in self.changes], _SHOWN)
-        asked = f", of which the rule asks for {self.asked} a cell" if self.asked else ""
+        asked = f" (none to spare: the rule asks for {self.asked} a cell)" if self.asked else ""
         return f"it depends on {len(self.changes)} of {self.tried} {things}{asked}: {shown}"
 
     def _name(self, change: Change) -> str:

@@ -1,7 +1,7 @@
 """Was a claim's rule fixed before the runs that it judges? Told from the digests that records keep."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from experiments.record_fields import RULES
 from experiments.spec import Record
@@ -10,12 +10,16 @@ from report.claims import Claim
 
 @dataclass(frozen=True)
 class RuleHistory:
-    """Of the `records` that a claim is judged on: made under another rule, before there was one, or not saying."""
+    """Of the `records` that a claim is judged on: made under another rule, before there was one, or not saying.
+
+    `commits` are those of the last, of which git may know the rule.
+    """
 
     records: int = 0
     changed: int = 0
     younger: int = 0
     unrecorded: int = 0
+    commits: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -39,10 +43,13 @@ def rule_history(claim: Claim, records: Iterable[Record]) -> RuleHistory:
     """How the RECORDS stand to the rule of CLAIM as it is today; nothing is known of a claim without a digest."""
     unique = {record.run: record for record in records} if claim.digest else {}
     kept = [record.provenance.get(RULES) for record in unique.values()]
+    commits = [
+        record.provenance["commit"] for record, rules in zip(unique.values(), kept, strict=True) if rules is None
+    ]
     known = [rules.get(claim.id) for rules in kept if rules is not None]
     younger = known.count(None)
     changed = len(known) - younger - known.count(claim.digest)
-    return RuleHistory(len(kept), changed, younger, len(kept) - len(known))
+    return RuleHistory(len(kept), changed, younger, len(kept) - len(known), tuple(filter(None, commits)))
 
 
 def named_otherwise(claim: Claim, records: Iterable[Record]) -> Iterator[Record]:

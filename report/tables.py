@@ -36,7 +36,8 @@ class Column:
 class Table:
     """A table ready for a template: `title` is the caption with its finding, `note` what is shown and from where.
 
-    `condensed` stands in its place on paper, where it is too long to be read there; the CSV is of the whole.
+    `condensed` stands in its place on paper, where it is too long to be read there; the CSV is of the whole. `claims` are
+    those on which it tells the verdict.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     condensed: "Table | None" = None
+    claims: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         keys = [column.key for column in self.columns]

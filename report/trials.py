@@ -96,6 +96,10 @@ class Sources:
         """The level at which CLAIM is tested at worst: Holm's first step over its family."""
         return claim.alpha / self.families.get(claim.family, 1)
 
+    def family_text(self, claim: Claim) -> str:
+        """`the family 'directions' of 7 claims`: a family that loses one is a milder judge of the others."""
+        return f"the family {claim.family!r} of {self.families.get(claim.family, 1)} claims"
+
     def quoted(self, claim: Claim, amount: int) -> tuple[Quoted, ...]:
         """The AMOUNT rows of original.csv that CLAIM names; ConfigurationError where they are others or not there."""
         place = f"claims.yaml: claims.{claim.id}.quoted"

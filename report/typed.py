@@ -1,7 +1,7 @@
 """Results that are typed inside template expressions, where no pattern over the prose sees them.
 
 An expression prints what the vocabulary makes: words called, their attributes, lists of them joined. A text with digits
-of its own, a raw value, or a filter or operator that turns a number into text would print what no run stands behind.
+of its own or an outcome, a raw value, or a filter or operator that turns a number into text would print what no run stands behind.
 Conditions and the arguments of words are free.
 """
 
@@ -12,8 +12,10 @@ import jinja2
 from jinja2 import nodes
 
 from report.formats import ANGLE
+from report.trials import Outcome
 
 FILTERS = frozenset({"join"})
+VERDICT = re.compile(rf"\b(?:{'|'.join(sorted(Outcome, key=len, reverse=True))})\b")
 _NAME = re.compile(r"[A-Za-z][\w:-]*")  # an id such as earlier-p4-k9
 _MAKES_TEXT = (nodes.Concat, nodes.BinExpr)
 
@@ -50,7 +52,7 @@ def _inspect(node: nodes.Node) -> Iterator[tuple[int, str]]:
 def _fault(node: nodes.Node) -> str:
     if isinstance(node, nodes.Const) and isinstance(node.value, str):
         is_number = any(character.isdigit() for character in node.value) and not _NAME.fullmatch(node.value)
-        return f"the text {node.value!r} is typed by hand" if is_number else ""
+        return f"the text {node.value!r} is typed by hand" if is_number or VERDICT.search(node.value) else ""
     if isinstance(node, nodes.Getattr) and (node.attr == "value" or node.attr.startswith("_")):
         return f"the attribute {node.attr!r} is a raw number; print the quantity itself"
     if (

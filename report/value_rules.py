@@ -90,11 +90,7 @@ def _judge_equality(
 ) -> Judgement:
     """The quoted value is one run of unknown spread: what one more run of ours might give is not refuted by it."""
     p, bounds = comparison.p_equivalent(margin), comparison.interval(1 - claim.alpha)
-    inside = target in statistics.prediction_interval(cell.summary(), 1 - claim.alpha)
-    compatible = (
-        f"the quoted value lies {'inside' if inside else 'outside'} the {percent_text(1 - claim.alpha)} prediction "
-        "interval for one more run"
-    )
+    inside, compatible = _prediction_text(claim, cell, target)
     if p < claim.alpha:
         return Outcome.REPRODUCED, (f"our mean is within {margin_text(margin)} ({p_text(p)}); {compatible}",)
     if bounds.low > margin or bounds.high < -margin:
@@ -105,11 +101,22 @@ def _judge_equality(
     return Outcome.INCONCLUSIVE, (f"the runs do not settle it ({p_text(p)}); {compatible}",)
 
 
+def _prediction_text(claim: Claim, cell: CellEvidence, target: float) -> tuple[bool, str]:
+    """Whether one more run of ours might give TARGET, and that in words."""
+    inside = target in statistics.prediction_interval(cell.summary(), 1 - claim.alpha)
+    where = "inside" if inside else "outside"
+    return (
+        inside,
+        f"the quoted value lies {where} the {percent_text(1 - claim.alpha)} prediction interval for one more run",
+    )
+
+
 def threshold(claim: Claim, sources: Sources) -> Trial:
-    """Our mean is above the quoted value: a one-sided t test."""
+    """Our mean is above the quoted value: a one-sided t test; where it is below, the quoted value may be one lucky run's."""
     rule = (
         f"REPRODUCED if the one-sided t test of our mean above the quoted value has p below {claim.alpha:g}; "
-        f"NOT REPRODUCED if that of below has; at least {claim.min_seeds} runs"
+        f"NOT REPRODUCED if that of below has, and the quoted value, taken for a single run, lies outside the "
+        f"{percent_text(1 - claim.alpha)} prediction interval for one more run; at least {claim.min_seeds} runs"
     )
     cell, row, target = _against_quoted(claim, sources)
 
@@ -125,7 +132,12 @@ def threshold(claim: Claim, sources: Sources) -> Trial:
         if above < claim.alpha:
             return Outcome.REPRODUCED, (f"our mean is above the quoted value ({p_text(above)})",)
         if below < claim.alpha:
-            return Outcome.NOT_REPRODUCED, (f"our mean is below the quoted value ({p_text(below)})",)
+            inside, compatible = _prediction_text(claim, cell, target)
+            if inside:
+                return Outcome.INCONCLUSIVE, (
+                    f"our mean is below the quoted value ({p_text(below)}), but {compatible}",
+                )
+            return Outcome.NOT_REPRODUCED, (f"our mean is below the quoted value ({p_text(below)}), and {compatible}",)
         return Outcome.INCONCLUSIVE, (f"our mean may lie on either side of the quoted value ({p_text(above)})",)
 
     return Trial((cell,), rule, details, judge=judge, unlike=unlike(cell, row))
@@ -135,7 +147,10 @@ def _threshold_design(claim: Claim, cell: CellEvidence, target: float) -> Design
     seen = cell.summary()
 
     def chance(n: int) -> float:
-        return chance_greater(abs(seen.mean - target), repeat(with_runs(seen, n)), claim.alpha)
+        more = with_runs(seen, n)
+        if seen.mean < target and target in statistics.prediction_interval(more, 1 - claim.alpha):
+            return 0.0
+        return chance_greater(abs(seen.mean - target), repeat(more), claim.alpha)
 
     what = "true distance from the quoted value that these runs would have shown"
     return Design(smallest_gap(foresee(seen), claim.alpha), what, chance)

@@ -50,19 +50,14 @@ class Verdict:
     history: RuleHistory = _UNKNOWN
     span: str = ""
 
-    @property
-    def shown(self) -> str:
-        """The outcome of a claim beyond the paper in words: `shown`, `inconclusive`; nothing of it is reproduced."""
-        return _beyond(self.outcome)
-
     def _say(self, outcome: Outcome) -> str:
         """OUTCOME in the words of the claim: nothing is reproduced of one that goes beyond the paper."""
         return _beyond(outcome) if self.claim.is_beyond else outcome.value
 
     @property
     def printed(self) -> Outcome | str:
-        """What a page prints: the outcome, or `shown` in its place where the claim goes beyond the paper."""
-        return self.shown if self.claim.is_beyond else self.outcome
+        """What a page prints: the outcome, or where the claim goes beyond the paper `shown` and its like: nothing of it is reproduced."""
+        return _beyond(self.outcome) if self.claim.is_beyond else self.outcome
 
     @property
     def is_main(self) -> bool:

@@ -8,12 +8,15 @@ from typing import Any
 import pandas as pd
 
 from experiments.spec import State
+from report.claims import Claim, ClaimKind
 from report.figures import Figure
 from report.quantities import Fidelity, Kind, Quantity, Registry, Spread, Tier
 from report.tables import Column, Table
 from report.trials import Outcome
+from report.verdict import Verdict
 
 HOSTILE = "& % _ # $ { } ~ ^ \\ < > \"q\" 'a' `c` [x] *b* @m //c -- 1. | ¬ ± × μ → 中 <script>alert(1)</script>"
+CLAIM = Claim("it", "It is so.", "Table 1", "seen", ClaimKind.COUNT, False, 0.05, 3, None)
 METADATA = {
     "title": f"Title {HOSTILE}",
     "authors": [{"name": f"Ann {HOSTILE}", "orcid": "", "email": "ann@example.org", "affiliations": "1,*"}],
@@ -87,13 +90,15 @@ RUNS = tuple(SimpleNamespace(run=SimpleNamespace(name=f"run-s{seed}", cell="run"
 
 def context(text: str = "plain", **changes: Any) -> SimpleNamespace:
     """What `Composer` needs of a context: every word of prose, a table; TEXT in each place where text can stand."""
-    words = {"text": text, "ours": accuracy(), "waiting": pending(), "outcome": Outcome.INCONCLUSIVE, "number": 0.7123}
+    verdict = Verdict(CLAIM, Outcome.INCONCLUSIVE, (), "")
+    words = {"text": text, "ours": accuracy(), "waiting": pending(), "verdict": verdict, "number": 0.7123}
     made = {
         "metadata": METADATA,
         "smoke": False,
         "tables": {"demo": table(text)},
         "words": words,
         "registry": Registry(),
+        "told": set[str](),
         "evidence": SimpleNamespace(recorded=lambda: (), runs=lambda: RUNS),
         "frame": pd.DataFrame({"run": ["run-s0"], "groups": [("a", "b")], "why": ["=1+1"]}),
     }
@@ -117,7 +122,7 @@ in [@he2016deep]. Typed: & % _ # { } ~ ^ \\\\ ¬ ± × μ → 中 <script>alert(
 
 ### Run in
 
-Ours is << ours >>, the other << waiting >>; the verdict is << outcome >>, and $h(p^2+1)$ `code_here`.
+Ours is << ours >>, the other << waiting >>; the verdict is << verdict >>, and $h(p^2+1)$ `code_here`.
 
 << table("demo") >>
 

@@ -12,8 +12,9 @@ import pytest
 
 from experiments.files import write_atomically
 from experiments.ledger import Ledger
-from experiments.spec import Record
+from experiments.spec import Correct, Record
 from experiments.surveys import Surveys
+from experiments.tampering import dropped_after_run
 from report.checks import check, compare, inspect_ledger, inspect_tracked
 from report.findings import RULES, Finding
 from report.render import build_report
@@ -255,6 +256,40 @@ def test_a_run_made_again_and_an_accepted_record_are_not_edited(committed: Path)
     assert [finding.rule for finding in inspect_ledger(committed)] == []
 
 
+def test_a_run_that_was_made_again_until_it_pleased_is_told(committed: Path) -> None:
+    ledger = Ledger(committed / "experiments")
+    record = Record.from_text(ledger.record_path("tiny-z2-s0").read_text(), "it")
+    again = {**record.provenance, "started": "2026-01-02T00:00:00Z"}
+    history = {**record.history, "test_accuracy": [0.5, 1.0]}
+    better = replace(
+        record, provenance=again, metrics={"test_accuracy": 1.0}, history=history, correct=Correct("test", 4, "8A==")
+    )
+    ledger.save(replace(better, key="1" * 64), force=True)  # by other code, so that it had to be made again
+    git(committed, "commit", "-am", "made again")
+    assert [finding.rule for finding in inspect_ledger(committed) if "record" in finding.rule] == ["stale-record"]
+    ledger.save(better, force=True)
+    git(committed, "commit", "-am", "and again")
+    (finding,) = [finding for finding in inspect_ledger(committed) if finding.rule == "record-repeated"]
+    assert (finding.severity, finding.expected, finding.found) == ("warning", "0.75", "1.0")
+    assert finding.place == "experiments/records/tiny-z2-s0.json: metrics.test_accuracy"
+
+
+def test_a_run_that_is_left_out_after_it_was_recorded_is_told_and_one_that_got_another_name_is_not(
+    committed: Path,
+) -> None:
+    path, executed = (committed / f"experiments/{name}" for name in ("records/tiny-z2-s0.json", "executed"))
+    path.rename(path.with_name("tiny-z4-s0.json"))
+    git(committed, "add", "--all")
+    git(committed, "commit", "-m", "another name")
+    assert dropped_after_run(path.parent) == []
+    path.with_name("tiny-z4-s0.json").unlink()
+    shutil.rmtree(executed)
+    git(committed, "commit", "-am", "nothing of note")
+    (finding,) = inspect_ledger(committed)
+    assert (finding.rule, finding.severity) == ("record-dropped", "warning")
+    assert finding.message == "git's past has records that are here no more: tiny-z2-s0.json, tiny-z4-s0.json"
+
+
 def test_a_record_that_was_edited_in_a_merge_is_found(committed: Path) -> None:
     ledger = Ledger(committed / "experiments")
     record = Record.from_text(ledger.record_path("tiny-z2-s0").read_text(), "it")
@@ -359,6 +394,21 @@ def test_a_fault_of_the_prose_that_stops_the_build_is_told_once(restored: Path) 
         assert [finding.rule for finding in errors(restored)] == ["typed-result"]
     finally:
         section.write_text(text, encoding="utf-8")
+
+
+def test_a_claim_that_is_named_and_whose_verdict_is_hidden_is_found(restored: Path) -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in (restored / "report/paper/sections").glob("*.md")}
+    for path, text in texts.items():
+        for hidden in ('<< table("verdicts") >>', '<< table("reasons") >>', '<< verdict("kernel-size-p8") >>'):
+            text = text.replace(hidden, "")
+        path.write_text(text.replace('<< ref("tab:verdicts") >>', "It").replace('<< ref("tab:reasons") >>', "It"))
+    try:
+        assert [finding.message for finding in errors(restored) if finding.rule == "claim-unused"] == [
+            "no page prints the verdict on the claim 'kernel-size-p8'"
+        ]
+    finally:
+        for path, text in texts.items():
+            path.write_text(text, encoding="utf-8")
 
 
 def test_a_report_that_cannot_be_built_is_a_finding(restored: Path) -> None:

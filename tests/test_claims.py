@@ -44,6 +44,14 @@ def test_a_claim_of_our_own_cannot_decide_on_the_original(tmp_path: Path) -> Non
     )
 
 
+def test_what_an_original_says_cannot_be_moved_out_of_the_count_as_a_claim_of_our_own(tmp_path: Path) -> None:
+    text = CLAIMS.replace("certainty: seen in primary source", "certainty: ours").replace("main: true", "main: false")
+    assert refusal_of_claims(tmp_path, text + "    quoted: [a, b]\n") == (
+        "claims.yaml: claims.kernel.quoted: found ['a', 'b']; expected none: what an original says is no claim of certainty "
+        "'ours'"
+    )
+
+
 def refusal_of_claims(folder: Path, text: str) -> str:
     path = folder / "claims.yaml"
     path.write_text(text)

@@ -157,11 +157,17 @@ def test_a_changed_rule_says_what_decides_otherwise_and_how_many_runs_were_there
 
 def test_whether_a_claim_is_ours_or_untested_is_a_change_of_its_rule_and_not_of_words(root: Path) -> None:
     path = root / "report/paper/claims.yaml"
-    edit(path, "    certainty: seen in primary source\n    kind: threshold", "    certainty: ours\n    kind: threshold")
-    edit(path, "    kind: direction", "    untested: out of scope\n    kind: direction")
+    ours = "    certainty: ours\n    kind: direction\n    main: false"
+    edit(path, "    certainty: seen in primary source\n    kind: direction\n    main: true", ours)
+    edit(path, "    kind: threshold", "    untested: out of scope\n    kind: threshold")
     assert [step for step in told(find_difference(root, "HEAD")) if step[1] == "rule"] == [
-        ("evidence", "rule", "larger-is-better", "untested no -> untested out of scope"),
-        ("evidence", "rule", "three-reaches-half", "certainty seen in primary source -> certainty ours"),
+        (
+            "evidence",
+            "rule",
+            "larger-is-better",
+            "main True; certainty seen in primary source -> main False; certainty ours",
+        ),
+        ("evidence", "rule", "three-reaches-half", "untested no -> untested out of scope"),
     ]
 
 

@@ -20,11 +20,11 @@ from report.contrast_charts import draw_scatter
 from report.contrasts import find_contrasts
 from report.drawing import STYLE, Studio, draw
 from report.evidence import Evidence
-from report.figures import Figure, build_figures, read_figures
+from report.figures import Figure, build_figures, read_figures, refuse_bands_of_no_rule
 from report.original import Quoted
 from report.series_charts import tick_labels
 from report.unknown import UnknownName
-from tests.judging import ORIGINAL
+from tests.judging import DIRECTION, ORIGINAL
 from tests.made_up import make_cell, make_evidence, make_run, waiting
 from tests.small_paper import HOSTILE
 
@@ -352,6 +352,26 @@ def test_a_forest_of_two_groups_has_each_change_once_beside_the_base_of_the_firs
     swapped = {"groups": ["more", "sweep"], "base": {"kernel_size": 7}}
     made = forest(tmp_path, make_evidence(*base, *five, more=[*five, *seven]), **swapped)
     assert [row["row"] for row in made.rows] == ["kernel size 5", "kernel size 3"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("margin", 0.02, "a margin of the claims on its groups: null, 0.005"),
+        ("confidence", 0.5, "one of 0.9, 0.95, by which the claims on its groups are judged or means printed"),
+        ("groups", ["other"], "a margin of the claims on its groups: null"),
+    ],
+)
+def test_a_band_or_an_interval_that_no_rule_has_is_refused(
+    tmp_path: Path, field: str, value: object, expected: str
+) -> None:
+    given = {"groups": ["sweep"], "base": {"kernel_size": 3}, "original": "paper", "margin": 0.005, "confidence": 0.9}
+    claim = replace(DIRECTION, group="sweep", margin=0.005)
+    refuse_bands_of_no_rule(declare(tmp_path, "forest", **given), [claim])
+    with pytest.raises(ConfigurationError) as caught:
+        refuse_bands_of_no_rule(declare(tmp_path, "forest", **{**given, field: value}), [claim])
+    found = f"{'margin' if field == 'groups' else field}: found {0.005 if field == 'groups' else value}"
+    assert str(caught.value) == f"figures.yaml: figures.demo.{found}; expected {expected}"
 
 
 def test_a_forest_beside_somebody_whom_original_csv_does_not_quote_is_refused() -> None:

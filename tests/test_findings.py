@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from experiments.files import write_atomically
-from experiments.spec import State
+from experiments.spec import Correct, State
 from report import pdf
 from report.checks import (
     compare,
@@ -82,6 +82,29 @@ def changed_record(folder: Path) -> Findings:
         subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True)
     changed = replace(record, cost={**record.cost, "seconds": 5.0})
     path.write_text(changed.to_text(), encoding="utf-8")
+    return inspect_ledger(root)
+
+
+def repeated_record(folder: Path) -> Findings:
+    root = make_repository(folder / "root")
+    record = make_record(root, "tiny-z2-s0")
+    open_repository(root)[1].save(record)
+    git(root, "init", "--quiet")
+    commit(root, "a run")
+    right = {"metrics": {"test_accuracy": 1.0}, "correct": Correct("test", 4, "8A==")}
+    history = {"history": {**record.history, "test_accuracy": [0.5, 1.0]}}
+    again = {"provenance": {**record.provenance, "started": "2026-01-02T00:00:00Z"}}
+    open_repository(root)[1].save(replace(record, **right, **history, **again), force=True)
+    return inspect_ledger(root)
+
+
+def dropped_record(folder: Path) -> Findings:
+    root = make_repository(folder / "root")
+    path = open_repository(root)[1].save(make_record(root, "tiny-z2-s0"))
+    git(root, "init", "--quiet")
+    commit(root, "a run")
+    path.unlink()
+    commit(root, "nothing of note")
     return inspect_ledger(root)
 
 
@@ -173,6 +196,8 @@ TRIGGERS: dict[str, Callable[[Path], Findings]] = {
     "past-missing": shallow_clone,
     "record-changed": changed_record,
     "record-edited": changed_record,
+    "record-repeated": repeated_record,
+    "record-dropped": dropped_record,
     "notebook-differs": lonely_notebook,
     "record-dirty": dirty_record,
     "ignored-tracked": tracked_cache,
@@ -197,7 +222,7 @@ TRIGGERS: dict[str, Callable[[Path], Findings]] = {
     "reference-unknown": lambda folder: prose(folder, "See << ref('tab:none') >>."),
     "reference-typed": lambda folder: prose(folder, "See Table 3."),
     "float-unreferenced": lambda folder: prose(folder, "<< table('lonely') >>"),
-    "claim-unused": lambda _: inspect_claims(["kernel-size"], "only kernel-size-25 is named"),
+    "claim-unused": lambda _: inspect_claims({"kernel-size": None}, set(), "only kernel-size-25 is named"),
     "formats-differ": formats,
     "broken-link": lambda folder: pages(folder, report_html='<p id="a"><a href="#b">b</a></p>'),
     "alt-text": lambda folder: pages(folder, report_html='<svg role="img" aria-label="curves"></svg>'),

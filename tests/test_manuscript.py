@@ -50,6 +50,10 @@ CITED = "A sentence [@known2020].\n"
         ("We gain 75 points here", "typed-result", 2, "'75 points' is typed by hand"),
         ("We reach seventy-five per cent", "typed-result", 2, "'seventy-five per cent' is typed by hand"),
         (r"We reach $71.2\,\%$ here", "typed-result", 2, r"'$71.2\\,\\%$' is typed by hand"),
+        ("We reach $71.2$ % here", "typed-result", 2, "'$71.2$' is typed by hand"),
+        ("We reach &#55;&#49;.2 &#37; here", "typed-result", 2, "'71.2 %' is typed by hand"),
+        ("We reach ７１．２ ％ here", "typed-result", 2, "'71.2 %' is typed by hand"),
+        ("It is ✓ **REPRO*DUCED*** here", "typed-result", 2, "'REPRODUCED' is typed by hand"),
         ('\n<< "99.9 %" >>', "typed-result", 3, "the text '99.9 %' is typed by hand"),
         ("```{=html}\n<script>\n```", "raw-format", 2, "'{=html' passes text to one format unescaped"),
         ("`<b>`{ =html}", "raw-format", 2, "'{ =html' passes text to one format unescaped"),
@@ -137,20 +141,48 @@ def test_a_heading_of_the_summary_starts_a_paragraph(tmp_path: Path, root: Path,
 def test_a_result_typed_in_a_caption_or_the_abstract_is_found(tmp_path: Path, root: Path) -> None:
     assert inspect(tmp_path, root, CITED) == []
     paper = tmp_path / "report/paper"
-    declared = {"title": "The MLP reaches 93.4 %.", "note": "A 95 % interval; 91.25 without."}
-    (paper / "tables.yaml").write_text(json.dumps({"tables": {"a": declared, "b": 3}}), encoding="utf-8")
+    declared = {"title": "The MLP reaches 93.4 %.", "note": "A 95 % interval; 91.25 without, NOT REPRODUCED."}
+    declared["conditions"] = {"test_accuracy": "as stored (93.4 %)"}
+    labels = {"width": "Width (wins 3 pp)"}
+    (paper / "tables.yaml").write_text(
+        json.dumps({"tables": {"a": declared, "b": 3}, "labels": labels}), encoding="utf-8"
+    )
     (paper / "figures.yaml").write_text("figures: {c: {title: A fall of 3 pp}}\n", encoding="utf-8")
     text = (paper / "metadata.yaml").read_text(encoding="utf-8")
     (paper / "metadata.yaml").write_text(text.replace('abstract: "', 'abstract: "We reach 93.4 %. '), encoding="utf-8")
     found = [(finding.rule, finding.place, finding.message) for finding in inspect_manuscript(tmp_path)]
     assert [one for one in found if one[0] == "typed-result"] == [
         ("typed-result", f"report/paper/{place}", f"{what!r} is typed by hand")
-        for place, what in {
-            "metadata.yaml: abstract": "93.4 %",
-            "tables.yaml: tables.a.title": "93.4 %",
-            "tables.yaml: tables.a.note": "91.25",
-            "figures.yaml: figures.c.title": "3 pp",
-        }.items()
+        for place, what in (
+            ("metadata.yaml: abstract", "93.4 %"),
+            ("tables.yaml: tables.a.title", "93.4 %"),
+            ("tables.yaml: tables.a.note", "91.25"),
+            ("tables.yaml: tables.a.note", "NOT REPRODUCED"),
+            ("tables.yaml: tables.a.conditions.test_accuracy", "93.4 %"),
+            ("tables.yaml: labels.width", "3 pp"),
+            ("figures.yaml: figures.c.title", "3 pp"),
+        )
+    ]
+
+
+def test_a_claim_s_sentence_says_the_number_that_it_is_judged_by(tmp_path: Path, root: Path) -> None:
+    assert inspect(tmp_path, root, CITED) == []
+    paper = tmp_path / "report/paper"
+    (paper / "original.csv").write_text("id,accuracy_pct\na,70.60\n", encoding="utf-8")
+    claims = {
+        "it": {"sentence": "It reaches 70.6 %.", "quoted": ["a"]},
+        "other": {"sentence": "100 % ours.", "quoted": []},
+    }
+    (paper / "claims.yaml").write_text(json.dumps({"claims": claims}), encoding="utf-8")
+    assert [finding for finding in inspect_manuscript(tmp_path) if finding.rule == "typed-result"] == []
+    claims["it"]["sentence"] = "It reaches 74.4 %."
+    (paper / "claims.yaml").write_text(json.dumps({"claims": claims}), encoding="utf-8")
+    assert [finding for finding in inspect_manuscript(tmp_path) if finding.rule == "typed-result"] == [
+        Finding(
+            "typed-result",
+            "report/paper/claims.yaml: claims.it.sentence",
+            "'74.4 %' is none of the values that the claim quotes: 70.60",
+        )
     ]
 
 
@@ -169,7 +201,7 @@ def test_the_build_refuses_what_no_report_may_have_in_one_message(tmp_path: Path
         "placeholder: report/paper/sections/10-body.md:2: 'TODO' is no sentence of the report\n"
         "  to do: write the sentence, or delete it\n"
         "typed-result: report/paper/sections/10-body.md:3: '71.23 %' is typed by hand\n"
-        "  to do: print it as a quantity, such as << accuracy(…) >> or << original(…) >>\n"
+        "  to do: print it as a quantity, such as << accuracy(…) >> or << original(…) >>, or as << verdict(…) >>\n"
         "citation-unknown: report/paper/sections/10-body.md:2: '@nobody' has no entry in references.bib\n"
         "  to do: correct the key, or add the entry to references.bib"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from report import power, statistics
+from report import ordering, power, statistics
 from report.statistics import Summary
 
 
@@ -43,6 +43,30 @@ def test_the_power_of_welchs_test_agrees_with_repeated_draws(ns: tuple[int, int]
     found = (stats.ttest_ind(first, second, axis=1, equal_var=False, alternative="greater").pvalue < 0.05).mean()
     repeats = power.repeat(cell(ns[0], sds[0]), cell(ns[1], sds[1]))
     assert power.chance_greater(gap, repeats, 0.05) == pytest.approx(found, abs=0.025)
+
+
+@pytest.mark.parametrize(
+    ("n", "means", "sds"),
+    [
+        (5, (0.0, 0.5, 1.5), (1.0, 1.0, 1.0)),
+        (12, (0.0, -0.1, 0.9), (0.2, 1.0, 1.2)),
+        (8, (0.0, 0.0, 0.0, 1.0), (1.0,) * 4),
+    ],
+)
+def test_the_power_of_the_ordering_test_agrees_with_repeated_draws_also_where_levels_do_not_follow(
+    n: int, means: tuple[float, ...], sds: tuple[float, ...]
+) -> None:
+    noise = np.random.default_rng(9)
+    papers = [[noise.normal(mean, sd, n).tolist() for mean, sd in zip(means, sds, strict=True)] for _ in range(2000)]
+    found = np.mean([ordering.trend(levels).p_increasing < 0.01 for levels in papers])
+    levels = [Summary(n, mean, sd, sd / math.sqrt(n)) for mean, sd in zip(means, sds, strict=True)]
+    assert power.chance_rising(levels, 0.01) == pytest.approx(found, abs=0.05)
+    assert power.chance_rising(levels[::-1], 0.01) < 0.01
+
+
+def test_levels_without_any_spread_are_ordered_or_not() -> None:
+    levels = [Summary(3, mean, 0.0, 0.0) for mean in (0.1, 0.2, 0.3)]
+    assert (power.chance_rising(levels, 0.01), power.chance_rising(levels[::-1], 0.01)) == (1.0, 0.0)
 
 
 def show_as_often(n: int, ratio: float, first_papers: int = 400, second_papers: int = 50) -> float:

@@ -68,6 +68,15 @@ def test_nothing_of_our_own_is_called_reproduced_in_prose_either(tmp_path: Path,
     assert made.from_string("{{ verdict }}").render(verdict=verdict) == words
 
 
+@pytest.mark.parametrize("part", ["outcome", "printed", "sensitivity[0][1]"])
+def test_an_outcome_by_itself_is_refused_as_it_may_be_another_one_s_or_lack_its_reservation(
+    tmp_path: Path, part: str
+) -> None:
+    verdict = Verdict(DIRECTION, Outcome.REPRODUCED, (), "", sensitivity=(("half the margin", Outcome.PARTIAL),))
+    with pytest.raises(ConfigurationError, match=r"an outcome by itself; print the verdict, << verdict"):
+        filled_in(tmp_path, f"It is << verdict.{part} >>.", verdict=verdict)
+
+
 def test_numbers_follow_the_order_of_placement_also_for_references_before_it(tmp_path: Path) -> None:
     text = filled_in(
         tmp_path, "<< ref('tab:b') >>, << ref('fig:x') >>\n\n<< table('a') >>\n\n<< figure('x') >>\n\n<< table('b') >>"

@@ -94,6 +94,8 @@ def _recompute_cells(id: str, records: pd.DataFrame, original: pd.DataFrame) -> 
         cell = records[records.cell == found[1]]
         (seen,) = set(cell.epochs * cell.train_images)
         return Estimate(float(seen))
+    if found := re.fullmatch("[^/]+/([^/]+)/([a-z_0-9]+)/mean", id):  # a cost, without an interval
+        return Estimate(float(records[records.cell == found[1]][found[2]].mean()))
     if found := re.fullmatch("[^/]+/([^/]+)/([a-z_0-9]+)", id):
         cell = records[records.cell == found[1]]
         images = cell.images.iloc[0] if found[2] == recomputed.ACCURACY else None

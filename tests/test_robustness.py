@@ -29,7 +29,9 @@ def test_a_verdict_that_depends_on_single_runs_names_them() -> None:
 def test_a_verdict_on_as_few_runs_as_its_rule_asks_for_says_so() -> None:
     verdict = judged(sweep((0.7125, 0.7135, 0.7145)), THRESHOLD)
     assert verdict.outcome is Outcome.REPRODUCED
-    assert verdict.stability.startswith("it depends on 2 of 3 runs, of which the rule asks for 3 a cell: INCONCLUSIVE ")
+    assert verdict.stability.startswith(
+        "it depends on 2 of 3 runs (none to spare: the rule asks for 3 a cell): INCONCLUSIVE "
+    )
 
 
 def test_in_a_family_a_claim_is_tried_without_a_run_at_the_level_it_shares() -> None:

@@ -1,14 +1,17 @@
 """Rules that were changed, written or taken away after the runs that they judge."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
 
-from report.checks import inspect_states
+from report.checks import inspect_rules, inspect_states
 from report.rule_history import RuleHistory, rule_history, withdrawn
 from report.trials import Outcome
 from tests.judging import THRESHOLD, judged, with_provenance
 from tests.made_up import make_cell, make_evidence
+from tests.small_git import commit, git
 
 ABOVE, BELOW = (0.720, 0.721, 0.722), (0.700, 0.701, 0.702)
 FIXED = replace(THRESHOLD, digest="today")
@@ -70,6 +73,49 @@ def test_a_claim_that_no_longer_names_its_runs_still_says_that_its_rule_was_chan
     assert verdict.reasons == ("out of scope", "its rule was changed after 3 of 3 runs")
     same = with_provenance(make_cell(BELOW), rules={"it": "today"})
     assert judged(make_evidence(*same), bare).reasons == ("out of scope",)
+
+
+def test_git_says_what_records_without_a_digest_do_not(tmp_path: Path) -> None:
+    folder = tmp_path / "report/paper"
+    folder.mkdir(parents=True)
+    rules = {"it": {"kind": "threshold", "margin": 0.01}, "gone": {"kind": "count"}}
+    (folder / "claims.yaml").write_text(json.dumps({"claims": rules}))
+    git(tmp_path, "init", "--quiet")
+    commit(tmp_path, "the rules")
+    head = git(tmp_path, "rev-parse", "HEAD").strip()
+    verdicts = {
+        id: judged(make_evidence(*with_provenance(make_cell(ABOVE), commit=head)), replace(FIXED, id=id))
+        for id in ("it", "new")
+    }
+    assert [verdict.history.note for verdict in verdicts.values()] == [
+        "3 of 3 runs were recorded without the rule's digest"
+    ] * 2
+    rules["it"]["margin"], rules["new"] = 0.06, {"kind": "count"}
+    (folder / "claims.yaml").write_text(json.dumps({"claims": {id: rules[id] for id in verdicts}}))
+    found = list(inspect_rules(tmp_path, verdicts))
+    assert [(item.rule, item.place, item.message, item.expected, item.found) for item in found] == [
+        (
+            "rule-changed",
+            "report/paper/claims.yaml: it",
+            "git's past has another rule of it at the commits of its first runs: margin",
+            "0.01",
+            "0.06",
+        ),
+        (
+            "rule-changed",
+            "report/paper/claims.yaml: new",
+            "git's past has no rule of it at the commits of 3 of its runs",
+            "",
+            "",
+        ),
+        (
+            "rule-changed",
+            "report/paper/claims.yaml: gone",
+            "git's past has this claim at the commits of runs that count, and it was taken away",
+            "",
+            "",
+        ),
+    ]
 
 
 def test_claims_taken_away_after_their_runs_are_counted() -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from report.trials import Outcome
-from tests.judging import DIRECTION, EQUALITY, judged, sweep
+from tests.judging import DIRECTION, EQUALITY, TREND, judged, sweep
 from tests.made_up import make_cell, make_evidence, make_run, waiting
 
 
@@ -28,6 +28,15 @@ def test_a_straddling_difference_says_with_how_many_runs_it_would_be_shown() -> 
         "are those seen"
     )
     assert verdict.notes[-1] == verdict.settling.text
+
+
+def test_a_trend_is_settled_by_its_whole_rule_and_not_by_its_ends_alone() -> None:
+    """Where the level between is below the first, which the ordering test minds and that of the ends does not."""
+    first, last = (0.6380, 0.6382, 0.6400), (0.6446, 0.6366, 0.6495)
+    between = judged(sweep(first, (0.6410, 0.6350, 0.6470), last), TREND).settling
+    apart = judged(sweep(first, (0.6310, 0.6330, 0.6350), last), TREND).settling
+    assert between is not None and between.more is not None and apart is not None and apart.more is not None
+    assert (between.more.value, apart.more.value) == (42, 204)
 
 
 def test_a_value_that_one_run_may_give_is_refuted_by_no_number_of_runs() -> None:

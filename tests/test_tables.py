@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -254,7 +255,18 @@ def test_the_parameter_counts_are_checked_against_formula_and_quotation(complete
     table = complete["parameters"]
     assert ["256", "8", "1", "3", "559 k", "559,114", "559,114"] in lines(table)
     n = len(table.rows)
-    assert table.title == f"Parameter counts of the models. {n} of {n} are counted in recorded models and agree."
+    recorded = f"Parameter counts of the models. {n} of {n} are counted in recorded models and agree."
+    assert table.title == f"{recorded} The formula gives 5 of the 5 quoted counts to the last digit."
+
+
+def test_a_quoted_count_that_is_not_the_formula_s_shows_before_any_model_is_recorded(root: Path) -> None:
+    facts = make_facts(root, runs=0)
+    other = replace(facts.original["paper-p1-k3"], parameters_thousands="612")
+    table = build_table(
+        read_tables(root)["parameters"], replace(facts, original={**facts.original, "paper-p1-k3": other})
+    )
+    assert table.title.endswith("The formula gives 4 of the 5 quoted counts to the last digit.")
+    assert lines(table)[0][4] == "612 k, 559 k"  # the paper's row and the earlier report's
 
 
 @pytest.mark.parametrize(("runs", "count"), [(0, "pending"), (None, "718,090")])
@@ -399,6 +411,27 @@ def test_a_column_that_says_nothing_is_left_out_if_it_is_optional_and_so_is_a_ce
     assert [column.key for column in effects.columns] == ["varied", "level", "ours", "step"]
 
 
+def test_a_claim_that_is_called_untested_and_judged_is_not_listed_as_left_untested(root: Path) -> None:
+    facts = make_facts(root)
+    one = facts.verdicts["kernel-size"]
+    assert one.is_tested
+    called = replace(one, claim=replace(one.claim, untested="out of scope"))
+    table = build_table(read_tables(root)["untested"], replace(facts, verdicts={"kernel-size": called}))
+    assert (table.rows, table.claims) == ((), ())
+
+
+def test_a_cost_is_a_mean_without_an_interval_as_loads_of_a_machine_are_no_sample(root: Path) -> None:
+    cells = [
+        replace(status, record=with_cost(status, images_per_second=speed))
+        for status, speed in zip(make_cell([0.7, 0.8]), (100.0, 300.0), strict=True)
+    ]
+    facts = replace(make_facts(root, runs=0), evidence=make_evidence(*cells), original={})
+    options = {"groups": ["sweep"], "columns": ["kernel_size"]}
+    models = build_table(Declaration("t", "models", "Models.", "", options, {}), facts)
+    speed = models.rows[0][[column.key for column in models.columns].index("images_per_second")]
+    assert (speed.value, speed.spread, speed.n) == (200.0, None, 2)
+
+
 def with_cost(status: RunStatus, **cost: float) -> Record:
     assert status.record is not None
     return replace(status.record, cost={**status.record.cost, **cost})
@@ -454,6 +487,7 @@ def test_a_rule_that_is_told_by_its_differences_has_no_others(root: Path) -> Non
     facts = make_facts(root)
     verdicts = facts.verdicts
     first: dict[ClaimKind, Verdict] = {}
+    sizes = Counter(verdict.claim.family for verdict in verdicts.values())
     told = 0
     for verdict in verdicts.values():
         if not verdict.rule:
@@ -464,7 +498,9 @@ def test_a_rule_that_is_told_by_its_differences_has_no_others(root: Path) -> Non
         rule = base.rule
         swaps = {
             f"over {one.along.replace('_', ' ')} ({one.order})": f"over {other.along.replace('_', ' ')} ({other.order})",
-            f"the family {one.family!r}": f"the family {other.family!r}",
+            f"the family {one.family!r} of {sizes[one.family]} claims": (
+                f"the family {other.family!r} of {sizes[other.family]} claims"
+            ),
             margin_text(one.margin): margin_text(other.margin),
             f"at least {one.min_seeds} runs": f"at least {other.min_seeds} runs",
         }

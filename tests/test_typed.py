@@ -18,6 +18,7 @@ from report.typed import typed_results
         ("<< ours.value | string >>", "the filter 'string' makes a text of a value; print the quantity itself"),
         ("<< ours.value.hex() >>", "the attribute 'value' is a raw number; print the quantity itself"),
         ("<< ours.__str__() >>", "the attribute '__str__' is a raw number; print the quantity itself"),
+        ('<< "NOT REPRODUCED" >>', "the text 'NOT REPRODUCED' is typed by hand"),
         ('<< ["71.2 %"] | join >>', "the text '71.2 %' is typed by hand"),
     ],
 )

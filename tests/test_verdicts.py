@@ -235,10 +235,11 @@ def test_an_equality_says_what_other_margins_would_give() -> None:
     [
         ((0.72, 0.722, 0.721), Outcome.REPRODUCED),
         ((0.70, 0.702, 0.701), Outcome.NOT_REPRODUCED),
+        ((0.707, 0.708, 0.709), Outcome.INCONCLUSIVE),
         ((0.70, 0.71, 0.722), Outcome.INCONCLUSIVE),
         ((0.72, 0.722), Outcome.INCONCLUSIVE),
     ],
-    ids=["above", "below", "straddling", "a seed short"],
+    ids=["above", "below", "below as one run may be", "straddling", "a seed short"],
 )
 def test_a_threshold(accuracies: Sequence[float], outcome: Outcome) -> None:
     assert judged(sweep(accuracies), THRESHOLD).outcome is outcome
