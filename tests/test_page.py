@@ -281,6 +281,25 @@ def test_the_keyboard_stops_at_a_table_only_where_it_can_be_scrolled(chromium: A
             assert frame.evaluate("frame => frame.hasAttribute('tabindex')") is stops
 
 
+def test_the_head_of_a_long_table_stays_in_sight_and_covers_no_row_that_a_link_leads_to(
+    chromium: Any, whole: Path
+) -> None:
+    with opened(chromium, whole) as page:
+        cell = page.locator("[data-runs] tbody tr[id]").nth(20).get_attribute("id")
+        page.evaluate("id => { location.hash = id; }", cell)
+        page.wait_for_timeout(500)
+        head, row = (
+            page.locator(f"[data-runs] {part}").bounding_box() for part in ("thead th >> nth=0", f"[id='{cell}']")
+        )
+        assert head["y"] == 0 and head["height"] <= row["y"] < 100
+        rows = page.locator("[data-runs] tbody tr:has(th a)")
+        rows.nth(60).locator("a").focus()
+        for number in range(59, 45, -1):  # upwards, as with Shift and Tab
+            link = rows.nth(number).locator("a")
+            link.focus()
+            assert link.bounding_box()["y"] >= head["height"]
+
+
 def test_on_a_phone_a_run_has_its_accuracy_beside_its_name_which_stays_in_sight(chromium: Any, whole: Path) -> None:
     with opened(chromium, whole, "phone") as page:
         row = page.locator("[data-runs] tbody tr:has(th a)").first

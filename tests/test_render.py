@@ -103,6 +103,13 @@ def test_html_has_one_script_allowed_by_its_digest_no_outside_request_and_unique
     assert targets <= set(map(html.unescape, ids))
 
 
+def test_markdown_and_html_have_one_title_with_the_sections_a_level_below_it(hostile: Path) -> None:
+    text = (hostile / "report.md").read_text(encoding="utf-8")
+    assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1
+    assert re.search(r"^## <a id=[^>]*></a>1 Body$", text, re.MULTILINE)
+    assert (hostile / "report.html").read_text(encoding="utf-8").count("<h1") == 1
+
+
 def test_html_has_captions_scopes_and_words_for_the_blind(hostile: Path) -> None:
     text = (hostile / "report.html").read_text(encoding="utf-8")
     assert '<html lang="en">' in text

@@ -235,9 +235,12 @@ function draw(place, chosen) { // test accuracy by epoch
   place.replaceChildren(svg, list);
 }
 
-// ---- A table or figure that fits needs no stop of the keyboard to be scrolled from.
-const fitting = new ResizeObserver((entries) => entries.forEach(({ target: frame }) =>
-  frame.scrollWidth > frame.clientWidth ? frame.setAttribute("tabindex", "0") : frame.removeAttribute("tabindex")));
+// ---- A table or figure that fits needs no stop of the keyboard to be scrolled from, and a table's head can stay in sight.
+const fitting = new ResizeObserver((entries) => entries.forEach(({ target: frame }) => {
+  const fits = frame.scrollWidth <= frame.clientWidth;
+  frame.classList.toggle("fits", fits);
+  fits ? frame.removeAttribute("tabindex") : frame.setAttribute("tabindex", "0");
+}));
 document.querySelectorAll(".scroll").forEach((frame) => fitting.observe(frame));
 
 // ---- Contents: folded on a narrow screen, the section that is read is marked.
