@@ -247,10 +247,10 @@ def draw_classes(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, 
             transform=axes.get_yaxis_transform(),
         )
     axes.text(
-        1.1 + 0.11 * (len(counts) - 1),
+        1.05 + 0.055 * len(counts),
         -1.5,
         "images",
-        ha="right",
+        ha="center",
         va="bottom",
         color=QUIET,
         transform=axes.get_yaxis_transform(),

@@ -27,8 +27,8 @@ def forest(name: str, item: Mapping[str, Any], evidence: Evidence, original: Map
     note = f"{item['note']} Diamonds are differences of means with {how}, {sample_words(cells)}"
     if margin := item["margin"]:
         note += f" The band is the margin of {100 * margin:.2f} pp."
-    words = "; ".join(_forest_words(contrast) for contrast in listed)
-    alt = f"Forest plot of differences in test accuracy. {words}."
+    words = "; ".join(_forest_words(contrast, item["confidence"]) for contrast in listed)
+    alt = f"Forest plot of differences in test accuracy with {how}. {words}."
     return Figure(name, "forest", item["title"], note.strip(), alt, tuple(rows), {"margin": margin or 0.0})
 
 
@@ -50,9 +50,16 @@ def _forest_rows(contrast: Contrast, confidence: float) -> list[Row]:
     return [measured, {"row": contrast.label, "who": "original", "difference": contrast.reported.value}]
 
 
-def _forest_words(contrast: Contrast) -> str:
-    ours = contrast.ours
-    return f"{contrast.label}: {spell(Kind.DIFFERENCE, ours.value) if ours.is_measured else ours.state.value}"
+def _forest_words(contrast: Contrast, confidence: float) -> str:
+    """`path native: +0.04 pp, between −0.32 pp and +0.40 pp, original +0.10 pp`."""
+    ours, interval, reported = contrast.ours, contrast.interval(confidence), contrast.reported
+    words = [spell(Kind.DIFFERENCE, ours.value) if ours.is_measured else ours.state.value]
+    if interval:
+        low, high = (spell(Kind.DIFFERENCE, end) for end in (interval.low, interval.high))
+        words.append(f"between {low} and {high}")
+    if reported is not None and reported.is_measured:
+        words.append(f"original {spell(Kind.DIFFERENCE, reported.value)}")
+    return f"{contrast.label}: {', '.join(words)}"
 
 
 def scatter(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:

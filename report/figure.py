@@ -2,13 +2,28 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from report.spreadsheet import as_text
 
 Row = dict[str, str | int | float | None]
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """The ROWS of a line in the order of their `x`; words that are no numbers have that of the declaration."""
+    try:
+        return sorted(rows, key=lambda row: float(row["x"] or 0))
+    except ValueError:
+        return list(rows)
+
+
+def place_text(x: str | float | None) -> str:
+    """An `x` as a reader sees it: `1,800`, `0.5`, `as stored`."""
+    if not isinstance(x, int | float):
+        return str(x)
+    return f"{round(x):,}" if x >= 10 else f"{x:g}"
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,7 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     ordered = [cell for cell, _ in drawn.values()]
     for key in (*reversed(inside), *([facet] if facet else [])):  # by panel, and in it by the first parameter
         ordered = by_level(ordered, key)
+    drawn = {cell.name: drawn[cell.name] for cell in ordered}
     for cell in ordered:
         records = drawn[cell.name][1]
         panel = ", ".join([epochs_words(cell), *([cell_label(cell, [facet])] if facet else [])])
@@ -203,19 +204,29 @@ def _last(records: Iterable[Record], column: str) -> str:
     return f"{shown} ({runs_words(len(values))})"
 
 
-def _quoted_rows(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Row]:
+def _quoted(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Quoted]:
     """The paper's values for CELL, after any number of epochs, and the earlier report's after as many as ours.
 
     Nobody else's: a third party's run is neither an original nor the attempt that this report takes up.
     """
-    rows: list[Row] = []
-    for quoted in original.values():
-        if quoted.is_bound or not quoted.fits(cell.parameters):
-            continue
-        if quoted.who == PAPER or (quoted.who == EARLIER and quoted.epochs == cell.parameters["epochs"]):
-            who = "original" if quoted.who == PAPER else EARLIER
-            rows.append({"who": who, "epochs": quoted.epochs, ACCURACY: float(quoted.accuracy_pct) / 100})
-    return rows
+    return [
+        quoted
+        for quoted in original.values()
+        if not quoted.is_bound
+        and quoted.fits(cell.parameters)
+        and (quoted.who == PAPER or (quoted.who == EARLIER and quoted.epochs == cell.parameters["epochs"]))
+    ]
+
+
+def _who(quoted: Quoted) -> str:
+    return "original" if quoted.who == PAPER else EARLIER
+
+
+def _quoted_rows(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Row]:
+    return [
+        {"who": _who(quoted), "epochs": quoted.epochs, ACCURACY: float(quoted.accuracy_pct) / 100}
+        for quoted in _quoted(cell, original)
+    ]
 
 
 def _measured_rows(cell: CellEvidence) -> list[Row]:
@@ -232,11 +243,16 @@ def _measured_rows(cell: CellEvidence) -> list[Row]:
     return rows
 
 
-def _measured_words(label: str, cell: CellEvidence) -> str:
+def _accuracy_words(label: str, cell: CellEvidence, original: Mapping[str, Quoted]) -> str:
+    """`kernel size 9, 5 epochs: 74.42 % (3 runs), earlier report 70.62 %, original after 200 epochs 92.61 %`."""
     quantity = cell.quantity()
-    if not quantity.is_measured:
-        return f"{label}: {quantity.state.value}"
-    return f"{label}: {spell(Kind.ACCURACY, quantity.value)} ({runs_words(cell.n)})"
+    words = [quantity.state.value]
+    if quantity.is_measured:
+        words = [f"{spell(Kind.ACCURACY, quantity.value)} ({runs_words(cell.n)})"]
+    for quoted in _quoted(cell, original):
+        after = f" after {quoted.epochs} epochs" if quoted.epochs != cell.parameters["epochs"] else ""
+        words.append(f"{_who(quoted)}{after} {quoted.accuracy_pct} %")
+    return f"{label}: {', '.join(words)}"
 
 
 def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
@@ -257,7 +273,7 @@ def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
         for cell in sweep:
             shared = {"panel": key, "level": cell.parameters[parameter]}
             rows += [{**shared, **row} for row in (*_measured_rows(cell), *_quoted_rows(cell, original))]
-            words.append(_measured_words(cell_label(cell, [*fixed, parameter]), cell))
+            words.append(_accuracy_words(cell_label(cell, [*fixed, parameter]), cell, original))
     if not any(cell.n for cell in cells.values()):
         return absent(name, item, cells.values())
     quoted = any(row["who"] in ("original", EARLIER) for row in rows)
@@ -289,7 +305,7 @@ def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapp
         return absent(name, item, cells)
     ours = f"{INTERVALS}, {sample_words(cells)[:-1]}" if any(cell.n for cell in cells) else "No run of ours counts yet"
     note = f"{ours}; hollow marks are others' results. {item['note']}".strip()
-    words = [_measured_words(cell_label(cell, [*names, "epochs"]), cell) for cell in cells]
+    words = [_accuracy_words(cell_label(cell, [*names, "epochs"]), cell, original) for cell in cells]
     alt = "One line for each setting with our accuracy beside what others report. Ours, " + "; ".join(words) + "."
     return Figure(name, "rows", item["title"], note, alt, tuple(rows))
 

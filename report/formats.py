@@ -59,9 +59,19 @@ def _without_controls(text: str) -> str:
     return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", re.sub(r"\s*[\r\n\t]+\s*", " ", text))
 
 
+# A number and its unit, the two sides of a ± and what n or p is stay on one line.
+_TIE = "\N{NO-BREAK SPACE}"
+_TIED = re.compile(r"(?<=\d) (?=(?:%|± |(?:pp|h|s|MiB)\b))|(?<=±) (?=\d)|(?<=\b[np]) (?=[<=] )|(?<=\b[np] [<=]) (?=\d)")
+
+
 def _typographic(text: str) -> str:
-    """TEXT with an apostrophe inside a word as print has it; elsewhere a straight quote may mean just that."""
-    return re.sub(r"(?<=\w)'(?=\w)", "\N{RIGHT SINGLE QUOTATION MARK}", text)
+    """TEXT with apostrophes inside words and after a plural as print has them, and with spaces that do not break.
+
+    Elsewhere a straight quote may mean just that.
+    """
+    apostrophe = r"(?<=\w)'(?=\w)" if re.search(r"(?<!\w)'", text) else r"(?<=\w)'(?=\w)|(?<=s)'(?!\w)"
+    curly = re.sub(apostrophe, "\N{RIGHT SINGLE QUOTATION MARK}", text) if "'" in text else text
+    return _TIED.sub(_TIE, curly)
 
 
 _LATEX = {
@@ -89,24 +99,26 @@ _LATEX = {
 def escape_latex(text: str) -> str:
     """TEXT for LaTeX; two hyphens stay two hyphens."""
     escaped = "".join(_LATEX.get(character, character) for character in _typographic(_without_controls(text)))
-    return escaped.replace("--", "-{}-").replace("--", "-{}-")
+    return escaped.replace("--", "-{}-").replace("--", "-{}-").replace(_TIE, NONBREAKING["latex"])
 
 
 def escape_html(text: str) -> str:
     """TEXT for HTML, inside elements and quoted attributes."""
-    return html.escape(_typographic(_without_controls(text)), quote=True)
+    return html.escape(_typographic(_without_controls(text)), quote=True).replace(_TIE, NONBREAKING["html"])
 
 
 def escape_typst(text: str) -> str:
     """TEXT for Typst markup; a full stop is escaped where it could make a list or an ellipsis."""
-    return re.sub(
+    escaped = re.sub(
         r"""[\\*_`#$<>@\[\]~=+\-/"'{}&|^%]|\.(?=[.\s]|$)""", r"\\\g<0>", _typographic(_without_controls(text))
     )
+    return escaped.replace(_TIE, NONBREAKING["typst"])
 
 
 def escape_markdown(text: str) -> str:
     """TEXT for GitHub's Markdown, tables included; what could begin a list or a heading is escaped at the start."""
     escaped = re.sub(r"[\\`*_\[\]<>#|~$&^{}]", r"\\\g<0>", _typographic(_without_controls(text)))
+    escaped = escaped.replace(_TIE, NONBREAKING["markdown"])
     return re.sub(r"^\s*(?:(?=[-+=])|\d+(?=[.)](?:\s|$)))", r"\g<0>\\", escaped)
 
 

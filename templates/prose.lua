@@ -108,11 +108,13 @@ local function heading(name, numbers)
   local switched, begun = false, false
   return function(header)
     local section = numbers[header.identifier]
+    if name == "markdown" or name == "html" then
+      header.level = header.level + 1 -- the first level is the title of the report
+    end
     if name == "markdown" then
       if section.number ~= "" then header.content:insert(1, pandoc.Str(section.number .. " ")) end
       header.content:insert(1, anchor(header.identifier))
     elseif name == "html" then
-      header.level = header.level + 1 -- h1 is the title of the report
       if section.number ~= "" then
         header.content:insert(1, pandoc.Span(section.number, pandoc.Attr("", { "number" })))
       end

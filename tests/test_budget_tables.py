@@ -111,4 +111,18 @@ def test_the_figure_has_a_panel_a_network_and_a_line_a_share(tmp_path: Path, bud
         ("patch size 8", "25 % of the images", 225.0, 0.5, 1),
     ]
     assert made.note.endswith("1 of 3 settings have no recorded run yet and are not drawn.")
-    assert "patch size 8, 25 % of the images, 225 thousand images seen: 50.00 % (1 run)" in made.alt
+    assert made.alt == (
+        "Line charts of mean test accuracy against images seen in training (thousands), 1 to 2 runs a setting (cifar10, "
+        "keras, fp32). patch size 8: 100 % of the images 61.00 % at 225; 25 % of the images 50.00 % at 225."
+    )
+
+
+def test_a_figure_of_conditions_is_told_line_by_line_from_its_first_to_its_last_mark(tmp_path: Path) -> None:
+    shaken = with_metrics(make_cell([0.8, 0.82], architecture="vit"), noise_1_accuracy=0.6, noise_5_accuracy=0.5)
+    panels = {"noise": {"test_accuracy": "0", "noise_1_accuracy": "1", "noise_5_accuracy": "5"}}
+    item = {"kind": "conditions", "title": "A title.", "note": "", "group": "sweep", "label": ["architecture"]}
+    path = tmp_path / "figures.yaml"
+    path.write_text(yaml.safe_dump({"version": 1, "figures": {"demo": {**item, "panels": panels}}}), encoding="utf-8")
+    made = build_figures(path, make_evidence(*shaken), {})["demo"]
+    assert made.alt.endswith("2 runs a setting (cifar10, keras, fp32). noise: vit from 81.00 % at 0 to 50.00 % at 5.")
+    assert made.note.startswith("Marks are means with a 95 % t interval, side by side, 2 runs")

@@ -144,7 +144,7 @@ def test_the_page_says_what_was_run_by_what_and_how_it_was_judged() -> None:
     assert page.splitlines()[23] == (
         "**e5-p8-k3-s0** Agrees: within the interval for a second run. Picked for: 1 of 3 runs of its cell; claim "
         "a\\_b, REPRODUCED. Its record is older than today’s code and was accepted: The same \\*product\\*. Standard "
-        "deviation 0.50 pp (n = 12, degrees of freedom 8): within 4 cells of the same settings. Not as recorded, so that "
+        "deviation 0.50&nbsp;pp (n&nbsp;=&nbsp;12, degrees of freedom 8): within 4 cells of the same settings. Not as recorded, so that "
         "other bits are no surprise: a(), b()."
     )
     assert "t · sd · √2" in page.splitlines()[-1]

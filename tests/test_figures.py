@@ -16,13 +16,14 @@ from report import charts
 from report.canvas import Canvas
 from report.charts import draw_effect
 from report.claims import read_claims
-from report.contrast_charts import draw_scatter
+from report.contrast_charts import draw_forest, draw_scatter
 from report.contrasts import find_contrasts
 from report.drawing import STYLE, Studio, draw
 from report.evidence import Evidence
+from report.figure import Row
 from report.figures import Figure, build_figures, read_figures, refuse_bands_of_no_rule
 from report.original import Quoted
-from report.series_charts import tick_labels
+from report.series_charts import draw_series, tick_labels, word_places
 from report.unknown import UnknownName
 from tests.judging import DIRECTION, ORIGINAL
 from tests.made_up import make_cell, make_evidence, make_run, waiting
@@ -111,6 +112,15 @@ def test_alternative_text_tells_the_data(tmp_path: Path) -> None:
         "Dot plots of test accuracy. kernel size 3: 51.00 % (3 runs); kernel size 5: 55.00 % (1 run); "
         "kernel size 7: pending."
     )
+
+
+def test_alternative_text_tells_what_others_report_as_it_was_printed(tmp_path: Path) -> None:
+    row = quoted("earlier report", 5, "60.5")
+    assert "kernel size 3: 51.00 % (3 runs), original after 200 epochs 95.0 %, earlier report 60.5 %; " in (
+        effect(tmp_path, sweep(), quoted("paper", 200, "95.0"), row).alt
+    )
+    made = build_figures(declare(tmp_path, "rows", groups=["sweep"]), sweep(), {row.id: row})["demo"]
+    assert "kernel size 3, 5 epochs: 51.00 % (3 runs), earlier report 60.5 %; " in made.alt
 
 
 def test_the_earlier_report_is_shown_only_with_as_many_epochs(tmp_path: Path) -> None:
@@ -342,6 +352,10 @@ def test_a_forest_has_the_difference_of_each_change_from_its_base(tmp_path: Path
     assert first["low"] == pytest.approx(0.04 - 2.919986 * 0.02 / 2**0.5, abs=1e-7)  # t at 95 %, 2 degrees of freedom
     assert second == {"row": "kernel size 7", "who": "pending", "difference": None}
     assert "The band is the margin of 0.50 pp." in made.note and "90 % intervals (Welch)" in made.note
+    assert made.alt == (
+        "Forest plot of differences in test accuracy with 90 % intervals (Welch). "
+        "kernel size 5: +4.00 pp, between −0.13 pp and +8.13 pp; kernel size 7: pending."
+    )
 
 
 def test_a_forest_of_two_groups_has_each_change_once_beside_the_base_of_the_first(tmp_path: Path) -> None:
@@ -530,6 +544,45 @@ def test_every_kind_is_drawn_to_the_same_bytes_each_time(tmp_path: Path, root: P
 )
 def test_numbers_at_a_logarithmic_axis_leave_each_other_room(ticks: list[float], labels: list[str]) -> None:
     assert tick_labels(ticks) == labels
+
+
+def series(*places: str | float) -> tuple[Row, ...]:
+    """Two lines over PLACES, in a panel that has them all and in one that has the first."""
+    common = {"test_accuracy": 0.5, "low": 0.4, "high": 0.6, "n": 3}
+    marks = [("one", place) for place in places] + [("two", places[0])]
+    return tuple({**common, "panel": panel, "line": line, "x": x} for line in ("a", "b") for panel, x in marks)
+
+
+def test_severities_stand_at_their_values_and_the_marks_of_each_beside_each_other() -> None:
+    canvas = Canvas()
+    draw_series(canvas, series("0", "1", "5"), {"x": "", "log": False})
+    axes = canvas.axes[0]
+    assert [(tick.get_position()[0], tick.get_text()) for tick in axes.get_xticklabels()] == [
+        (0, "0"),
+        (1, "1"),
+        (5, "5"),
+    ]
+    one, other = (container.lines[0].get_xdata() for container in axes.containers)
+    assert list(one) == pytest.approx([-0.09, 0.91, 4.91]) and list(other) == pytest.approx([0.09, 1.09, 5.09])
+
+
+def test_words_that_are_no_numbers_stand_at_even_steps() -> None:
+    assert word_places(["as stored", "1", "5"]) == {"as stored": 0, "1": 1, "5": 2}
+
+
+def test_panels_over_images_seen_have_one_scale() -> None:
+    canvas = Canvas()
+    draw_series(canvas, series(90.0, 225.0, 1800.0), {"x": "images seen", "log": True})
+    full, sparse = canvas.axes
+    assert full.get_xlim() == sparse.get_xlim() and full.get_xlim()[0] < 90
+
+
+def test_a_forest_of_ours_alone_needs_no_legend() -> None:
+    rows = [{"row": "a", "who": "mean", "difference": 0.1}, {"row": "a", "who": "original", "difference": 0.2}]
+    for shown, legends in ((rows[:1], 0), (rows, 1)):
+        canvas = Canvas()
+        draw_forest(canvas, tuple(shown), {"margin": 0.0})
+        assert len(canvas.legends) == legends
 
 
 @pytest.mark.parametrize(("original", "texts"), [(0.956, ["95.6 ↑"]), (0.715, [])])

@@ -100,6 +100,20 @@ def test_text_in_prose_reads_as_the_text_it_was() -> None:
     assert read.strip() == HOSTILE
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("markdown", "71&nbsp;±&nbsp;3&nbsp;% of 2&nbsp;h (p&nbsp;=&nbsp;0.1) the authors’ day’s"),
+        ("latex", r"71~±~3~\% of 2~h (p~=~0.1) the authors’ day’s"),
+        ("html", "71&nbsp;±&nbsp;3&nbsp;% of 2&nbsp;h (p&nbsp;=&nbsp;0.1) the authors’ day’s"),
+        ("typst", r"71~±~3~\% of 2~h (p~\=~0.1) the authors’ day’s"),
+    ],
+)
+def test_numbers_keep_their_units_on_the_line_and_apostrophes_are_those_of_print(name: str, text: str) -> None:
+    assert FORMATS[name].escape("71 ± 3 % of 2 h (p = 0.1) the authors' day's") == text
+    assert "’" not in FORMATS[name].escape("the family 'directions' of authors")
+
+
 @pytest.mark.parametrize("start", ["- a", "+ a", "= a", "1. a", "12) a", "# a", "> a"])
 def test_text_that_looks_like_a_list_stays_a_line(start: str) -> None:
     for name, reader in (("markdown", "gfm"), ("typst", "typst")):

@@ -1,5 +1,6 @@
 """The web page in a real browser: readable on every screen, usable by keyboard, and it tells where numbers come from."""
 
+import io
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -157,6 +158,22 @@ def test_on_paper_there_are_no_controls_and_nothing_is_cut_off(chromium: Any, wh
         assert page.pdf().startswith(b"%PDF")
 
 
+def test_on_paper_a_dark_screen_leaves_no_dark_ground(chromium: Any, whole: Path) -> None:
+    with opened(chromium, whole, color_scheme="dark") as page:
+        page.emulate_media(media="print", color_scheme="dark")
+        assert page.locator("pre").evaluate("pre => getComputedStyle(pre).backgroundColor") == "rgb(245, 242, 236)"
+
+
+def test_on_paper_the_head_of_a_table_is_not_left_alone_at_the_foot_of_a_sheet(chromium: Any, whole: Path) -> None:
+    import pypdf
+
+    with opened(chromium, whole) as page:
+        sheets = pypdf.PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True))).pages
+        heads = {head.split()[-1] for head in page.locator("thead").all_text_contents()}
+    lasts = [sheet.extract_text(extraction_mode="layout").split()[-1] for sheet in sheets]
+    assert [word for word in lasts if word in heads] == []
+
+
 def test_without_script_everything_can_be_read(chromium: Any, small: Path) -> None:
     with opened(chromium, small, java_script_enabled=False) as page:
         number = page.locator("main p a.q").first
@@ -241,6 +258,58 @@ def test_an_origin_never_covers_its_number(chromium: Any, small: Path, size: str
             )
             assert card["y"] >= 0 and card["y"] + card["height"] <= page.viewport_size["height"]
             page.keyboard.press("Escape")
+
+
+def test_an_origin_stays_in_a_window_that_is_lower_than_it(chromium: Any, small: Path) -> None:
+    with opened(chromium, small, "phone") as page:
+        page.set_viewport_size({"width": 360, "height": 225})  # a laptop's window at 400 %
+        for number in page.locator("main p a.q").all():
+            number.evaluate("number => number.scrollIntoView({ block: 'center' })")
+            number.click()
+            card = page.locator("#origin").bounding_box()
+            assert card["y"] >= 0 and card["y"] + card["height"] <= 225
+            page.keyboard.press("Escape")
+
+
+def test_the_keyboard_stops_at_a_table_only_where_it_can_be_scrolled(chromium: Any, whole: Path) -> None:
+    for size, stops in (("desk", False), ("phone", True)):
+        with opened(chromium, whole, size) as page:
+            frame = page.locator("[id='tab:hyperparameters'] .scroll")
+            frame.scroll_into_view_if_needed()
+            page.wait_for_timeout(300)
+            assert frame.evaluate("frame => frame.scrollWidth > frame.clientWidth && frame.tabIndex === 0") is stops
+            assert frame.evaluate("frame => frame.hasAttribute('tabindex')") is stops
+
+
+def test_the_head_of_a_long_table_stays_in_sight_and_covers_no_row_that_a_link_leads_to(
+    chromium: Any, whole: Path
+) -> None:
+    with opened(chromium, whole) as page:
+        cell = page.locator("[data-runs] tbody tr[id]").nth(20).get_attribute("id")
+        page.evaluate("id => { location.hash = id; }", cell)
+        page.wait_for_timeout(500)
+        head, row = (
+            page.locator(f"[data-runs] {part}").bounding_box() for part in ("thead th >> nth=0", f"[id='{cell}']")
+        )
+        assert head["y"] == 0 and head["height"] <= row["y"] < 100
+        rows = page.locator("[data-runs] tbody tr:has(th a)")
+        rows.nth(60).locator("a").focus()
+        for number in range(59, 45, -1):  # upwards, as with Shift and Tab
+            link = rows.nth(number).locator("a")
+            link.focus()
+            assert link.bounding_box()["y"] >= head["height"]
+
+
+def test_on_a_phone_a_run_has_its_accuracy_beside_its_name_which_stays_in_sight(chromium: Any, whole: Path) -> None:
+    with opened(chromium, whole, "phone") as page:
+        row = page.locator("[data-runs] tbody tr:has(th a)").first
+        row.scroll_into_view_if_needed()
+        name, value = row.locator("th"), row.locator("td").nth(1)
+        assert value.bounding_box()["x"] + value.bounding_box()["width"] <= page.viewport_size["width"]
+        before = name.bounding_box()["x"]
+        page.locator("[id='tab:runs'] .scroll").evaluate("frame => { frame.scrollLeft = 200; }")
+        assert value.bounding_box()["x"] < before + name.bounding_box()["width"]
+        assert name.bounding_box()["x"] == before
 
 
 def visible_runs(page: Any) -> list[str]:

@@ -24,6 +24,7 @@ from report.figures import Figure
 from report.formats import FORMATS, environment
 from report.layout import lay_out, set_table
 from report.swapping import swapped_in
+from report.tables import Column, Table
 from report.trials import Outcome
 from tests.small_paper import HOSTILE, accuracy, context, figure, figures, make_paper, pending, table
 
@@ -110,6 +111,13 @@ def test_html_has_one_script_allowed_by_its_digest_no_outside_request_and_unique
     assert targets <= set(map(html.unescape, ids))
 
 
+def test_markdown_and_html_have_one_title_with_the_sections_a_level_below_it(hostile: Path) -> None:
+    text = (hostile / "report.md").read_text(encoding="utf-8")
+    assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1
+    assert re.search(r"^## <a id=[^>]*></a>1 Body$", text, re.MULTILINE)
+    assert (hostile / "report.html").read_text(encoding="utf-8").count("<h1") == 1
+
+
 def test_html_has_captions_scopes_and_words_for_the_blind(hostile: Path) -> None:
     text = (hostile / "report.html").read_text(encoding="utf-8")
     assert '<html lang="en">' in text
@@ -140,6 +148,28 @@ def test_the_pdf_by_latexmk_has_the_text_and_the_states(tmp_path: Path, root: Pa
 def test_nothing_is_made_for_a_pdf_that_is_not_asked_for(tmp_path: Path, root: Path) -> None:
     out = compose(tmp_path, root, engine="latexmk", wanted=("html",))
     assert {path.suffix for path in out.rglob("*.*")} == {".html", ".svg", ".csv", ".json"}
+
+
+def test_the_last_column_of_a_table_over_pages_is_as_wide_as_its_words_in_latex(tmp_path: Path, root: Path) -> None:
+    import pypdf
+
+    if shutil.which("latexmk") is None or shutil.which("xelatex") is None:
+        pytest.skip("latexmk or xelatex is not installed: the LaTeX report was not compiled")
+    sentence = "A sentence that is long enough to be broken into several lines of its column."
+    rows = tuple((f"claim-{n}", sentence, "carried over") for n in range(40))
+    columns = (Column("claim", "Claim"), Column("sentence", "Sentence"), Column("certainty", "Certainty"))
+    long = {"demo": Table("demo", "A finding.", "A note.", columns, rows)}
+    pages = pypdf.PdfReader(compose(tmp_path, root, engine="latexmk", tables=long) / "report.pdf").pages
+    places: list[float] = []
+
+    def look(text: str, here: list[float], matrix: list[float], *font: object) -> None:
+        if text.startswith("carried over"):
+            places.append(here[4] + matrix[4])
+
+    for page in pages:
+        page.extract_text(visitor_text=look)
+    assert len(places) == len(rows)
+    assert set(places) == {places[0]} and 510 - 55 < places[0]  # the text ends at 510 points; the words take 48
 
 
 def test_without_latexmk_the_message_says_what_to_do(hostile: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,11 +55,12 @@ function place(anchor) {
   const box = anchor.getClientRects()[0] || anchor.getBoundingClientRect(), edge = 8;
   card.style.maxHeight = "";
   const below = innerHeight - box.bottom - 2 * edge, above = box.top - 2 * edge;
-  if (card.offsetHeight > Math.max(below, above)) card.style.maxHeight = `${Math.max(below, above, 120)}px`; // the number stays in sight
+  if (card.offsetHeight > Math.max(below, above)) card.style.maxHeight = `${Math.max(below, above, 80)}px`; // the number stays in sight, unless the window is very low
   const width = card.offsetWidth, height = card.offsetHeight;
   const left = Math.max(edge, Math.min(box.left, document.documentElement.clientWidth - width - edge));
   card.style.left = `${left}px`;
-  card.style.top = `${height <= below || below >= above ? box.bottom + edge : box.top - height - edge}px`;
+  const top = height <= below || below >= above ? box.bottom + edge : box.top - height - edge;
+  card.style.top = `${Math.max(edge, Math.min(top, innerHeight - height - edge))}px`;
 }
 
 function show(anchor, pin) {
@@ -233,6 +234,14 @@ function draw(place, chosen) { // test accuracy by epoch
   });
   place.replaceChildren(svg, list);
 }
+
+// ---- A table or figure that fits needs no stop of the keyboard to be scrolled from, and a table's head can stay in sight.
+const fitting = new ResizeObserver((entries) => entries.forEach(({ target: frame }) => {
+  const fits = frame.scrollWidth <= frame.clientWidth;
+  frame.classList.toggle("fits", fits);
+  fits ? frame.removeAttribute("tabindex") : frame.setAttribute("tabindex", "0");
+}));
+document.querySelectorAll(".scroll").forEach((frame) => fitting.observe(frame));
 
 // ---- Contents: folded on a narrow screen, the section that is read is marked.
 const contents = document.querySelector("nav details");
