@@ -50,9 +50,11 @@ class Parameters(FrozenMapping):
 
 
 def kind_of(metric: str) -> Kind:
-    """How a metric is printed, by the ending of its name."""
+    """How a metric is printed, by the ending of its name; a share of something by that word in it."""
     if metric.endswith("accuracy"):
         return Kind.ACCURACY
+    if "share" in metric.split("_"):
+        return Kind.SHARE
     endings = {"parameters": Kind.PARAMETERS, "seconds": Kind.SECONDS, "memory_mib": Kind.MEMORY}
     return next((kind for ending, kind in endings.items() if metric.endswith(ending)), Kind.NUMBER)
 

@@ -21,7 +21,7 @@ def draw_filters(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, 
     """A row of pictures a layer, on one scale a row: three colours as they are, one as orange, white and purple."""
     layers = distinct(rows, "row")
     across = max(sum(row["row"] == layer for row in rows) for layer in layers)
-    size = (WIDTH - 1.1) / across  # of a picture with its gap, in inches
+    size = (WIDTH - 0.75) / across  # of a picture with its gap, in inches
     canvas.set_size_inches(WIDTH, size * len(layers) + 0.1)
     axes = canvas.subplots()
     for y, layer in enumerate(layers):

@@ -80,7 +80,7 @@ def _middles(arrays: Mapping[str, Packed]) -> str:
         if len(array.shape) == 3 and array.shape[1] % 2 and array.shape[2] % 2:
             energy = np.square(np.frombuffer(array.steps(), np.int8).reshape(array.shape).astype(float))
             middle = energy[:, array.shape[1] // 2, array.shape[2] // 2].sum() / (energy.sum() or 1)
-            found.append(f"{text} {100 * middle:.0f} %")
+            found.append(f"{text} {100 * middle:.1f} %")
     return f"Share of the energy in the middle of the kernels: {', '.join(found)}." if found else ""
 
 

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     """What a number measures; it decides unit and decimals (accuracy and difference are fractions in code)."""
 
     ACCURACY = "accuracy"  # per cent, two decimals: 0.01 % is one of 10,000 test images
+    SHARE = "share"  # per cent of something else, two decimals
     DIFFERENCE = "difference"  # percentage points, signed
     COUNT = "count"
     PARAMETERS = "parameters"
@@ -175,6 +176,7 @@ class _Style:
 
 _STYLES = {
     Kind.ACCURACY: _Style("%", 100, lambda value: 2),
+    Kind.SHARE: _Style("%", 100, lambda value: 2),
     Kind.DIFFERENCE: _Style("pp", 100, lambda value: 2, signed=True),
     Kind.COUNT: _Style("", 1, lambda value: 0),
     Kind.PARAMETERS: _Style("", 1, lambda value: 0),

@@ -105,8 +105,8 @@ def test_a_misspelt_metric_is_refused_with_the_known_ones() -> None:
 
 
 def test_a_metric_is_printed_by_the_ending_of_its_name() -> None:
-    names = ("validation_accuracy", "parameters", "train_seconds", "peak_memory_mib", "test_loss")
-    kinds = (Kind.ACCURACY, Kind.PARAMETERS, Kind.SECONDS, Kind.MEMORY, Kind.NUMBER)
+    names = ("validation_accuracy", "parameters", "train_seconds", "peak_memory_mib", "test_loss", "middle_share_1")
+    kinds = (Kind.ACCURACY, Kind.PARAMETERS, Kind.SECONDS, Kind.MEMORY, Kind.NUMBER, Kind.SHARE)
     assert tuple(map(kind_of, names)) == kinds
 
 

@@ -62,7 +62,7 @@ def test_filters_are_those_of_the_first_run_channel_by_channel(tmp_path: Path) -
     ]
     assert [json.loads(row["values"]) for row in made.rows] == KERNELS.reshape(2, 9).tolist()
     assert "seed 0" in made.note and "first 2 channels" in made.note
-    assert made.alt.endswith("Share of the energy in the middle of the kernels: block 1 90 %.")  # 9 of 10 squares
+    assert made.alt.endswith("Share of the energy in the middle of the kernels: block 1 90.0 %.")  # 9 of 10 squares
 
 
 def test_filters_that_no_record_keeps_are_told_by_name_and_runs_without_any_are_no_error(tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ def test_a_quoted_value_keeps_the_decimals_of_its_source() -> None:
     [
         (Kind.ACCURACY, 0.926, "92.60 %"),
         (Kind.ACCURACY, 1.0, "100.00 %"),
+        (Kind.SHARE, 0.0123, "1.23 %"),
         (Kind.DIFFERENCE, 0.01234, "+1.23 pp"),
         (Kind.DIFFERENCE, -0.01234, "\N{MINUS SIGN}1.23 pp"),
         (Kind.DIFFERENCE, -0.00001, "0.00 pp"),
