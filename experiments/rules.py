@@ -8,6 +8,7 @@ after its runs can so be told from one that was fixed before them.
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from experiments.strict_yaml import parse_yaml, read_text, read_yaml
 FOLDER = "report/paper"
 CLAIMS = "claims.yaml"
 ORIGINAL = "original.csv"
+_COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 _DIGITS = 12  # hexadecimal: two rules of one paper do not share them by chance
 EXPLAINING = frozenset({"sentence", "source", "certainty", "reason", "deviations", "untested"})
 _QUOTED = ("prefix", "accuracy_pct", "parameters_thousands", "cell", "dataset")
@@ -53,6 +55,8 @@ def rules_at(root: Path, commit: str) -> dict[str, Any] | None:
     Raises:
         GitFailed: the repository cannot be asked.
     """
+    if not _COMMIT.fullmatch(commit):  # as a stranger's record may say: HEAD is a commit to git, and --help an option
+        return None
     texts = []
     for name in (CLAIMS, ORIGINAL):
         blob = (run_git(root, "rev-parse", "--verify", "--quiet", f"{commit}:./{FOLDER}/{name}") or "").strip()

@@ -244,7 +244,7 @@ def test_values_of_the_small_paper_stay_out_of_each_other_s_formats(tmp_path: Pa
         table=SETTERS.table,
         figure=SETTERS.figure,
     )
-    names = {"text": HOSTILE, "ours": accuracy(), "waiting": pending(), "outcome": "o"}
+    names = {"text": HOSTILE, "ours": accuracy(), "waiting": pending(), "verdict": "o"}
     with converted(root, fill_in(folder, names, setters, lambda quantity: None)) as conversion:
         bodies = conversion.finish().bodies
     for name, body in bodies.items():

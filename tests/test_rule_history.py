@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
 
+from experiments.rules import rules_at
 from report.checks import inspect_rules, inspect_states
 from report.rule_history import RuleHistory, rule_history, withdrawn
 from report.trials import Outcome
@@ -90,6 +91,8 @@ def test_git_says_what_records_without_a_digest_do_not(tmp_path: Path) -> None:
     assert [verdict.history.note for verdict in verdicts.values()] == [
         "3 of 3 runs were recorded without the rule's digest"
     ] * 2
+    assert rules_at(tmp_path, head) is not None
+    assert [rules_at(tmp_path, odd) for odd in ("HEAD", "--help", "0" * 40)] == [None] * 3
     rules["it"]["margin"], rules["new"] = 0.06, {"kind": "count"}
     (folder / "claims.yaml").write_text(json.dumps({"claims": {id: rules[id] for id in verdicts}}))
     found = list(inspect_rules(tmp_path, verdicts))
