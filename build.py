@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ROOT = os.path.dirname(os.path.realpath(__file__))
 INTERRUPTED = 130
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 3.0  # A signal that comes so long after the first is meant.
 CLOSED_PIPE = 141  # as a shell has it for a command that the closed pipe ends
 
 

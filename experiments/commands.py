@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +17,7 @@ from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan, select
 from experiments.plan_file import DEVICE_CLASSES
 from experiments.prices import Price, by_device, reservation
-from experiments.progress import format_seconds, open_monitor
+from experiments.progress import Terminal, format_seconds, open_monitor
 from experiments.schema import RecordFault
 from experiments.spec import ConfigurationError, Group, MissingTool, ReproductionError, State
 from experiments.status import RunStatus, statuses
@@ -359,11 +358,11 @@ def _print_runs(found: Sequence[RunStatus], explain: bool) -> None:
 
 
 def _print_faults(faults: Sequence[ReproductionError]) -> None:
-    errors = Console(stderr=True, soft_wrap=True)
+    errors = Terminal(stderr=True, soft_wrap=True)
     for fault in faults:
         errors.print(f"error: {fault}", style="red", markup=False, highlight=False)
 
 
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
+def _console() -> Terminal:
+    console = Terminal(highlight=False)
+    return console if console.is_terminal else Terminal(highlight=False, width=_WIDE)

@@ -15,6 +15,14 @@ _LEFT = "left to another process, which is running it or has recorded it"
 _LINE_SECONDS = 30  # Off a terminal, at most one line of progress in this time a run.
 
 
+class Terminal(Console):
+    """Rich's console, which would end the process with 1 where the reader of the output has closed its pipe."""
+
+    def on_broken_pipe(self) -> None:
+        """Leaves it to the command line."""
+        raise BrokenPipeError
+
+
 class Monitor(Protocol):
     """Is told what happens to runs."""
 
@@ -37,7 +45,7 @@ class Monitor(Protocol):
 @contextlib.contextmanager
 def open_monitor(total: int, console: Console | None = None) -> Iterator[Monitor]:
     """A monitor for `total` runs that suits the console: stderr, unless another is given."""
-    console = console or Console(stderr=True)
+    console = console or Terminal(stderr=True)
     if not console.is_terminal:
         yield PlainMonitor(total, console)
         return

@@ -140,6 +140,8 @@ class _SlurmWorkers:
         """
         with self._guard:
             watched, self._watched = list(self._watched.values()), {}
+        for item in watched:  # First, for whoever is in a hurry may end this process before it is over.
+            self._write_note(item.task, item.job, _CANCELLED)
         jobs = {item.job for item in watched}
         cancel(jobs)
         end, left, queue = time.monotonic() + _LATE_SECONDS, jobs, None
@@ -151,8 +153,8 @@ class _SlurmWorkers:
         for item in watched:
             if item.job not in left:
                 self._forget(item)
-            elif queue is not None:
-                self._write_note(item.task, item.job, _CANCELLED)
+            elif queue is None:  # It may not have heard of it.
+                self._write_note(item.task, item.job, item.task.key)
             item.lock.close()
             item.future.set_exception(interrupted(item.task.run.name))
 

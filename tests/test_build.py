@@ -550,8 +550,9 @@ def test_an_interruption_ends_with_130(command: Command, monkeypatch) -> None:
     assert command("report", "--format", "html") == (130, "", "interrupted\n")
 
 
-def test_a_closed_pipe_ends_a_verb_without_a_traceback(root: Path) -> None:
-    code = f"import build, pathlib, sys; sys.exit(build.main(['run', '-n'], pathlib.Path({str(root)!r})))"
+@pytest.mark.parametrize("verb", [["run", "-n"], ["status", "--runs"]])
+def test_a_closed_pipe_ends_a_verb_without_a_traceback(root: Path, verb: list[str]) -> None:
+    code = f"import build, pathlib, sys; sys.exit(build.main({verb!r}, pathlib.Path({str(root)!r})))"
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-c", code]

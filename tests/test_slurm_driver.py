@@ -147,6 +147,19 @@ def test_a_stopped_driver_forgets_only_jobs_that_are_known_to_be_gone(
         assert json.loads(note(tmp_path, task).read_text()) == {"key": key, "job": JOB}
 
 
+def test_a_driver_that_is_ended_while_it_cancels_leaves_no_job_that_the_next_one_would_wait_for(
+    workers: _SlurmWorkers, task: RunStatus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(jobs: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(slurm, "cancel", interrupt)
+    workers._watch(task, JOB, Future(), contextlib.ExitStack())
+    with pytest.raises(KeyboardInterrupt):
+        workers.stop()
+    assert json.loads(note(tmp_path, task).read_text()) == {"key": "", "job": JOB}
+
+
 def test_a_cancelled_job_that_is_still_ending_is_not_waited_for(
     workers: _SlurmWorkers, task: RunStatus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,7 +165,7 @@ BESIDE = "the name of a file beside the plan that ends in .ipynb"
         ("groups:", "data: {a: /etc}\ngroups:", f"data: a: found '/etc'; expected {DATA}"),
         ("name: tiny", "name: ../x", f"groups: sizes: name: '../x-z2-s0'; expected {FILE_NAME_RULE}"),
         ("name: tiny", f"name: {'x' * 200}", f"groups: sizes: name: '{'x' * 199}; expected {FILE_NAME_RULE}"),
-        ("size: [3, 4]", f"size: {list(range(400))}, rate: {[n / 7 for n in range(400)]}", "groups: larger: grid: 160,000 cells; expected at most 100,000"),
+        ("size: [3, 4]", f"size: {list(range(400))}, rate: {[n / 7 for n in range(400)]}", "groups: larger: grid: 160,000 cells; expected at most 20,000"),
         ("cells: [{size: 2}, {size: 3}]", "cells: [{1: 2}]", "groups: sizes: cells: 0: found {1: 2}; expected a mapping of parameters"),
     ],
 )  # fmt: skip
