@@ -168,8 +168,7 @@ def _fixed(value: float, decimals: int, *, signed: bool = False) -> str:
 
 def _exact(value: float) -> str:
     """At most six digits and no exponent: 0.001, 128, 0.4914."""
-    text = f"{Decimal(f'{value:.6g}'):,f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", MINUS)
+    return f"{Decimal(f'{value:.6g}'):,f}".replace("-", MINUS)
 
 
 @dataclass(frozen=True)
@@ -300,6 +299,3 @@ class Registry:
     def printed(self) -> tuple[Quantity, ...]:
         """What was printed, sorted by id."""
         return tuple(self._printed[id] for id in sorted(self._printed))
-
-    def __len__(self) -> int:
-        return len(self._printed)

@@ -168,6 +168,9 @@ def test_a_module_that_is_no_python_is_named(root: Path) -> None:
         ("%matplotlib inline\nx = 1", "%matplotlib inline\nx = 1  # one", True),
         ("%matplotlib inline\nx = 1", "%matplotlib agg\nx = 1", False),
         ("%%bash\nls", "%%bash\nls -l", False),
+        ("%%bash\necho 'a b' | wc", "%%bash\necho 'a  b' | wc", False),  # no Python, however it is read
+        ("%%bash\necho 'a b' | wc", "%%bash\necho 'a b' | wc\n", True),
+        ("%%bash\necho 'a b' | wc", "", False),
         ("files = !ls\nx = 1", "files = !ls  \nx = 1", True),
         ("if x:\n    !ls", "if x:\n    !pwd", False),
     ],
