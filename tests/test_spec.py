@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,11 +28,14 @@ def break_field(record: Record, change: Callable[[dict[str, Any]], object]) -> s
     """The message with which a record is refused after a change of its content, its digest computed anew."""
     content = json.loads(record.to_text())
     change(content)
-    text = schema.format_json(content | {"digest": ""}) + "\n"
-    text = text.replace('"digest": ""', f'"digest": "{schema.digest_of(text)}"')
     with pytest.raises(schema.RecordFault) as caught:
-        Record.from_text(text, "r.json")
+        Record.from_text(with_digest(content), "r.json")
     return str(caught.value)
+
+
+def with_digest(content: dict[str, Any]) -> str:
+    text = schema.format_json(content | {"digest": ""}) + "\n"
+    return text.replace('"digest": ""', f'"digest": "{schema.digest_of(text)}"')
 
 
 def test_errors_carry_the_exit_codes() -> None:
@@ -137,6 +141,67 @@ def test_any_number_and_text_survives(record: Record, number: float, text: str) 
 )
 def test_a_broken_field_is_named(record: Record, change: Callable[[dict[str, Any]], object], message: str) -> None:
     assert break_field(record, change) == f"r.json: {message}"
+
+
+def set_at(content: Any, field: str, value: Any) -> None:
+    """Puts VALUE where FIELD is, as a message names it: `history.epoch[1]`."""
+    *way, last = (int(name) if name.isdigit() else name for name in re.findall(r"[^.\[\]]+", field))
+    for name in way:
+        content = content[name]
+    content[last] = value
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((field, value) for field in ("run", "notebook") for value in ("", 3, None)),
+        *((field, 3) for field in ("parameters", "metrics", "history", "settings", "correct", "breakdown")),
+        *((field, []) for field in ("parameters", "metrics", "history", "provenance", "cost", "fingerprint")),
+        *((f"parameters.{name}", value) for name, value in (("size", None), ("seed", [1]), ("size", {}))),
+        *((f"metrics.{name}_accuracy", value) for name in ("test", "validation") for value in (-0.01, 1.01)),
+        *((f"metrics.{name}", None) for name in ("test_accuracy", "loss")),
+        *(("history.epoch", value) for value in (3, "12", None)),
+        *((f"history.test_accuracy[{index}]", value) for index in (0, 1) for value in (-0.01, 1.01, True)),
+        *((f"history.epoch[{index}]", value) for index in (0, 1) for value in (True, [], "1")),
+        ("breakdown.label", "cat"),
+        *((f"breakdown.label[{index}]", value) for index in (0, 1) for value in ([], {})),
+        *((f"breakdown.accuracy[{index}]", value) for index in (0, 1) for value in (-0.01, 1.01, "1", True)),
+        *((f"settings.{name}", {}) for name in ("recipe", "other")),
+        ("settings.other[0][0][0][0]", [1]),
+        *((f"correct.{name}", value) for name, value in (("split", 3), ("count", True), ("count", 0), ("count", 4.0))),
+        ("correct.bits", None),
+        ("correct.more", 1),
+        *(
+            (f"provenance.{name}", value)
+            for name, value in (("threads", True), ("dirty", 1), ("commit", 1), ("gpu", 0))
+        ),
+        *(("provenance.started", value) for value in ("today", "2026-02-31T00:00:00Z", "2026-01-01", "")),
+        *((f"provenance.{name}", 3) for name in ("rules", "versions", "rules.a", "versions.torch", "more")),
+        *((f"cost.{name}", value) for name in ("work", "more") for value in ("much", True, -1)),
+        *(("cost.seconds", value) for value in (None, 10**11 + 1)),
+        *((f"fingerprint.{name}", 3) for name in ("notebook", "modules", "notebook.a", "modules.a", "more")),
+        *(("fingerprint.modules.a", value) for value in ("load", "load xyz", "load 1f,", ", load 1f")),
+        *(("accepted", value) for value in ({}, None, "no")),
+        *((f"accepted[0]{name}", 3) for name in ("", ".key", ".why", ".on", ".more")),
+    ],
+)
+def test_what_a_field_cannot_be_is_refused_with_its_name(record: Record, field: str, value: Any) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["breakdown"] = {"label": ["cat", 1], "accuracy": [0.5, None]}
+        content["history"]["epoch"] = [1, 2]
+        content["settings"]["other"] = [[[[1]]], None, True, "a", 0.5]
+        content["provenance"]["rules"] = {"a": "1f"}
+        content["accepted"] = [{"key": "a", "why": "b", "on": "c"}]
+        assert Record.from_text(with_digest(content), "r.json")  # all of this may be
+        set_at(content, field, value)
+
+    message = break_field(record, change)
+    assert message.startswith(f"r.json: {field}: found {value!r}; expected "), message
+
+
+@pytest.mark.parametrize("name", ["seconds", "work", "peak_memory_mib", "energy_joules", "attempts"])
+def test_a_cost_that_the_machinery_knows_is_there(record: Record, name: str) -> None:
+    assert break_field(record, lambda c: c["cost"].pop(name)) == f"r.json: cost.{name}: found None; expected this field"
 
 
 @pytest.mark.parametrize(
