@@ -188,7 +188,8 @@ def set_at(content: Any, field: str, value: Any) -> None:
 def test_what_a_field_cannot_be_is_refused_with_its_name(record: Record, field: str, value: Any) -> None:
     def change(content: dict[str, Any]) -> None:
         content["breakdown"] = {"label": ["cat", 1], "accuracy": [0.5, None]}
-        content["history"]["epoch"] = [1, 2]
+        content["history"] |= {"epoch": [1, 2], "loss": [None, 0.5], "validation_accuracy": [0, 1.0]}
+        content["metrics"] |= {"train_accuracy": 0.0, "validation_accuracy": 1}
         content["settings"]["other"] = [[[[1]]], None, True, "a", 0.5]
         content["provenance"]["rules"] = {"a": "1f"}
         content["accepted"] = [{"key": "a", "why": "b", "on": "c"}]
@@ -197,6 +198,13 @@ def test_what_a_field_cannot_be_is_refused_with_its_name(record: Record, field: 
 
     message = break_field(record, change)
     assert message.startswith(f"r.json: {field}: found {value!r}; expected "), message
+
+
+def test_an_infinity_in_a_history_is_refused(record: Record) -> None:
+    longer = replace(record, history={**record.history, "loss": [4.5, 2.5]})
+    with pytest.raises(schema.RecordFault) as caught:
+        Record.from_text(longer.to_text().replace("[4.5, 2.5]", "[1e999, 2.5]"), "r.json")
+    assert str(caught.value) == "r.json: history.loss[0]: found inf; expected a finite number or null"
 
 
 @pytest.mark.parametrize("name", ["seconds", "work", "peak_memory_mib", "energy_joules", "attempts"])
