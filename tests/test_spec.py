@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments import schema, spec
-from experiments.reading import find_deceiving
+from experiments.reading import REMEDY, find_deceiving
 from experiments.spec import Correct, FrozenMapping, Record, Run
 from tests.small_repository import make_record, make_repository
 
@@ -131,6 +131,17 @@ def test_any_number_and_text_survives(record: Record, number: float, text: str) 
             ),
         ),
         (
+            lambda c: c["history"].update(test_accuracy=[0.5, None]),
+            (
+                "metrics.test_accuracy: found 0.75, but the last epoch of history.test_accuracy would give None; "
+                "either the notebook hands over two different accuracies, or the record was changed after the run"
+            ),
+        ),
+        (
+            lambda c: c["settings"].update(note="a\u202eb"),
+            f"settings.note: found U+202E RIGHT-TO-LEFT OVERRIDE; {REMEDY}",
+        ),
+        (
             lambda c: c.update(correct=None) or c["metrics"].update(test_accuracy=0.85),
             (
                 "metrics.test_accuracy: found 0.85, but the last epoch of history.test_accuracy would give 0.75; "
@@ -154,7 +165,7 @@ def set_at(content: Any, field: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *((field, value) for field in ("run", "notebook") for value in ("", 3, None)),
+        *((field, value) for field in ("run", "notebook", "key") for value in ("", 3, None)),
         *((field, 3) for field in ("parameters", "metrics", "history", "settings", "correct", "breakdown")),
         *((field, []) for field in ("parameters", "metrics", "history", "provenance", "cost", "fingerprint")),
         *((f"parameters.{name}", value) for name, value in (("size", None), ("seed", [1]), ("size", {}))),
@@ -198,6 +209,61 @@ def test_what_a_field_cannot_be_is_refused_with_its_name(record: Record, field: 
 
     message = break_field(record, change)
     assert message.startswith(f"r.json: {field}: found {value!r}; expected "), message
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("history", {"test_accuracy": [], "loss": []}),
+        ("history", {}),
+        ("breakdown", {"accuracy": [], "label": []}),
+        ("breakdown", {"accuracy": [1, None, 0.0], "label": ["cat", 2, True]}),
+        ("provenance.device_class", "cuda"),
+        ("cost.energy_joules", 0),
+        ("cost.seconds", 10**11),
+        ("fingerprint.modules", {"a": "", "b": "load 1f", "c": "load 1f, <module> 2e"}),
+        ("accepted", []),
+    ],
+)
+def test_what_a_field_may_be_is_read(record: Record, field: str, value: Any) -> None:
+    content = json.loads(record.to_text())
+    set_at(content, field, value)
+    assert Record.from_text(with_digest(content), "r.json")
+
+
+def test_every_mapping_of_a_records_file_is_sorted_with_a_line_a_field_but_for_the_innermost_of_text() -> None:
+    inner = {"y": {"n": "1", "m": "2"}, "x": {"n": 1, "m": "two"}, "e": {}}
+    content = {"b": {"d": "x", "c": "é"}, "a": inner, "c": [1, {"q": 1, "p": 2}]}
+    assert schema.format_json(content).splitlines() == [
+        "{",
+        ' "a": {',
+        '  "e": {},',
+        '  "x": {',
+        '   "m": "two",',
+        '   "n": 1',
+        "  },",
+        '  "y": {"m": "2", "n": "1"}',
+        " },",
+        ' "b": {',
+        '  "c": "é",',
+        '  "d": "x"',
+        " },",
+        ' "c": [1, {"p": 2, "q": 1}]',
+        "}",
+    ]
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        schema.format_json({"a": float("nan")})
+
+
+def test_a_record_knows_the_digest_of_its_file(record: Record) -> None:
+    text = record.to_text()
+    assert Record.from_text(text, "r.json").digest == schema.digest_of(text) != ""
+
+
+def test_the_images_of_another_split_say_nothing_of_the_test_accuracy(record: Record) -> None:
+    content = json.loads(record.to_text())
+    content["correct"] |= {"split": "validation", "bits": "AA=="}
+    assert Record.from_text(with_digest(content), "r.json").correct == Correct("validation", 4, "AA==")
 
 
 def test_an_infinity_in_a_history_is_refused(record: Record) -> None:
