@@ -77,6 +77,18 @@ def test_runs_of_a_cell_that_differ_in_precision_are_not_averaged() -> None:
     assert quantity.why == "its runs differ in precision: bf16, fp32"
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("dataset", "digits"), ("epochs", 40), ("recipe", "paper"), ("precision", "bf16"), ("train_images", 50_000)],
+)
+def test_whatever_setting_runs_differ_in_they_are_neither_averaged_nor_compared(name: str, other: object) -> None:
+    same, changed = measured(make_run(0), 0.70), measured(make_run(1), 0.71, **{name: other})
+    mixed = make_evidence(same, changed).cells()[0].quantity()
+    assert (mixed.state, mixed.value) == (State.NOT_COMPARABLE, None)
+    one, two = make_evidence(same, *make_cell([0.71], kernel_size=5, settings={name: other})).cells()
+    assert difference(two, one).state is (State.MEASURED if name == "precision" else State.NOT_COMPARABLE)
+
+
 def test_a_parameter_count_has_neither_n_nor_spread() -> None:
     (cell,) = make_evidence(*make_cell([0.70, 0.71])).cells()
     assert cell.quantity("parameters").parts.text == "600,458"
