@@ -25,7 +25,7 @@ FIDELITY = ("dataset", "epochs", "recipe", "precision", "train_images")
 _COUNTED = ("epochs", "train_images")
 COMPUTING = ("precision", "path")  # how a run was computed: cells may differ in it, and it is told
 _ASKED = ("epochs", "dataset", "fraction")  # parameters that tables and figures name though their declarations do not
-_WORST_FIRST = (State.STALE, State.FAILED, State.NOT_COMPARABLE, State.GATED, State.PENDING)
+_WORST_FIRST = (State.STALE, State.FAILED, State.GATED, State.PENDING)
 _AGGREGATES = {
     ACCURACY: "mean of the last epoch's test accuracy",
     "parameters": "parameters counted in the model",

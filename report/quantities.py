@@ -161,7 +161,7 @@ def _fixed(value: float, decimals: int, *, signed: bool = False) -> str:
 def _exact(value: float) -> str:
     """At most six digits, but all of them before the point, and no exponent: 0.001, 0.4914, 1,171,875."""
     text = f"{value:,.0f}" if abs(value) >= 1e6 else f"{Decimal(f'{value:.6g}'):,f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", MINUS)
+    return text.replace("-", MINUS)
 
 
 @dataclass(frozen=True)
@@ -293,6 +293,3 @@ class Registry:
     def printed(self) -> tuple[Quantity, ...]:
         """What was printed, sorted by id."""
         return tuple(self._printed[id] for id in sorted(self._printed))
-
-    def __len__(self) -> int:
-        return len(self._printed)

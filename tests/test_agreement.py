@@ -214,6 +214,14 @@ def test_what_differs_in_versions_and_machine_is_listed() -> None:
     assert differing_machine(record(0.64), record(0.7)) == ()
 
 
+@pytest.mark.parametrize("name", ["python", "platform", "cpu", "device", "gpu", "driver", "threads"])
+def test_on_another_machine_in_any_respect_the_same_bits_are_not_due(name: str) -> None:
+    again = replace(record(0.641), provenance={**PROVENANCE, name: "other"})
+    judged = judge_rerun(record(0.64), again, (SPREAD,), (), 1)
+    assert judged.differing == (f"{name} other (recorded {PROVENANCE[name]})",)
+    assert not judged.lacks_due_bits
+
+
 @pytest.mark.parametrize(
     ("recorded", "again", "told"),
     [

@@ -252,6 +252,7 @@ def test_a_run_made_again_and_an_accepted_record_are_not_edited(committed: Path)
     ledger.save(replace(record, provenance=again, cost={**record.cost, "seconds": 4.2}), force=True)
     notebook = ledger.executed_path("tiny-z2-s0")
     edit(notebook, "seconds        4", "seconds        4.2")
+    assert [finding.rule for finding in inspect_ledger(committed)] == ["record-changed"]
     git(committed, "commit", "-am", "made again")
     assert [finding.rule for finding in inspect_ledger(committed)] == []
 

@@ -49,7 +49,7 @@ def test_the_context_of_an_empty_ledger_is_complete(checkout: Path) -> None:
     assert context.verdicts.keys() == context.claims.keys()
     assert not context.metadata["title"].startswith("[")
     assert context.original["authors-25"].parts.text == "92.60 %"
-    assert len(context.registry) == 0
+    assert context.registry.printed == ()
 
 
 def test_prose_may_name_cells_that_a_rehearsal_leaves_out(root: Path) -> None:

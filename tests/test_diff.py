@@ -203,7 +203,24 @@ def test_claims_that_come_and_go(root: Path) -> None:
     found = told(find_difference(root, "HEAD"))
     assert ("conclusion", "verdict", "larger-is-better", "INCONCLUSIVE -> no such claim") in found
     assert ("evidence", "verdict", "is-larger-better", "no such claim -> INCONCLUSIVE") in found
-    assert ("evidence", "rule", "larger", " -> new, not tested yet: four-reaches-half") in found
+    # what waits for its runs is a rule and no verdict yet; what has some is no rule that waits
+    assert [step[2:] for step in found if step[1] == "rule"] == [
+        ("larger", " -> new, not tested yet: four-reaches-half")
+    ]
+    assert {name for _, subject, name, _ in found if subject == "verdict"} == {"larger-is-better", "is-larger-better"}
+
+
+def test_the_number_of_a_claim_that_is_not_main_is_evidence(root: Path) -> None:
+    edit(
+        root / "report/paper/claims.yaml", "    kind: direction\n    main: true", "    kind: direction\n    main: false"
+    )
+    save_cells(root, smaller=0.25, larger=0.75)
+    commit(root, "minor")
+    save_cells(root, smaller=0.25, larger=1.0)
+    difference = find_difference(root, "HEAD")
+    assert ("evidence", "number", "larger-is-better", "+50.00 ± 107.57 pp (n = 2) -> +75.00 ± 107.57 pp (n = 2)") in (
+        told(difference)
+    )
 
 
 def test_the_plan_is_compared_by_cells_and_seeds(root: Path) -> None:
@@ -230,6 +247,12 @@ def test_prose_is_a_note(root: Path) -> None:
     difference = find_difference(root, "HEAD")
     assert difference.exit_code == 0
     assert told(difference) == [("note", "text", "report/paper/sections/10-text.md", " -> changed, +2 -1 lines")]
+    commit(root, "other words")
+    (root / "report/paper/sections/10-text.md").rename(root / "report/paper/sections/20-text.md")
+    assert [step[2:] for step in told(find_difference(root, "HEAD"))] == [
+        ("report/paper/sections/20-text.md", " -> added, +4 -0 lines"),
+        ("report/paper/sections/10-text.md", " -> removed, +0 -4 lines"),
+    ]
 
 
 def test_files_that_todays_code_cannot_read_are_named_with_the_revision(root: Path) -> None:

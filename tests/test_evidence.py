@@ -8,7 +8,8 @@ import pytest
 from experiments.spec import Correct, State
 from experiments.status import RunStatus
 from report.cells import Parameters, kind_of
-from report.comparisons import are_pairs, difference, gap, quoted_difference
+from report.cells import make_cell as gather_cell
+from report.comparisons import are_pairs, compare, difference, gap, quoted_difference
 from report.evidence import Evidence
 from report.facts import total
 from report.quantities import Fidelity, Kind, Quantity, Registry, Spread, Tier
@@ -74,6 +75,18 @@ def test_runs_of_a_cell_that_differ_in_precision_are_not_averaged() -> None:
     quantity = make_evidence(*runs).cells()[0].quantity()
     assert (quantity.state, quantity.value) == (State.NOT_COMPARABLE, None)
     assert quantity.why == "its runs differ in precision: bf16, fp32"
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("dataset", "digits"), ("epochs", 40), ("recipe", "paper"), ("precision", "bf16"), ("train_images", 50_000)],
+)
+def test_whatever_setting_runs_differ_in_they_are_neither_averaged_nor_compared(name: str, other: object) -> None:
+    same, changed = measured(make_run(0), 0.70), measured(make_run(1), 0.71, **{name: other})
+    mixed = make_evidence(same, changed).cells()[0].quantity()
+    assert (mixed.state, mixed.value) == (State.NOT_COMPARABLE, None)
+    one, two = make_evidence(same, *make_cell([0.71], kernel_size=5, settings={name: other})).cells()
+    assert difference(two, one).state is (State.MEASURED if name == "precision" else State.NOT_COMPARABLE)
 
 
 def test_a_parameter_count_has_neither_n_nor_spread() -> None:
@@ -248,6 +261,40 @@ def test_cells_of_different_epochs_have_no_difference() -> None:
     assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, "the cells differ in epochs 40 and 5")
 
 
+def test_cells_of_different_precision_have_a_difference_that_says_so() -> None:
+    half = {"precision": "bf16"}
+    low, high = make_evidence(*make_cell([0.70, 0.71]), *make_cell([0.80, 0.81], kernel_size=5, settings=half)).cells()
+    quantity = difference(high, low)
+    assert (quantity.state, quantity.why) == (State.MEASURED, "precision bf16 and fp32")
+    assert quantity.fidelity == Fidelity("cifar10", 5, "keras", None, 45_000)
+    alike = difference(low, low)
+    assert (alike.why, alike.fidelity) == ("", low.fidelity)
+
+
+def test_runs_are_pairs_where_nothing_but_the_computing_differs_be_it_in_path_precision_or_both() -> None:
+    cells = {
+        name: make_cell([0.70, 0.71], **parameters)
+        for name, parameters in {
+            "base": {"path": "plain", "precision": "fp32"},
+            "path": {"path": "native", "precision": "fp32"},
+            "both": {"path": "native", "precision": "bf16"},
+            "more": {"path": "native", "precision": "fp32", "width": 128},
+        }.items()
+    }
+    base, path, both, more = (gather_cell("sweep", name, statuses) for name, statuses in cells.items())
+    assert [are_pairs(other, base) for other in (path, both, more)] == [True, True, False]
+    assert not are_pairs(path.without({base.statuses[0].run.name}), base)
+
+
+def test_pairs_that_differ_by_exactly_the_same_have_the_error_of_one_test_image() -> None:
+    base, other = (
+        gather_cell("sweep", path, [with_images(status, 10_000) for status in make_cell(values, path=path)])
+        for path, values in (("plain", [0.70, 0.71, 0.69, 0.72]), ("native", [0.701, 0.711, 0.691, 0.721]))
+    )
+    found = compare(other, base)
+    assert (found.difference, found.error, found.degrees) == (pytest.approx(0.001), pytest.approx(0.0001 / 2), 3)
+
+
 def test_a_gap_to_a_quoted_value_has_the_interval_of_our_mean() -> None:
     (cell,) = make_evidence(*make_cell([0.70, 0.71, 0.72])).cells()
     quantity = gap(cell, QUOTED)
@@ -295,6 +342,7 @@ def test_the_difference_of_two_quoted_values_is_ours_to_compute() -> None:
     quantity = quoted_difference(QUOTED, replace(quoted("y", "65"), source="Table 2"))
     assert (quantity.parts.text, quantity.tier) == ("+5.00 pp", Tier.COMPUTED)
     assert quantity.origin == ("Table 1", "Table 2")
+    assert quantity.fidelity == QUOTED.accuracy.fidelity
 
 
 @pytest.mark.parametrize(

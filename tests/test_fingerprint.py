@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments import syntax
-from experiments.fingerprint import Fingerprint, explain, fingerprint
+from experiments.fingerprint import Fingerprint, Fingerprinter, explain, fingerprint
 from experiments.spec import ConfigurationError, Record, Run
 from tests.small_repository import edit, make_record, make_repository, open_repository
 
@@ -43,6 +43,9 @@ def in_notebook(change: Callable[[list[dict]], object]) -> Callable[[Path], None
 
 def add_file(name: str, text: str) -> Callable[[Path], None]:
     return lambda root: (root / name).write_text(text) and None
+
+
+add_more = add_file("method/more.py", "x = 1\n")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +117,18 @@ def test_what_does_not_change_a_number_does_not_change_the_key(root: Path, chang
             in_notebook(lambda cells: by_id(cells, "parameters")["source"].__setitem__(2, "rate = 0.25\n")),
             ("parameter rate changed from 0.5 to 0.25",),
         ),
+        (
+            in_notebook(lambda cells: by_id(cells, "parameters")["source"].__setitem__(2, "")),
+            ("parameter rate was removed",),
+        ),
+        (
+            lambda root: (in_model("class Model", "from method import more\n\n\nclass Model")(root), add_more(root)),
+            ("method.model: a statement outside functions changed", "method.more is imported now"),
+        ),
+        (
+            in_model("class Model", "class Other"),
+            ("method.model: Other() was added", "method.model: Model() was removed"),
+        ),
     ],
 )
 def test_a_change_is_explained(root: Path, change: Callable[[Path], None], reasons: tuple[str, ...]) -> None:
@@ -148,6 +163,28 @@ def test_modules_are_followed_however_they_are_imported(root: Path, statement: s
     (root / "method" / "extra.py").write_text("x = 1\n")
     edit(root / "method" / "data.py", "CHECKSUM", f"{statement}\n\nCHECKSUM")
     assert sorted(take(root).modules) == ["method", "method.data", "method.extra", "method.model"]
+
+
+def test_modules_are_followed_through_folders_and_circles_and_beside_cells_that_are_no_python(root: Path) -> None:
+    (root / "method/deep").mkdir()
+    for name, text in {
+        "deep/__init__": "from . import inner",
+        "deep/inner": "from .. import extra\nfrom ..data import CHECKSUM\nimport method.deep.inner",
+        "extra": "from method.deep import inner",
+    }.items():
+        (root / f"method/{name}.py").write_text(f"{text}\n")
+    edit(root / "method/data.py", "CHECKSUM", "from .deep import inner\n\nCHECKSUM")
+    shell = {"cell_type": "code", "id": "shell", "metadata": {}, "source": "%%bash\necho 'a b' | wc"}
+    change_notebook(root, lambda cells: cells.insert(2, shell))
+    assert sorted(take(root).modules) == [
+        *("method", "method.data", "method.deep", "method.deep.inner", "method.extra", "method.model")
+    ]
+
+
+def test_the_order_in_which_parameters_are_given_does_not_count(root: Path) -> None:
+    given = {"seed": 0, "size": 2}
+    of, name = Fingerprinter(root).of_notebook, "fine.ipynb"
+    assert of(name, given).key == of(name, dict(reversed(given.items()))).key != of(name).key
 
 
 def test_the_package_that_hands_the_record_over_is_left_out(root: Path) -> None:
@@ -199,6 +236,9 @@ def test_cells_with_one_id_are_refused_since_the_key_would_miss_one(root: Path) 
         ("%matplotlib inline\nx = 1", "%matplotlib inline\nx = 1  # one", True),
         ("%matplotlib inline\nx = 1", "%matplotlib agg\nx = 1", False),
         ("%%bash\nls", "%%bash\nls -l", False),
+        ("%%bash\necho 'a b' | wc", "%%bash\necho 'a  b' | wc", False),  # no Python, however it is read
+        ("%%bash\necho 'a b' | wc", "%%bash\necho 'a b' | wc\n", True),
+        ("%%bash\necho 'a b' | wc", "", False),
         ("files = !ls\nx = 1", "files = !ls  \nx = 1", True),
         ("if x:\n    !ls", "if x:\n    !pwd", False),
     ],

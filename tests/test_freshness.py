@@ -2,8 +2,10 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -180,6 +182,17 @@ def test_the_environment_is_python_and_the_packages_that_make_the_report(
         (place / "torch-9.0.dist-info").mkdir()
     monkeypatch.setattr(sys, "path", [*map(str, places), str(tmp_path / "none/site-packages")])
     assert freshness.describe_environment() == f"{platform.python_version()} jinja2-9.1 PyYAML-7.0"
+
+
+def test_every_package_that_the_report_needs_is_in_the_environment(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    names = {re.match(r"[\w-]+", text)[0].replace("-", "_") for text in asked}
+    for name in names:
+        (tmp_path / "site-packages" / f"{name}-1.0.dist-info").mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site-packages")])
+    assert set(freshness.describe_environment().split(" ")[1:]) == {f"{name}-1.0" for name in names}
 
 
 @pytest.mark.parametrize("folder", ["experiments/records", "report/paper"])

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.spec import ConfigurationError, ReproductionError, Run, State
 from experiments.status import RunStatus
-from report.claims import ClaimKind, Protocol
+from report.claims import Claim, ClaimKind, Protocol
 from report.evidence import Evidence
 from report.gates import setting_text
 from report.trials import Outcome
@@ -100,6 +100,18 @@ def test_runs_of_one_cell_with_different_epochs_are_not_averaged() -> None:
 def planned(*cells: dict[str, Any], seeds: int = 3) -> Evidence:
     """Evidence in which nothing is recorded yet."""
     return make_evidence(*(waiting(make_run(seed, **cell)) for cell in cells for seed in range(seeds)))
+
+
+@pytest.mark.parametrize("one", [DIRECTION, TREND], ids=lambda one: one.kind.value)
+@pytest.mark.parametrize(
+    ("name", "other"), [("dataset", "digits"), ("epochs", 40), ("recipe", "paper"), ("train_images", 50_000)]
+)
+def test_cells_under_other_settings_are_no_effect_of_what_a_claim_is_about(one: Claim, name: str, other: Any) -> None:
+    sizes = [make_cell(values, kernel_size=size) for size, values in ((3, LOW), (7, (0.700, 0.702, 0.698)))]
+    cells = [*sizes[0], *make_cell(HIGH, kernel_size=5, settings={name: other}), *sizes[1]]
+    verdict = judged(make_evidence(*cells), replace(one, protocol=None))
+    assert verdict.outcome is Outcome.NOT_COMPARABLE
+    assert verdict.reasons[0].startswith(f"the cells that the rule compares differ in {name} ")
 
 
 def test_cells_that_are_planned_with_other_epochs_are_refused_before_they_are_run() -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import pickle
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments import schema, spec
-from experiments.reading import find_deceiving
+from experiments.reading import REMEDY, find_deceiving
 from experiments.spec import Correct, FrozenMapping, Record, Run
 from tests.small_repository import make_record, make_repository
 
@@ -28,16 +29,19 @@ def break_field(record: Record, change: Callable[[dict[str, Any]], object]) -> s
     """The message with which a record is refused after a change of its content, its digest computed anew."""
     content = json.loads(record.to_text())
     change(content)
-    text = schema.format_json(content | {"digest": ""}) + "\n"
-    text = text.replace('"digest": ""', f'"digest": "{schema.digest_of(text)}"')
     with pytest.raises(schema.RecordFault) as caught:
-        Record.from_text(text, "r.json")
+        Record.from_text(with_digest(content), "r.json")
     return str(caught.value)
 
 
 def packed(**changes: Any) -> dict[str, Any]:
     """The field `arrays` with one array of two numbers, changed."""
     return {"a": {"shape": [2], "scale": 1.0, "values": base64.b64encode(b"\x01\xff").decode(), **changes}}
+
+
+def with_digest(content: dict[str, Any]) -> str:
+    text = schema.format_json(content | {"digest": ""}) + "\n"
+    return text.replace('"digest": ""', f'"digest": "{schema.digest_of(text)}"')
 
 
 def test_errors_carry_the_exit_codes() -> None:
@@ -133,6 +137,17 @@ def test_any_number_and_text_survives(record: Record, number: float, text: str) 
             ),
         ),
         (
+            lambda c: c["history"].update(test_accuracy=[0.5, None]),
+            (
+                "metrics.test_accuracy: found 0.75, but the last epoch of history.test_accuracy would give None; "
+                "either the notebook hands over two different accuracies, or the record was changed after the run"
+            ),
+        ),
+        (
+            lambda c: c["settings"].update(note="a\u202eb"),
+            f"settings.note: found U+202E RIGHT-TO-LEFT OVERRIDE; {REMEDY}",
+        ),
+        (
             lambda c: c.update(correct=None) or c["metrics"].update(test_accuracy=0.85),
             (
                 "metrics.test_accuracy: found 0.85, but the last epoch of history.test_accuracy would give 0.75; "
@@ -143,6 +158,130 @@ def test_any_number_and_text_survives(record: Record, number: float, text: str) 
 )
 def test_a_broken_field_is_named(record: Record, change: Callable[[dict[str, Any]], object], message: str) -> None:
     assert break_field(record, change) == f"r.json: {message}"
+
+
+def set_at(content: Any, field: str, value: Any) -> None:
+    """Puts VALUE where FIELD is, as a message names it: `history.epoch[1]`."""
+    *way, last = (int(name) if name.isdigit() else name for name in re.findall(r"[^.\[\]]+", field))
+    for name in way:
+        content = content[name]
+    content[last] = value
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((field, value) for field in ("run", "notebook", "key") for value in ("", 3, None)),
+        *((field, 3) for field in ("parameters", "metrics", "history", "settings", "correct", "breakdown")),
+        *((field, []) for field in ("parameters", "metrics", "history", "provenance", "cost", "fingerprint")),
+        *((f"parameters.{name}", value) for name, value in (("size", None), ("seed", [1]), ("size", {}))),
+        *((f"metrics.{name}_accuracy", value) for name in ("test", "validation") for value in (-0.01, 1.01)),
+        *((f"metrics.{name}", None) for name in ("test_accuracy", "loss")),
+        *(("history.epoch", value) for value in (3, "12", None)),
+        *((f"history.test_accuracy[{index}]", value) for index in (0, 1) for value in (-0.01, 1.01, True)),
+        *((f"history.epoch[{index}]", value) for index in (0, 1) for value in (True, [], "1")),
+        ("breakdown.label", "cat"),
+        *((f"breakdown.label[{index}]", value) for index in (0, 1) for value in ([], {})),
+        *((f"breakdown.accuracy[{index}]", value) for index in (0, 1) for value in (-0.01, 1.01, "1", True)),
+        *((f"settings.{name}", {}) for name in ("recipe", "other")),
+        ("settings.other[0][0][0][0]", [1]),
+        *((f"correct.{name}", value) for name, value in (("split", 3), ("count", True), ("count", 0), ("count", 4.0))),
+        ("correct.bits", None),
+        ("correct.more", 1),
+        *(
+            (f"provenance.{name}", value)
+            for name, value in (("threads", True), ("dirty", 1), ("commit", 1), ("gpu", 0))
+        ),
+        *(("provenance.started", value) for value in ("today", "2026-02-31T00:00:00Z", "2026-01-01", "")),
+        *((f"provenance.{name}", 3) for name in ("rules", "versions", "rules.a", "versions.torch", "more")),
+        *((f"cost.{name}", value) for name in ("work", "more") for value in ("much", True, -1)),
+        *(("cost.seconds", value) for value in (None, 10**11 + 1)),
+        *((f"fingerprint.{name}", 3) for name in ("notebook", "modules", "notebook.a", "modules.a", "more")),
+        *(("fingerprint.modules.a", value) for value in ("load", "load xyz", "load 1f,", ", load 1f")),
+        *(("accepted", value) for value in ({}, None, "no")),
+        *((f"accepted[0]{name}", 3) for name in ("", ".key", ".why", ".on", ".more")),
+    ],
+)
+def test_what_a_field_cannot_be_is_refused_with_its_name(record: Record, field: str, value: Any) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["breakdown"] = {"label": ["cat", 1], "accuracy": [0.5, None]}
+        content["history"] |= {"epoch": [1, 2], "loss": [None, 0.5], "validation_accuracy": [0, 1.0]}
+        content["metrics"] |= {"train_accuracy": 0.0, "validation_accuracy": 1}
+        content["settings"]["other"] = [[[[1]]], None, True, "a", 0.5]
+        content["provenance"]["rules"] = {"a": "1f"}
+        content["accepted"] = [{"key": "a", "why": "b", "on": "c"}]
+        assert Record.from_text(with_digest(content), "r.json")  # all of this may be
+        set_at(content, field, value)
+
+    message = break_field(record, change)
+    assert message.startswith(f"r.json: {field}: found {value!r}; expected "), message
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("history", {"test_accuracy": [], "loss": []}),
+        ("history", {}),
+        ("breakdown", {"accuracy": [], "label": []}),
+        ("breakdown", {"accuracy": [1, None, 0.0], "label": ["cat", 2, True]}),
+        ("provenance.device_class", "cuda"),
+        ("cost.energy_joules", 0),
+        ("cost.seconds", 10**11),
+        ("fingerprint.modules", {"a": "", "b": "load 1f", "c": "load 1f, <module> 2e"}),
+        ("accepted", []),
+    ],
+)
+def test_what_a_field_may_be_is_read(record: Record, field: str, value: Any) -> None:
+    content = json.loads(record.to_text())
+    set_at(content, field, value)
+    assert Record.from_text(with_digest(content), "r.json")
+
+
+def test_every_mapping_of_a_records_file_is_sorted_with_a_line_a_field_but_for_the_innermost_of_text() -> None:
+    inner = {"y": {"n": "1", "m": "2"}, "x": {"n": 1, "m": "two"}, "e": {}}
+    content = {"b": {"d": "x", "c": "é"}, "a": inner, "c": [1, {"q": 1, "p": 2}]}
+    assert schema.format_json(content).splitlines() == [
+        "{",
+        ' "a": {',
+        '  "e": {},',
+        '  "x": {',
+        '   "m": "two",',
+        '   "n": 1',
+        "  },",
+        '  "y": {"m": "2", "n": "1"}',
+        " },",
+        ' "b": {',
+        '  "c": "é",',
+        '  "d": "x"',
+        " },",
+        ' "c": [1, {"p": 2, "q": 1}]',
+        "}",
+    ]
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        schema.format_json({"a": float("nan")})
+
+
+def test_a_record_knows_the_digest_of_its_file(record: Record) -> None:
+    text = record.to_text()
+    assert Record.from_text(text, "r.json").digest == schema.digest_of(text) != ""
+
+
+def test_the_images_of_another_split_say_nothing_of_the_test_accuracy(record: Record) -> None:
+    content = json.loads(record.to_text())
+    content["correct"] |= {"split": "validation", "bits": "AA=="}
+    assert Record.from_text(with_digest(content), "r.json").correct == Correct("validation", 4, "AA==")
+
+
+def test_an_infinity_in_a_history_is_refused(record: Record) -> None:
+    longer = replace(record, history={**record.history, "loss": [4.5, 2.5]})
+    with pytest.raises(schema.RecordFault) as caught:
+        Record.from_text(longer.to_text().replace("[4.5, 2.5]", "[1e999, 2.5]"), "r.json")
+    assert str(caught.value) == "r.json: history.loss[0]: found inf; expected a finite number or null"
+
+
+@pytest.mark.parametrize("name", ["seconds", "work", "peak_memory_mib", "energy_joules", "attempts"])
+def test_a_cost_that_the_machinery_knows_is_there(record: Record, name: str) -> None:
+    assert break_field(record, lambda c: c["cost"].pop(name)) == f"r.json: cost.{name}: found None; expected this field"
 
 
 @pytest.mark.parametrize(
