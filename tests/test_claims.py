@@ -206,7 +206,11 @@ def test_a_quoted_row_prints_as_its_source_has_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (",93.61,", ",93.6.1,", "original.csv: row 1: accuracy_pct: found '93.6.1'; expected a number or nothing"),
+        (
+            ",93.61,",
+            ",93.6.1,",
+            "original.csv: row 1: accuracy_pct: found '93.6.1'; expected a number in digits, such as 91.2, or nothing",
+        ),
         (",93.61,", ",936.1,", "original.csv: row 1: accuracy_pct: found '936.1'; expected per cent, 0 to 100"),
         (
             "depth=8",
