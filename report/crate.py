@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from experiments.spec import Record
 from report.citation import title_of
@@ -85,7 +86,7 @@ def _root(
         "publisher": {"@id": people[0]["@id"]},
         "keywords": metadata.get("keywords") or "",
         "conformsTo": {"@id": PROCESS_RUN},
-        "hasPart": _references(contents),
+        "hasPart": _references(map(quote, contents)),
     }
     if actions:
         root["mentions"] = _references(action["@id"] for action in actions)
@@ -109,7 +110,7 @@ def _files(contents: Mapping[str, bytes], url: str) -> Iterator[Entity]:
     """Each file with its size and digest; a notebook that runs executed, under PLAN's folder, is software too."""
     for path, content in contents.items():
         suffix, digest = path.rpartition(".")[2], hashlib.sha256(content).hexdigest()
-        entity: Entity = {"@id": path, "@type": "File", "name": _NAMES.get(path, path)}
+        entity: Entity = {"@id": quote(path), "@type": "File", "name": _NAMES.get(path, path)}
         if suffix == "ipynb" and path.count("/") == PLAN.count("/"):
             entity |= {"@type": ["File", "SoftwareSourceCode"], "programmingLanguage": {"@id": "#python"}}
             entity |= {"version": digest[:12]} | ({"url": url} if url else {})
@@ -128,7 +129,7 @@ def _action(record: Record, contents: Mapping[str, bytes], agent: Entity) -> Ent
         "@type": "CreateAction",
         "name": f"Run {record.run}",
         "description": f"{record.notebook} with {settings}, on {record.provenance['device']}",
-        "instrument": {"@id": f"experiments/{record.notebook}"},
+        "instrument": {"@id": quote(f"experiments/{record.notebook}")},
         "object": {"@id": PLAN},
         "result": _references(path for path in results if path in contents),
         "agent": agent,

@@ -10,7 +10,6 @@ from report.formats import escape_markdown
 from report.quantities import Quantity
 
 SCHEMA_NAME = "reproduction/diff/1"
-FORMS = ("text", "markdown", "json")
 _HEADINGS = {
     Severity.CONCLUSION: "Conclusions",
     Severity.EVIDENCE: "Evidence, plan and rules",
@@ -21,7 +20,7 @@ _LISTED = 40  # at most this many rows of one severity stand in a page; the JSON
 
 
 def format_difference(difference: Difference, form: str) -> str:
-    """The page in the form of one of `FORMS`."""
+    """The page in the FORM text, markdown or json."""
     return {"text": _as_text, "markdown": _as_markdown, "json": _as_json}[form](difference)
 
 

@@ -54,6 +54,11 @@ class Evidence:
             raise UnknownName(f"there is no group {name!r}; the plan has {', '.join(self.groups)}")
         return self.groups[name]
 
+    @property
+    def whole(self) -> str:
+        """What ids call the whole plan: `all`, unless a group is called so."""
+        return "all" if "all" not in self.groups else "all-groups-together"
+
     @cached_property
     def is_rehearsal(self) -> bool:
         """Whether these are the runs of a rehearsal, which holds a part of the plan."""

@@ -192,6 +192,7 @@ def environment(
     made.filters["fragment"] = lambda text: Fragment(text.strip())  # what a macro has made
     made.filters["nonbreaking"] = lambda text: Fragment(format.escape(text).replace(" ", NONBREAKING[format.name]))
     made.filters["string_literal"] = lambda text: Fragment(text.replace("\\", "\\\\").replace('"', '\\"'))
+    made.filters["attribute"] = lambda text: Fragment(html.escape(text))  # of HTML, the very same text
     made.filters["url"] = lambda text: Fragment(escape_url(text, format.name))
     return made
 

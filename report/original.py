@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,6 +20,7 @@ from report.unknown import UnknownName
 PAPER = "paper"
 EARLIER = "earlier report"
 PREFIXES = ("", "more than", "at least")
+_DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")  # it is printed as it stands
 CSV_COLUMNS = (
     "id",
     "who",
@@ -174,8 +176,8 @@ def _quoted(row: Mapping[str, Any], naming: Naming | None, place: str) -> Quoted
     if row["prefix"] not in PREFIXES:
         refuse(f"{place}: prefix", row["prefix"], " | ".join(map(repr, PREFIXES)))
     for name in ("accuracy_pct", "parameters_thousands"):
-        if row[name] and not _is_number(row[name]):
-            refuse(f"{place}: {name}", row[name], "a number or nothing")
+        if row[name] and not _DECIMAL.fullmatch(row[name]):
+            refuse(f"{place}: {name}", row[name], "a number in digits, such as 91.2, or nothing")
     if row["accuracy_pct"] and not 0 <= float(row["accuracy_pct"]) <= 100:
         refuse(f"{place}: accuracy_pct", row["accuracy_pct"], "per cent, 0 to 100")
     whole = {name: _whole(row[name], f"{place}: {name}") for name in ("epochs", "train_images")}

@@ -80,12 +80,13 @@ def write_submission(
     context = report.new_context(dict(values))
     macros = {name: Fragment("".join(report.blocks[name](context)).strip("\n")) for name in ("standins", "macros")}
     texts = {"metadata.yaml": to_yaml(fields), "metadata.tex": to_latex(fields)}
+    made = environment(_FORMAT, find_templates(root))
     for name, text in vars(manuscript).items():
         if text:
-            texts[f"{name}.tex"] = _set(root, "section", body=Fragment(text))
-    texts["packages.tex"] = _set(root, "packages", **macros)
-    texts["plain.tex"] = _set(root, "plain")
-    texts["article.tex"] = _set(root, "article", front=values["front"], appendix=manuscript.appendix)
+            texts[f"{name}.tex"] = _set(made, "section", body=Fragment(text))
+    texts["packages.tex"] = _set(made, "packages", **macros)
+    texts["plain.tex"] = _set(made, "plain")
+    texts["article.tex"] = _set(made, "article", front=values["front"], appendix=manuscript.appendix)
     for name, text in texts.items():
         (place / name).write_text(text, encoding="utf-8")
     for path in sorted((folder / "figures").glob("*.pdf")):
@@ -93,6 +94,5 @@ def write_submission(
             shutil.copyfile(path, place / "figures" / path.name)
 
 
-def _set(root: Path, name: str, **values: Any) -> str:
-    made = environment(_FORMAT, find_templates(root))
+def _set(made: jinja2.Environment, name: str, **values: Any) -> str:
     return render_template(made, f"{name}.tex", f"templates/{SUBMISSION}/{name}.tex", values).strip("\n") + "\n"

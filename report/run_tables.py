@@ -154,7 +154,7 @@ def cost(declared: Declaration, facts: Facts) -> Table:
             rows.append((name, *cost_quantities(name, records)))
     everything = facts.evidence.recorded()
     if everything:
-        rows.append(("all, each run once", *cost_quantities("all", everything)))
+        rows.append(("all, each run once", *cost_quantities(facts.evidence.whole, everything)))
     columns = (
         Column("group", "Group"),
         Column("runs", "Runs", align="right"),

@@ -38,6 +38,8 @@ class Vocabulary:
 
     def measure(self, group: str, metric: str, **cell: Any) -> Quantity:
         """Another metric or cost of the same cell."""
+        if not isinstance(metric, str):
+            raise UnknownName(f"measure({group!r}, {metric!r}): a metric is called by its name, as in 'train_accuracy'")
         return self._cell(group, cell).quantity(metric)
 
     def difference(self, group: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> Quantity:
@@ -141,7 +143,7 @@ class Vocabulary:
 
     def cost(self, what: str, group: str | None = None) -> Quantity:
         """What the recorded runs cost: hours, train hours, work (0 without runs), seconds per run, memory, energy."""
-        records, name = self._evidence.recorded(group), group or "all"
+        records, name = self._evidence.recorded(group), group or self._evidence.whole
         sums = {
             "hours": (Kind.HOURS, "seconds", "wall-clock time of the recorded runs", 1 / 3600),
             "train hours": (Kind.HOURS, "train_seconds", "time of training alone in the recorded runs", 1 / 3600),

@@ -195,7 +195,10 @@ doc:walk {
 }
 doc.meta.bibliography, doc.meta.csl, doc.meta["link-citations"] = bibliography, style, true
 local cited, result = pcall(pandoc.utils.citeproc, with_references(doc))
-if not cited then fail("references.bib or numeric.csl cannot be used: " .. tostring(result):match("^[^\n]*")) end
+if not cited then
+  local why = tostring(result):gsub("\nstack traceback.*", ""):gsub("%s*\n%s*", " ") -- the place stands on a line of its own
+  fail("references.bib or numeric.csl cannot be used: " .. why)
+end
 doc = result
 doc:walk { RawInline = refuse_raw, RawBlock = refuse_raw }
 doc:walk { Link = refuse_scheme, Image = refuse_image, Math = refuse_spelling } -- what the bibliography brought, too

@@ -265,6 +265,13 @@ def test_a_crate_of_one_author_names_that_one(repository: Path) -> None:
     assert graph[1]["hasPart"] == {"@id": "a.md"}
 
 
+def test_a_file_is_named_by_a_path_that_may_stand_in_an_address(repository: Path) -> None:
+    metadata = yaml.safe_load((repository / "report/paper/metadata.yaml").read_text(encoding="utf-8"))
+    graph = json.loads(crate_metadata(metadata, {"notes/a b%.md": b""}, [], "MIT"))["@graph"]
+    assert graph[1]["hasPart"] == {"@id": "notes/a%20b%25.md"}
+    assert (graph[2]["@id"], graph[2]["name"]) == ("notes/a%20b%25.md", "notes/a b%.md")
+
+
 VALIDATE = """
 import json, sys
 from pathlib import Path

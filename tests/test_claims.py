@@ -223,7 +223,11 @@ def test_a_quoted_row_fits_a_cell_however_the_plan_spells_the_data_set(tmp_path:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (",93.61,", ",93.6.1,", "original.csv: row 1: accuracy_pct: found '93.6.1'; expected a number or nothing"),
+        (
+            ",93.61,",
+            ",93.6.1,",
+            "original.csv: row 1: accuracy_pct: found '93.6.1'; expected a number in digits, such as 91.2, or nothing",
+        ),
         (",93.61,", ",936.1,", "original.csv: row 1: accuracy_pct: found '936.1'; expected per cent, 0 to 100"),
         (
             "depth=8",

@@ -183,6 +183,7 @@ def test_a_setting_that_is_a_list_is_told_as_text(root: Path) -> None:
         (lambda w: w["accuracy"]("earlier-6"), "there is no group 'earlier-6'; the plan has earlier-5, earlier-40, "),
         (lambda w: w["accuracy"]("earlier-5", kernel_size=9), "2 cells of group 'earlier-5' with kernel_size=9; name "),
         (lambda w: w["measure"]("earlier-5", "f1", patch_size=4), "record 'cifar10-keras-e5-w256-d8-p4-k9-s0' has no "),
+        (lambda w: w["measure"]("earlier-5", 1), "measure('earlier-5', 1): a metric is called by its name, as in "),
         (lambda w: w["original"]("paper"), "original.csv has no row 'paper'; it has paper-p1-k3, "),
         (lambda w: w["earlier"]("paper-p1-k9"), "earlier('paper-p1-k9'): this row is of 'paper'; the earlier "),
         (lambda w: w["verdict"]("kernel"), "claims.yaml has no claim 'kernel'; it has outperforms-baselines, "),

@@ -1,6 +1,7 @@
 """Every format escapes text, refuses raw numbers, and sets quantities and verdicts by its own templates."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,9 @@ def test_only_web_mail_and_local_addresses_are_linked() -> None:
     assert str(caught.value) == (
         "'javascript:alert(1)' is not an address that a report links to; use https:// or mailto:"
     )
+
+
+def test_the_page_finds_the_origin_of_a_number_by_its_very_id(root: Path) -> None:
+    made = environment(FORMATS["html"], root / "templates", anchor_of=lambda quantity: "from:0")
+    text = made.finalize.quantity(replace(accuracy(), id="original/o'brien<1/accuracy"))
+    assert 'data-q="original/o&#x27;brien&lt;1/accuracy"' in text

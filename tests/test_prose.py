@@ -1,5 +1,6 @@
 """The prose: what it names, how tables and figures are numbered, and a message with file and line for each mistake."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,6 +226,16 @@ def test_an_empty_style_is_told_in_a_line(tmp_path: Path, root: Path) -> None:
         conversion.finish()
     assert str(caught.value).startswith("pandoc: references.bib or numeric.csl cannot be used: ")
     assert "\n" not in str(caught.value)
+
+
+def test_an_entry_whose_braces_do_not_close_is_told_with_its_line(tmp_path: Path, root: Path) -> None:
+    shutil.copyfile(root / "report/paper/numeric.csl", tmp_path / "numeric.csl")
+    (tmp_path / "references.bib").write_text(
+        "@misc{a,\n title = {A,\n year = {2020}\n}\n@misc{b, title={B}}\n", encoding="utf-8"
+    )
+    with Conversion("x", tmp_path, root / "templates/prose.lua") as made, pytest.raises(ConfigurationError) as caught:
+        made.finish()
+    assert str(caught.value).endswith("references.bib: (line 5, column 1): unexpected '@'")
 
 
 def test_citations_are_numbered_and_linked_in_every_format(root: Path) -> None:

@@ -17,7 +17,7 @@ from report import claim_tables, run_list
 from report.claims import ClaimKind
 from report.evidence import Evidence
 from report.original import Quoted
-from report.quantities import Kind, Quantity
+from report.quantities import Kind, Quantity, Registry
 from report.result_tables import DASH, Declaration
 from report.table_kinds import build_table, read_tables
 from report.tables import Column, Table
@@ -550,6 +550,14 @@ def test_the_total_cost_counts_a_run_of_two_groups_once(complete: dict[str, Tabl
     assert everything[:2] == ["all, each run once", str(runs)]
     assert sum(int(row[1]) for row in groups) > runs
     assert everything[5:] == ["900 MiB"]
+
+
+def test_a_group_called_all_has_costs_beside_those_of_all_groups(root: Path) -> None:
+    seen, one, other = Registry(), make_cell([0.7]), make_cell([0.8], kernel_size=5)
+    table = build("cost", make_evidence(*one, all=other), root)
+    for quantity in table.quantities:
+        seen.add(quantity)
+    assert [line[:2] for line in lines(table)] == [["sweep", "1"], ["all", "1"], ["all, each run once", "2"]]
 
 
 def test_a_list_of_runs_too_long_for_paper_is_condensed_there_to_a_line_a_cell() -> None:

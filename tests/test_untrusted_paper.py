@@ -293,8 +293,17 @@ def test_an_identifier_cannot_add_a_line_to_the_citation_file(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("accuracy_pct", "²", "row 1: accuracy_pct: found '²'; expected a number or nothing"),
-        ("accuracy_pct", "1e400", "row 1: accuracy_pct: found '1e400'; expected a number or nothing"),
+        ("accuracy_pct", "²", "row 1: accuracy_pct: found '²'; expected a number in digits, such as 91.2, or nothing"),
+        (
+            "accuracy_pct",
+            "9_1",
+            "row 1: accuracy_pct: found '9_1'; expected a number in digits, such as 91.2, or nothing",
+        ),
+        (
+            "accuracy_pct",
+            "1e400",
+            "row 1: accuracy_pct: found '1e400'; expected a number in digits, such as 91.2, or nothing",
+        ),
         ("epochs", "²", "row 1: epochs: found '²'; expected a whole number or nothing"),
         ("epochs", "9" * 5000, f"row 1: epochs: found '{'9' * 199}; expected a whole number or nothing"),
         ("note", "a" * 200_000, "this is no CSV: field larger than field limit (131072)"),
