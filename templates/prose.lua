@@ -193,7 +193,10 @@ doc:walk {
 }
 doc.meta.bibliography, doc.meta.csl, doc.meta["link-citations"] = bibliography, style, true
 local cited, result = pcall(pandoc.utils.citeproc, with_references(doc))
-if not cited then fail("references.bib or numeric.csl cannot be used: " .. tostring(result):match("^[^\n]*")) end
+if not cited then
+  local told = tostring(result):gsub("\n?stack traceback.*", ""):gsub("%s+", " ") -- the place stands in the second line
+  fail("references.bib or numeric.csl cannot be used: " .. told)
+end
 doc = result
 doc:walk { RawInline = refuse_raw, RawBlock = refuse_raw }
 doc:walk { Link = refuse_scheme, Image = refuse_image, Math = refuse_spelling } -- what the bibliography brought, too
