@@ -76,7 +76,10 @@ def _carry_out(arguments: list[str], root: "str | Path") -> int:
     except ModuleNotFoundError as error:
         if (Path(ROOT) / (error.name or "").partition(".")[0]).exists():  # a fault of ours, not of the machine
             raise
-        remedy = "use .venv/bin/python, which `make report` makes, or install requirements-report.lock"
+        from experiments.doctor import show_machinery
+
+        python, lock = map(show_machinery, (".venv/bin/python", "requirements-report.lock"))
+        remedy = f"use {python}, which `make report` makes, or install {lock}"
         print(f"error: {error.name} is not installed for {sys.executable}; {remedy}", file=sys.stderr)
         return MissingTool.exit_code
     except OSError as error:

@@ -18,8 +18,19 @@ if TYPE_CHECKING:
 _TIMEOUT_SECONDS = 300  # The first import of torch on a cold disk is slow.
 _REPORT = "the report"
 _RUNS = "runs"
-_INSTALL_REPORT = f"{Path(sys.executable).name} -m pip install -r requirements-report.lock"
-_INSTALL_RUNS = f"{Path(sys.executable).name} -m pip install -r requirements.lock"
+
+
+def show_machinery(name: str) -> str:
+    """A file beside `build.py` of the machinery, which need not be the paper's folder, as it is called from here."""
+    path = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), name)
+    try:
+        return os.path.relpath(path)
+    except ValueError:  # on another drive
+        return path
+
+
+_INSTALL_REPORT = f"{Path(sys.executable).name} -m pip install -r {show_machinery('requirements-report.lock')}"
+_INSTALL_RUNS = f"{Path(sys.executable).name} -m pip install -r {show_machinery('requirements.lock')}"
 
 _REPORT_PACKAGES = (
     "jinja2",
@@ -70,7 +81,7 @@ def find_missing() -> str:
     lines = [
         f"{'ok' if item.good else 'MISSING':<8}{item.name:<18}{item.found}" for item in (_examine_python(), *listed)
     ]
-    remedy = f"{_INSTALL_REPORT}, or use .venv/bin/python, which `make report` makes"
+    remedy = f"{_INSTALL_REPORT}, or use {show_machinery('.venv/bin/python')}, which `make report` makes"
     return "\n".join([*lines, f"for the report: {remedy}; then ask again for the rest"])
 
 

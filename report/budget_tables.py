@@ -6,6 +6,7 @@ from report.facts import Facts
 from report.quantities import Kind, Quantity, Tier
 from report.result_tables import DASH, Declaration
 from report.tables import Cell, Column, Table
+from report.unknown import UnknownName
 
 
 def budget(declared: Declaration, facts: Facts) -> Table:
@@ -64,6 +65,10 @@ def conditions(declared: Declaration, facts: Facts) -> Table:
     """One line a condition of the test images, a column a cell of the group."""
     cells = facts.evidence.cells(declared.options["group"])
     conditions: dict[str, str] = declared.options["conditions"]
+    known = {metric for cell in cells for record in cell.records for metric in record.metrics}
+    for metric in conditions:
+        if known and metric not in known:
+            raise UnknownName(f"conditions: no record has a metric {metric!r}; they have {', '.join(sorted(known))}")
     rows: list[tuple[Cell, ...]] = [
         (text, *(quantity_or_dash(cell, metric) for cell in cells)) for metric, text in conditions.items()
     ]

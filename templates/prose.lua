@@ -196,8 +196,8 @@ doc:walk {
 doc.meta.bibliography, doc.meta.csl, doc.meta["link-citations"] = bibliography, style, true
 local cited, result = pcall(pandoc.utils.citeproc, with_references(doc))
 if not cited then
-  local why = tostring(result):gsub("\nstack traceback.*", ""):gsub("%s*\n%s*", " ") -- the place stands on a line of its own
-  fail("references.bib or numeric.csl cannot be used: " .. why)
+  local told = tostring(result):gsub("\n?stack traceback.*", ""):gsub("%s+", " ") -- the place stands in the second line
+  fail("references.bib or numeric.csl cannot be used: " .. told)
 end
 doc = result
 doc:walk { RawInline = refuse_raw, RawBlock = refuse_raw }

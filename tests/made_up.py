@@ -1,6 +1,7 @@
 """Runs and records that nobody ran, for tests of what the report makes of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from experiments.status import RunStatus
 from report.claims import read_claims
 from report.evidence import Evidence
 from report.facts import Facts, gather
+from report.table_kinds import read_tables
 
 _USUAL = {"activation": "gelu", "norm": "batch", "residual": "depthwise", "without": "nothing"}
 SETTINGS = {
@@ -111,11 +113,18 @@ def make_facts(root: Path, *, runs: int | None = None, smoke: bool = False) -> F
     """The repository's own plan and claims, with its first RUNS measured (None: all of them)."""
     plan = load_plan(root / "experiments" / "plan.yaml", smoke=smoke)
     formula = read_claims(root / "report" / "paper" / "claims.yaml").formulas["parameters"]
+    tables = [table for table in read_tables(root).values() if table.kind == "conditions"]
+    tested = {metric: 0.5 for table in tables for metric in table.options["conditions"]}
     statuses = []
     for index, run in enumerate(plan.runs.values()):
-        count = int(formula.evaluate(run.parameters))
-        is_measured = runs is None or index < runs
-        statuses.append(measured(run, made_up_accuracy(run), parameters=count) if is_measured else waiting(run))
+        if runs is not None and index >= runs:
+            statuses.append(waiting(run))
+            continue
+        status = measured(run, made_up_accuracy(run), parameters=int(formula.evaluate(run.parameters)))
+        metrics = {**(tested if run.parameters.get("corruptions") else {}), **status.record.metrics}
+        if "shown" in run.parameters:  # of the notebook that looks inside
+            metrics |= {f"middle_share_{block}": 0.02 for block in range(1, run.parameters["depth"] + 1)}
+        statuses.append(replace(status, record=replace(status.record, metrics=metrics)))
     return gather(root, plan, statuses)
 
 

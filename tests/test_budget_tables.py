@@ -17,6 +17,7 @@ from report.quantities import Quantity
 from report.result_tables import Declaration
 from report.table_kinds import read_tables
 from report.tables import Table
+from report.unknown import UnknownName
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
 
 
@@ -88,6 +89,18 @@ def test_a_line_is_a_condition_and_a_column_a_network() -> None:
         ["as stored", "81.00 ± 12.71 % (n = 2)", "70.00 % (n = 1)"],
         ["a little noise", "50.00 ± 0.00 % (n = 2)", "–"],
     ]
+
+
+def test_a_condition_that_no_record_has_is_refused_and_one_that_nothing_says_yet_waits() -> None:
+    options = declared("conditions", columns=["kernel_size"], conditions={"nois_accuracy": "a little noise"})
+    evidence = make_evidence(*make_cell([0.8]))
+    with pytest.raises(UnknownName) as caught:
+        budget_tables.conditions(options, SimpleNamespace(evidence=evidence))
+    assert str(caught.value) == (
+        "conditions: no record has a metric 'nois_accuracy'; they have parameters, test_accuracy"
+    )
+    planned = make_evidence(waiting(make_run(0)))
+    assert text(budget_tables.conditions(options, SimpleNamespace(evidence=planned))) == [["a little noise", "pending"]]
 
 
 def test_every_corruption_that_a_run_records_is_in_table_and_figure(root: Path) -> None:

@@ -253,6 +253,17 @@ def test_a_broken_cell_is_refused_before_anything_is_computed(root: Path, comman
     refuse_broken_cells(notebook)
 
 
+@pytest.mark.parametrize("verb", ["status", "doctor"])
+def test_without_packages_a_paper_beside_the_machinery_is_told_where_they_are(root: Path, verb: str) -> None:
+    code = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); import build; build.main([{verb!r}], {str(root)!r})"
+    done = subprocess.run(
+        [sys.executable, "-S", "-E", "-c", code], cwd=root, capture_output=True, text=True, check=False
+    )
+    told = done.stdout + done.stderr
+    for name in (".venv/bin/python", "requirements-report.lock"):
+        assert f" {os.path.relpath(REPOSITORY / name, root)}" in told
+
+
 @pytest.mark.parametrize("verb", ["report", "status", "check", "run", "smoke", "bundle", "verify", "diff", "doctor"])
 def test_without_packages_every_verb_says_what_to_do(verb: str) -> None:
     arguments = {"run": ["-n"], "verify": ["-n"], "diff": ["HEAD"], "report": ["--format", "markdown"]}.get(verb, [])

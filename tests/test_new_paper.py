@@ -45,6 +45,19 @@ def test_a_new_paper_builds_without_a_run_and_holds_to_every_rule_with_them(tmp_
     )
 
 
+def test_its_notebook_runs_by_hand_as_it_says_itself(tmp_path: Path) -> None:
+    paper = tmp_path / "paper"
+    lay_out(paper)
+    notebook = (paper / "experiments/train.ipynb").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs/pages/another-paper.md").read_text(encoding="utf-8")
+    assert "`PYTHONPATH=MACHINERY:$PWD jupyter lab`" in notebook
+    (command,) = re.findall("`PYTHONPATH=MACHINERY:[$]PWD (python -m papermill [^`]*)`", page)
+    found = {"PYTHONPATH": f"{REPOSITORY}:{paper}"}
+    done = run(paper, *command.split(), "-p", "epochs", "1", **found)
+    assert done.returncode == 0, done.stderr
+    assert "application/vnd" in (paper / "trained.ipynb").read_text(encoding="utf-8")
+
+
 def test_a_new_paper_has_the_same_bytes_in_a_checkout_with_other_ends_of_lines(tmp_path: Path) -> None:
     lay_out(tmp_path / "paper")
     git(tmp_path / "paper", "init", "--quiet")

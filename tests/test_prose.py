@@ -218,6 +218,16 @@ def test_what_a_page_would_run_or_fetch_is_refused(root: Path, text: str, messag
     assert str(caught.value) == f"pandoc: {message}"
 
 
+def test_a_bibliography_that_is_none_is_told_with_its_line(tmp_path: Path, root: Path) -> None:
+    shutil.copy(root / "report/paper/numeric.csl", tmp_path)
+    (tmp_path / "references.bib").write_text("@misc{a,\n  title = {{X}\n}\n@misc{b, title = {Y}}\n", encoding="utf-8")
+    filter_path = root / "templates/prose.lua"
+    with Conversion("[@a]", tmp_path, filter_path) as conversion, pytest.raises(ConfigurationError) as caught:
+        conversion.finish()
+    assert "references.bib: (line 4, column 1): unexpected '@'" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_an_empty_style_is_told_in_a_line(tmp_path: Path, root: Path) -> None:
     (tmp_path / "numeric.csl").write_text("", encoding="utf-8")
     (tmp_path / "references.bib").write_text("", encoding="utf-8")
