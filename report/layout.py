@@ -20,7 +20,7 @@ HEADER_WIDTH = 13  # characters of a header's line, where the cells leave it fre
 WRAPPING = 32  # a column with a longer cell wraps
 CAPITALS = 1.15  # how much wider bold capitals are than text
 COMFORTABLE = 42  # a wrapping column wants at least this many characters a line
-LONG = 30  # more lines than this and the table may break over pages
+LONG = 24  # more lines than this and the table may break over pages
 MEASURED = 4  # so many of a column's cells are measured for its width
 # How wide a character of the typesetter's font is, about, in letters like "n".
 _NARROW, _BROAD = frozenset("fijlrt.,:;'|!()[]/- "), frozenset("mwMW%±—")

@@ -82,7 +82,7 @@ def _inspect_summary(page: str, place: str) -> Iterator[Finding]:
     found = re.search(r"^#+ (?:<a[^>]*></a>)?[^\n]*[Ss]ummary[^\n]*\n(.*?)(?=^#+ |\Z)", page, re.DOTALL | re.MULTILINE)
     if not found:
         return
-    text = re.sub(r"\]\([^()\s]*\)|<[^>]*>|[*\\\[]", "", found[1])
+    text = html.unescape(re.sub(r"\]\([^()\s]*\)|<[^>]*>|[*\\\[]", "", found[1]))
     words = len(re.findall(r"[\w\d][\w\d.,'’%+-]*", text))
     if words > SUMMARY_WORDS:
         limit = f"at most {SUMMARY_WORDS} words"

@@ -95,8 +95,8 @@ def test_the_widest_cell_of_every_column_is_among_those_that_the_typesetter_meas
 
 def test_a_table_of_many_lines_may_break_over_pages(root: Path) -> None:
     sentence = "word " * 60
-    assert not laid_out(root, text_table("a", rows=30)).long
-    assert laid_out(root, text_table("a", rows=31)).long
+    assert not laid_out(root, text_table("a", rows=24)).long
+    assert laid_out(root, text_table("a", rows=25)).long
     assert laid_out(root, text_table("a", sentence, columns=2, rows=10)).long
 
 

@@ -345,8 +345,24 @@ def test_ticked_runs_are_drawn(chromium: Any, small: Path) -> None:
             f"{status.run.name}: {100 * status.record.metrics['test_accuracy']:.2f}\N{NO-BREAK SPACE}%"
             for status in RUNS[:2]
         ]
+        assert page.get_by_role("link", name="2 learning curves drawn above the list").is_visible()
         page.get_by_role("button", name="Clear curves").click()
         assert page.locator(".curves > svg").count() == 0
+        assert page.locator(".drawn").inner_text() == ""
+
+
+def test_a_run_that_is_ticked_far_down_the_list_leads_up_to_its_curve(chromium: Any, whole: Path) -> None:
+    with opened(chromium, whole) as page:
+        page.locator("[data-runs] tbody input").nth(80).check()
+        assert not in_sight(page, ".curves > svg")
+        assert in_sight(page, ".drawn a")
+        page.locator(".drawn a").click()
+        assert in_sight(page, ".curves > svg")
+
+
+def in_sight(page: Any, part: str) -> bool:
+    box = page.locator(part).bounding_box()
+    return 0 <= box["y"] and box["y"] + box["height"] <= page.viewport_size["height"]
 
 
 def test_names_that_try_to_break_out_stay_text(chromium: Any, tmp_path: Path, root: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_fault_is_found_at_its_line(tmp_path: Path, file: str, text: str, rule
 
 def test_the_printed_summary_is_counted_without_its_marks(tmp_path: Path) -> None:
     head = "# Title\n\n## Reproducibility summary\n\n"
-    words = "word " * 399 + "[1](#a) "
+    words = "word " * 399 + "[1&nbsp;±&nbsp;](#a) "
     rest = '\n## 1 Introduction\n\n<a id="a"></a>' + "word " * 500
     assert inspect(tmp_path, report_md=head + words + rest) == []
     (tmp_path / "long").mkdir()

@@ -139,8 +139,10 @@ function enliven(table) { // filter, order and curves of a list of runs
   const search = make("input", { type: "search", size: "22" }), state = make("select"), count = make("output");
   for (const word of ["any", ...new Set(states)]) state.append(make("option", {}, word));
   const clear = make("button", { type: "button" }, "Clear curves");
-  const curves = make("div", { class: "curves", role: "group", "aria-label": "Learning curves" });
+  const curves = make("div", { class: "curves", role: "group", "aria-label": "Learning curves", id: `${table.closest("figure").id}:curves` });
+  const told = make("p", { class: "drawn", role: "status" }); // at the foot of the window: the curves may be out of sight
   frame.before(make("div", { class: "runs" }, make("label", {}, "Filter", search), make("label", {}, "State", state), clear, count), curves);
+  frame.after(told);
 
   function filter() {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -178,17 +180,22 @@ function enliven(table) { // filter, order and curves of a list of runs
   });
 
   const chosen = new Map();
+  function redraw() {
+    draw(curves, chosen);
+    const size = chosen.size, words = `${size} learning curve${size > 1 ? "s" : ""} drawn above the list`;
+    told.replaceChildren(...(size ? [make("a", { href: `#${curves.id}` }, words)] : []));
+  }
   table.addEventListener("change", ({ target }) => {
     const name = target.value;
     target.checked ? chosen.set(name, runs().get(name)) : chosen.delete(name);
-    draw(curves, chosen);
+    redraw();
   });
   clear.addEventListener("click", () => {
     for (const box of table.querySelectorAll("input:checked")) box.checked = false;
     chosen.clear();
-    draw(curves, chosen);
+    redraw();
   });
-  draw(curves, chosen);
+  redraw();
 
   (function equip(from) {
     for (const row of rows.slice(from, from + CHUNK)) {
