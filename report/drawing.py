@@ -158,14 +158,22 @@ def _store(match: re.Match[str]) -> str:
     import matplotlib.image
     import numpy as np
 
-    pixels = matplotlib.image.imread(io.BytesIO(base64.b64decode(match[0])), format="png")
-    bytes_of_pixels = np.rint(255 * pixels).astype(np.uint8)
-    height, width, channels = bytes_of_pixels.shape
-    lines = b"".join(b"\0" + line.tobytes() for line in bytes_of_pixels)
-    header = struct.pack(">IIBBBBB", width, height, 8, {3: 2, 4: 6}[channels], 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", _store_deflated(lines)), (b"IEND", b""))
+    read = matplotlib.image.imread(io.BytesIO(base64.b64decode(match[0])), format="png")
+    pixels = np.rint(255 * read).astype(np.uint8)
+    height, width, channels = pixels.shape
+    colours, indices = np.unique(pixels.reshape(-1, channels), axis=0, return_inverse=True)
+    kind, palette = {3: 2, 4: 6}[channels], []
+    if len(colours) <= 256:  # one byte a pixel
+        kind, pixels = 3, indices.reshape(height, width, 1).astype(np.uint8)
+        palette = [
+            (b"PLTE", colours[:, :3].tobytes()),
+            *([(b"tRNS", colours[:, 3].tobytes())] if channels == 4 else []),
+        ]
+    header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
+    lines = _store_deflated(b"".join(b"\0" + line.tobytes() for line in pixels))
     png = b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in ((b"IHDR", header), *palette, (b"IDAT", lines), (b"IEND", b""))
     )
     return base64.b64encode(png).decode()
 

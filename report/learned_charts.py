@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-GAP = 0.12  # between two pictures, as a share of one
+FINE = 9  # pixels along a side of a picture, about
 NEGATIVE, ZERO, POSITIVE = (0.90, 0.38, 0.0), (0.97, 0.97, 0.97), (0.33, 0.15, 0.53)  # told apart by any colour vision
 
 
@@ -26,16 +26,28 @@ def draw_filters(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, 
     axes = canvas.subplots()
     for y, layer in enumerate(layers):
         pictures = [_picture(row) for row in rows if row["row"] == layer]
-        largest = max(float(abs(picture).max()) for picture in pictures) or 1.0
-        for x, picture in enumerate(pictures):
-            shown = (
-                picture.transpose(1, 2, 0) / largest / 2 + 0.5 if len(picture) == 3 else _colour(picture[0] / largest)
-            )
-            axes.imshow(shown, extent=(x, x + 1 - GAP, y + 1 - GAP, y), interpolation="none", aspect="auto")
+        strip = _strip_of(pictures)
+        gap = len(pictures) / (strip.shape[1] + 1)  # a pixel
+        axes.imshow(strip, extent=(0, len(pictures) - gap, y + 1 - gap, y), interpolation="none", aspect="auto")
     axes.set(xlim=(0, across), ylim=(len(layers), 0), xticks=[])
-    axes.set_yticks([y + (1 - GAP) / 2 for y in range(len(layers))], [str(layer) for layer in layers])
+    axes.set_yticks([y + 0.45 for y in range(len(layers))], [str(layer) for layer in layers])
     axes.set_aspect("equal")
-    _strip(axes)
+    _strip_axes(axes)
+
+
+def _strip_of(pictures: list["np.ndarray[Any, Any]"]) -> "np.ndarray[Any, Any]":
+    """One picture of PICTURES side by side with a clear pixel between two, RGBA in bytes."""
+    import numpy as np
+
+    largest = max(float(abs(picture).max()) for picture in pictures) or 1.0
+    fine = max(1, round(FINE / pictures[0].shape[-1]))  # small ones are drawn with more pixels, for gaps alike
+    tiles = []
+    for picture in pictures:
+        shown = picture.transpose(1, 2, 0) / largest / 2 + 0.5 if len(picture) == 3 else _colour(picture[0] / largest)
+        tile = np.rint(255 * shown.repeat(fine, 0).repeat(fine, 1)).astype(np.uint8)
+        opaque = np.dstack([tile, np.full(tile.shape[:2], 255, np.uint8)])
+        tiles += [opaque, np.zeros((len(tile), 1, 4), np.uint8)]
+    return np.hstack(tiles[:-1])
 
 
 def _picture(row: Row) -> "np.ndarray[Any, Any]":
@@ -72,7 +84,7 @@ def draw_confusion(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str
     axes.set(xlim=(-0.5, len(taken) - 0.5), ylim=(len(classes) - 0.5, -0.5), xlabel="taken for", ylabel="class")
     axes.set_xticks(range(len(taken)), taken, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(classes)), classes)
-    _strip(axes)
+    _strip_axes(axes)
 
 
 def _share_text(share: float) -> str:
@@ -81,7 +93,7 @@ def _share_text(share: float) -> str:
     return "" if text == "0.0" else text
 
 
-def _strip(axes: "Axes") -> None:
+def _strip_axes(axes: "Axes") -> None:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.grid(visible=False)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import matplotlib.image
 import numpy as np
 import pytest
 
@@ -138,14 +139,13 @@ def test_runs_on_different_test_sets_are_not_counted_together(tmp_path: Path) ->
 def test_a_picture_is_stored_pixel_by_pixel(tmp_path: Path) -> None:
     """What matplotlib has compressed is stored again in a way that does not depend on the version of zlib."""
     draw(filters(tmp_path, with_arrays(make_cell([0.5, 0.6]))), tmp_path)
-    first, _ = (tmp_path / "demo.svg").read_text().split("data:image/png;base64,")[1:]
-    png = base64.b64decode(first.split('"')[0])
-    import matplotlib.image
-
+    (coded,) = (tmp_path / "demo.svg").read_text().split("data:image/png;base64,")[1:]
+    png = base64.b64decode(coded.split('"')[0])
     (tmp_path / "one.png").write_bytes(png)
     pixels = matplotlib.image.imread(tmp_path / "one.png")
-    assert pixels.shape[:2] == (3, 3)
-    middle, corner = pixels[1, 1, :3], pixels[0, 0, :3]
-    assert corner == pytest.approx([0.97] * 3, abs=0.01)  # nothing
-    assert middle == pytest.approx([0.33, 0.15, 0.53], abs=0.01)  # the largest positive weight
+    assert pixels.shape == (9, 9 + 1 + 9, 4)  # a pixel of a small picture takes three by three
+    assert pixels[4, 4, :3] == pytest.approx([0.33, 0.15, 0.53], abs=0.01)  # the largest positive weight, in the middle
+    assert pixels[0, 10, :3] == pytest.approx([0.97 + (b - 0.97) / 3 for b in (0.33, 0.15, 0.53)], abs=0.01)
+    assert pixels[0, 0, :3] == pytest.approx([0.97] * 3, abs=0.01)  # nothing
+    assert pixels[:, 9, 3].max() == 0  # between the two
     assert png[png.index(b"IDAT") + 4 :].startswith(b"\x78\x01\x01")  # one block, stored

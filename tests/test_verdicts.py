@@ -691,7 +691,9 @@ def test_a_quoted_count_is_that_of_our_data_set_however_its_name_is_written() ->
     counting = claims_file(claim(ClaimKind.COUNT, quoted=("a",), group=None))
     evidence = make_evidence(*make_cell([0.7], kernel_size=3))
     for name in ("cifar10", "CIFAR-10"):
-        assert judge(counting, evidence, {"a": replace(ORIGINAL["a"], dataset=name)})["it"].outcome is Outcome.REPRODUCED
+        assert (
+            judge(counting, evidence, {"a": replace(ORIGINAL["a"], dataset=name)})["it"].outcome is Outcome.REPRODUCED
+        )
     with pytest.raises(UnknownName, match="no cell of the plan is the model of 'a': dataset='CIFAR-100'"):
         judge(counting, evidence, {"a": replace(ORIGINAL["a"], dataset="CIFAR-100")})
 
