@@ -272,6 +272,15 @@ def test_an_accepted_record_is_told_from_one_whose_code_is_todays(root: Path, mo
     assert all(verified.judged.differing[0] == "the code" for verified in runs.values())
 
 
+def test_runs_are_judged_by_each_record_once_and_by_none_without_an_accuracy(root: Path) -> None:
+    save(root, "tiny-z3-s1", 1.0, "8A==", metrics={"loss": 0.5}, correct=None, history={})
+    check = plan_verification(root, budget_seconds=60)
+    assert {cell: [record.run for record in records] for cell, records in check.cells.items()} == {
+        "tiny-z2": ["tiny-z2-s0", "tiny-z2-s1"],
+        "tiny-z3": ["tiny-z3-s0"],
+    }
+
+
 def test_a_run_that_needs_another_device_than_the_one_named_is_not_begun(root: Path) -> None:
     edit(root / "experiments/plan.yaml", "    seeds: [0, 1]", "    seeds: [0, 1]\n    needs: cuda")
     assert {pick.candidate.name for pick in plan_verification(root, budget_seconds=60).picks} == {"tiny-z3-s0"}
