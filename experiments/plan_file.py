@@ -78,7 +78,7 @@ def read_plan_file(path: Path) -> dict[str, Any]:
     for name, variant in content.setdefault("variant", {}).items():
         _check_fields(variant, _VARIANT, f"{place}: variant: {name}", required=_VARIANT)
     _check_work(content["work"], f"{place}: work")
-    _check_speed(content["speed"], f"{place}: speed")
+    _check_speed(content["speed"], place)
     for name, allowed in content.setdefault("values", {}).items():
         _check_allowed(allowed, f"{place}: values", str(name))
     _refuse_seed(content["defaults"], f"{place}: defaults", "a group")
@@ -218,9 +218,9 @@ def _check_work(work: Any, place: str) -> None:
 def _check_speed(speed: Mapping[str, Any], place: str) -> None:
     for name, value in speed.items():
         if name not in DEVICE_CLASSES:
-            refuse(place, str(name), value, f"a device class: {' or '.join(DEVICE_CLASSES)}")
+            refuse(f"{place}: speed", str(name), value, f"a device class: {' or '.join(DEVICE_CLASSES)}")
         if type(value) not in (int, float) or not 0 < value < float("inf"):
-            refuse(place, name, value, "GFLOP/s above 0")
+            refuse(f"{place}: speed", name, value, "GFLOP/s above 0")
     if not speed:
         refuse(place, "speed", speed, "GFLOP/s of at least one device class")
 

@@ -327,6 +327,46 @@ def test_an_unknown_group_or_run_is_refused_with_the_nearest(small: Plan) -> Non
             "notebook: has-no-parameters.ipynb",
             "has-no-parameters.ipynb: 0 cells are tagged 'parameters'; expected one",
         ),
+        ('work: "size * 10"', "work: {of: {2: size}}", "plan.yaml: work: the field 'by' is missing"),
+        (
+            'work: "size * 10"',
+            "work: {by: size, of: {2: 3}}",
+            "plan.yaml: work: of: 2: found 3; expected an arithmetic expression",
+        ),
+        (
+            "{cpu: 5, cuda: 50}",
+            "{}",
+            "plan.yaml: speed: found {}; expected GFLOP/s of at least one device class",
+        ),
+        *(
+            (
+                "version: 1",
+                f"version: 1\nvalues: {{size: {value}}}",
+                (
+                    f"plan.yaml: values: size: found {found}; expected a list of the values that it may have, each text, a "
+                    "number, true or false, or {least: a number}"
+                ),
+            )
+            for value, found in (("[]", "[]"), ("{least: a}", "{'least': 'a'}"))
+        ),
+        (
+            "grid: {size: [3, 4]}",
+            "grid: {size: []}",
+            "plan.yaml: groups: larger: grid: size: found []; expected a list of values",
+        ),
+        (
+            "version: 1",
+            "version: 1\ndata: {x: 3}",
+            (
+                "plan.yaml: data: x: found 3; expected the folder of this data set below the data root, such as 'a' or "
+                "'a/b'"
+            ),
+        ),
+        (
+            "parameters: {name: tiny}",
+            "parameters: {3: tiny}",
+            "plan.yaml: defaults: parameters: found {3: 'tiny'}; expected a mapping of parameters",
+        ),
         (
             "notebook: fine.ipynb",
             "notebook: computes-a-parameter.ipynb",

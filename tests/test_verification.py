@@ -19,10 +19,12 @@ from experiments import doctor
 from experiments.executors import LocalExecutor
 from experiments.ledger import Ledger
 from experiments.progress import open_monitor
+from experiments.reruns import Repetition, Rerun
 from experiments.spec import ConfigurationError, Correct, MissingTool, Record
 from experiments.status import statuses
 from experiments.workspace import Workspace
-from report.agreement import Agreement
+from report import verification
+from report.agreement import LEVEL, Agreement, expect_second
 from report.original import CSV_COLUMNS
 from report.verification import carry_out, empty, plan_verification
 from tests.digits_repository import REPOSITORY, make_digits_repository
@@ -236,6 +238,58 @@ def test_runs_that_no_longer_fit_are_not_begun(root: Path) -> None:
         certificate = carry_out(check, root / ".verify", monitor)
     assert [verified.agreement for verified in certificate.runs] == [Agreement.AGREES, Agreement.NOT_BEGUN]
     assert certificate.exit_code == 0
+
+
+@pytest.mark.parametrize("others", [("tiny-z2-s0",), ("tiny-z2-s0", "tiny-z2-s1")])
+def test_the_level_is_shared_by_the_runs_that_ended_with_other_bits(
+    root: Path, monkeypatch: pytest.MonkeyPatch, others: tuple[str, ...]
+) -> None:
+    save(root, "tiny-z3-s1", 0.75, "0A==")  # so that seeds differ in some cell
+    check = plan_verification(root, budget_seconds=60)
+
+    def run_again(reruns: list[Rerun], *_: object, **__: object) -> Repetition:
+        found = {rerun.run.name: rerun.record for rerun in reruns}
+        changed = {name: replace(found[name], metrics={"test_accuracy": 0.5}) for name in others}
+        return Repetition(found | changed, {})
+
+    monkeypatch.setattr(verification, "run_again", run_again)
+    with open_monitor(4) as monitor:
+        certificate = carry_out(check, root / ".verify", monitor)
+    judged = {verified.recorded.run: verified.judged for verified in certificate.runs}
+    assert len(judged) == 4 and certificate.same_bits == 4 - len(others)
+    first = judged["tiny-z2-s0"]
+    assert first is not None and first.yardstick is not None
+    assert first.interval == expect_second(0.75, first.yardstick, 1 - LEVEL / len(others))
+
+
+def test_an_accepted_record_is_told_from_one_whose_code_is_todays(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(root / "method/model.py", "2 * value", "value * 2")
+    plan, ledger = open_repository(root)
+    for status in statuses(plan, ledger, root):
+        if status.run.name == "tiny-z2-s0":
+            ledger.accept(status.record, status.key, "the same product")
+    check = plan_verification(root, ["tiny-z2*"], budget_seconds=60)
+    same = Repetition({pick.candidate.name: pick.candidate.rerun.record for pick in check.picks}, {})
+    monkeypatch.setattr(verification, "run_again", lambda *_, **__: same)
+    with open_monitor(2) as monitor:
+        runs = {verified.recorded.run: verified for verified in carry_out(check, root / ".verify", monitor).runs}
+    told = {name: (verified.code, verified.accepted) for name, verified in runs.items()}
+    assert told == {"tiny-z2-s0": ("accepted", "the same product"), "tiny-z2-s1": ("stale", "")}
+    assert all(verified.judged.differing[0] == "the code" for verified in runs.values())
+
+
+def test_runs_are_judged_by_each_record_once_and_by_none_without_an_accuracy(root: Path) -> None:
+    save(root, "tiny-z3-s1", 1.0, "8A==", metrics={"loss": 0.5}, correct=None, history={})
+    check = plan_verification(root, budget_seconds=60)
+    assert {cell: [record.run for record in records] for cell, records in check.cells.items()} == {
+        "tiny-z2": ["tiny-z2-s0", "tiny-z2-s1"],
+        "tiny-z3": ["tiny-z3-s0"],
+    }
+
+
+def test_a_run_that_needs_another_device_than_the_one_named_is_not_begun(root: Path) -> None:
+    edit(root / "experiments/plan.yaml", "    seeds: [0, 1]", "    seeds: [0, 1]\n    needs: cuda")
+    assert {pick.candidate.name for pick in plan_verification(root, budget_seconds=60).picks} == {"tiny-z3-s0"}
 
 
 def test_a_folder_with_other_files_is_refused_and_an_earlier_verification_replaced(tmp_path: Path) -> None:
