@@ -1,7 +1,6 @@
 """The command line: `python build.py` renders the report from the recorded runs; see `python build.py --help`."""
 
 import codecs
-import errno
 import os
 import sys
 
@@ -29,6 +28,8 @@ def main(arguments: list[str], root: "str | Path" = ROOT) -> int:
         _write_no_more()
         return CLOSED_PIPE
     except OSError as error:  # of a file that is open, such as the output
+        import errno
+
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         print(f"error: {error.strerror}: not all that there is to say or to keep was written", file=sys.stderr)
