@@ -1,7 +1,6 @@
 """The command line: `python build.py` renders the report from the recorded runs; see `python build.py --help`."""
 
 import codecs
-import errno
 import os
 import sys
 
@@ -29,7 +28,9 @@ def main(arguments: list[str], root: "str | Path" = ROOT) -> int:
     except BrokenPipeError:  # The reader, such as `head`, has seen enough.
         _drop_output()
         return CLOSED_PIPE
-    except OSError as error:
+    except OSError as error:  # of a file that is open, such as the output
+        import errno
+
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         _drop_output()  # Most often it is the output that finds no space: that of files is told with their names.
