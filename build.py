@@ -212,8 +212,8 @@ def _report_on_rehearsal(root: "Path") -> int:
 def _check(options: "argparse.Namespace", root: "Path") -> int:
     """3 where anything does not hold; warnings count only with --strict."""
     from experiments.spec import Disagreement
+    from report.checking.findings import OF_A_FINISHED_REPORT, list_rules
     from report.checks import check
-    from report.findings import OF_A_FINISHED_REPORT, list_rules
 
     if options.list:
         print(list_rules())
@@ -223,7 +223,7 @@ def _check(options: "argparse.Namespace", root: "Path") -> int:
     findings = [finding for finding in listed if options.strict or finding.rule not in OF_A_FINISHED_REPORT]
     errors = [finding for finding in findings if options.strict or finding.severity == "error"]
     if options.json:
-        from report.findings_document import format_findings
+        from report.checking.findings_document import format_findings
 
         print(format_findings(findings, strict=options.strict))
     else:
@@ -238,8 +238,8 @@ def _check(options: "argparse.Namespace", root: "Path") -> int:
 
 def _verify(options: "argparse.Namespace", root: "Path") -> int:
     """0 confirmed, 3 a run disagrees with its record, 1 a run failed, 4 a run could not be judged."""
-    from experiments.progress import open_monitor
-    from report.verification import FOLDER, carry_out, plan_verification
+    from experiments.running.progress import open_monitor
+    from report.review.verification import FOLDER, carry_out, plan_verification
 
     chosen = options.patterns, options.group
     check = plan_verification(root, *chosen, budget_seconds=options.budget, device_class=options.device)
@@ -255,8 +255,8 @@ def _verify(options: "argparse.Namespace", root: "Path") -> int:
 
 def _diff(options: "argparse.Namespace", root: "Path") -> int:
     """By severity: 3 where a conclusion changed, 6 where what conclusions rest on did, 0 otherwise."""
-    from report.diff import find_difference
-    from report.diff_pages import format_difference
+    from report.diffs.diff import find_difference
+    from report.diffs.diff_pages import format_difference
 
     difference = find_difference(root, options.revision)
     print(format_difference(difference, options.format))
@@ -272,9 +272,9 @@ def _serve(options: "argparse.Namespace", root: "Path") -> int:
 
 def _bundle(options: "argparse.Namespace", root: "Path") -> int:
     """Packs the repository with a report that is current: where it is not, it is built first."""
-    from report.bundle import write_bundle
     from report.freshness import missing_if_current
     from report.render import build_report
+    from report.review.bundle import write_bundle
 
     if missing_if_current(root) is None:
         print(build_report(root))

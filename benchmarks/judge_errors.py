@@ -8,12 +8,12 @@ from numpy.random import Generator
 
 from benchmarks.judge_papers import Question, decide, decide_family, draw_sweep, draw_ways, make_sweep, make_ways
 from report import statistics
-from report.claims import Claim, ClaimKind
-from report.compound import judge_compound
 from report.evidence import Evidence
-from report.mcnemar import Discordance, combine
-from report.trials import Outcome
-from report.verdict import Verdict
+from report.judge.claims import Claim, ClaimKind
+from report.judge.compound import judge_compound
+from report.judge.mcnemar import Discordance, combine
+from report.judge.trials import Outcome
+from report.judge.verdict import Verdict
 from tests.judging import DIRECTION, EQUALITY, EQUIVALENCE, THRESHOLD, TREND, claim
 
 ALPHA = 0.05

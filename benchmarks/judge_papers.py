@@ -8,10 +8,11 @@ from functools import lru_cache
 from numpy.random import Generator
 
 from experiments.spec import ACCURACY
-from report import effect_rules, equivalence_rules, statistics, value_rules
-from report.claims import Claim, ClaimKind
+from report import statistics
 from report.evidence import Evidence
-from report.trials import Outcome, Sources, Tails, Trial
+from report.judge import effect_rules, equivalence_rules, value_rules
+from report.judge.claims import Claim, ClaimKind
+from report.judge.trials import Outcome, Sources, Tails, Trial
 from tests.judging import ORIGINAL, sweep, ways
 
 Rule = Callable[[Claim, Sources], Trial]

@@ -13,13 +13,13 @@ from functools import partial
 from numpy.random import Generator
 
 from benchmarks.judge_papers import Question, decide, draw_sweep, draw_ways, try_claim
-from report import power
-from report.claims import Claim
 from report.evidence import Evidence
-from report.power import POWER
+from report.judge import power
+from report.judge.claims import Claim
+from report.judge.power import POWER
+from report.judge.trials import Outcome
+from report.judge.verdict import DECIDED
 from report.statistics import Summary
-from report.trials import Outcome
-from report.verdict import DECIDED
 from tests.judging import DIRECTION, EQUALITY, EQUIVALENCE, THRESHOLD, TREND
 
 SD = 0.003

@@ -22,11 +22,13 @@ sys.path.insert(0, str(ROOT))
 
 import build
 from experiments import plan_file, record_fields, spec
-from report import claims, context, figures, findings, options, original, trials, verdicts
+from report import context, figures, options, original, verdicts
 from report.arguments import make_parser
-from report.front import flat
-from report.table_kinds import KINDS
-from report.vocabulary import Vocabulary
+from report.checking import findings
+from report.judge import claims, trials
+from report.listings.table_kinds import KINDS
+from report.pages.front import flat
+from report.pages.vocabulary import Vocabulary
 
 PAGES = ROOT / "docs" / "pages"
 EXAMPLE = ROOT / "examples" / "dropout"

@@ -17,12 +17,12 @@ from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan, select
 from experiments.plan_file import DEVICE_CLASSES
 from experiments.prices import Price, by_device, reservation
-from experiments.progress import Terminal, format_seconds, open_monitor
+from experiments.running.progress import Terminal, format_seconds, open_monitor
+from experiments.running.workspace import LOCKS, Workspace
 from experiments.schema import RecordFault
 from experiments.spec import ConfigurationError, Group, MissingTool, ReproductionError, State
 from experiments.status import RunStatus, statuses
 from experiments.status_document import format_status
-from experiments.workspace import LOCKS, Workspace
 
 _STYLES = {State.MEASURED: "green", State.STALE: "yellow", State.FAILED: "red", State.GATED: "magenta"}
 _LISTED = 4  # files in a message
@@ -263,11 +263,11 @@ def _warn_of_uncommitted(root: Path, notebooks: Iterable[str]) -> None:
 def _find_executor(name: str) -> type[Executor]:
     """The class behind a name of `--executor`; imports only what that one needs."""
     if name == "slurm":
-        from experiments.slurm import SlurmExecutor
+        from experiments.running.slurm import SlurmExecutor
 
         return SlurmExecutor
     if name == "ray":
-        from experiments.ray_cluster import RayExecutor
+        from experiments.running.ray_cluster import RayExecutor
 
         return RayExecutor
     return LocalExecutor

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import executed, machine, provenance, recording, schema
-from experiments.confirmation import CODE_VARIABLE, describe_code
 from experiments.fingerprint import Fingerprint, fingerprint
 from experiments.git import read_commit
 from experiments.ledger import Ledger
-from experiments.notebook_runs import run_notebook
 from experiments.notebooks import notebook_parameters, refuse_broken_cells, resolve_parameters
-from experiments.orders import Answer, Order, settle
 from experiments.rules import read_rules
+from experiments.running.confirmation import CODE_VARIABLE, describe_code
+from experiments.running.notebook_runs import run_notebook
+from experiments.running.orders import Answer, Order, settle
+from experiments.running.threads import limit_threads, limit_waiting
+from experiments.running.workspace import Workspace
 from experiments.spec import (
     ACCURACY,
     MIME,
@@ -33,11 +35,9 @@ from experiments.spec import (
     RunFailed,
     Scalar,
 )
-from experiments.threads import limit_threads, limit_waiting
-from experiments.workspace import Workspace
 
 if TYPE_CHECKING:
-    from experiments.kernels import Kernels
+    from experiments.running.kernels import Kernels
 
 # A job before this one may still be ending, or its node has died: a network file system keeps the locks of such a one for
 # some 90 seconds.

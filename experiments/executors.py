@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Protocol
 
 from experiments.files import probe_writing
 from experiments.fingerprint import find_packages
-from experiments.gpu_slots import GpuSlots, list_gpus
 from experiments.ledger import Ledger
 from experiments.machine import count_cores
 from experiments.notebooks import refuse_broken_cells
-from experiments.progress import Monitor
+from experiments.running.gpu_slots import GpuSlots, list_gpus
+from experiments.running.progress import Monitor
+from experiments.running.warm_kernels import warm_start
+from experiments.running.workspace import Workspace
 from experiments.spec import AlreadyRecorded, ConfigurationError, Record, ReproductionError, Run, RunBusy, RunFailed
 from experiments.status import RunStatus
-from experiments.warm_kernels import warm_start
-from experiments.workspace import Workspace
 
 if TYPE_CHECKING:
-    from experiments.kernels import Kernels
+    from experiments.running.kernels import Kernels
 
 _POLL_SECONDS = 0.2
 
@@ -172,7 +172,7 @@ class LocalExecutor(Executor):
             ConfigurationError: $REPRODUCTION_DATA is no folder.
         """
         from experiments.execute import find_data
-        from experiments.kernels import Kernels
+        from experiments.running.kernels import Kernels
 
         find_data()
         with contextlib.ExitStack() as stack:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import machine, provenance
-from experiments.confirmation import confirm_code
+from experiments.running.confirmation import confirm_code
 from experiments.spec import MIME, SCHEMA, ConfigurationError, Correct, Packed
 
 CAPTION = "Record of this run"

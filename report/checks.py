@@ -14,18 +14,18 @@ from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.reading import read_text
 from experiments.spec import MissingTool, ReproductionError, State
-from report.bibliography import read_entries
-from report.findings import RULES, Finding, unless_git_fails
-from report.front import flat
-from report.journal import faults
-from report.manuscript import FATAL, inspect_manuscript
-from report.metadata import read_metadata
-from report.notebook_checks import inspect_notebooks
-from report.page_checks import inspect_formats, inspect_log, inspect_pages
-from report.pdf import log_of_latexmk
-from report.rule_history import withdrawn
-from report.trials import Outcome
-from report.verdict import Verdict
+from report.checking.findings import RULES, Finding, unless_git_fails
+from report.checking.manuscript import FATAL, inspect_manuscript
+from report.checking.notebook_checks import inspect_notebooks
+from report.checking.page_checks import inspect_formats, inspect_log, inspect_pages
+from report.judge.rule_history import withdrawn
+from report.judge.trials import Outcome
+from report.judge.verdict import Verdict
+from report.pages.bibliography import read_entries
+from report.pages.front import flat
+from report.pages.journal import faults
+from report.pages.metadata import read_metadata
+from report.pages.pdf import log_of_latexmk
 from report.words import first_few
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _inspect_ignored(root: Path) -> Iterator[Finding]:
 
 def inspect_metadata(root: Path) -> Iterator[Finding]:
     """Where the journal's tools would stumble over metadata.yaml, and where CITATION.cff is another one's."""
-    from report.citation import citation_file
+    from report.pages.citation import citation_file
 
     metadata, place = read_metadata(root / "report/paper/metadata.yaml"), "report/paper/metadata.yaml"
     for field, why in faults(metadata):

@@ -10,16 +10,16 @@ import pandas as pd
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.status import RunStatus, statuses
-from report.claims import Claim
 from report.evidence import Evidence
 from report.facts import Facts, gather
 from report.fields import line, refuse
-from report.metadata import read_metadata
+from report.judge.claims import Claim
+from report.judge.verdict import Verdict
+from report.listings.table_kinds import build_table, read_tables
+from report.pages.metadata import read_metadata
+from report.pages.vocabulary import Vocabulary
 from report.quantities import Quantity, Registry
-from report.table_kinds import build_table, read_tables
 from report.tables import Table
-from report.verdict import Verdict
-from report.vocabulary import Vocabulary
 
 SMOKE_FOLDER = ".smoke"
 

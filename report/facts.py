@@ -12,15 +12,15 @@ from experiments.rules import CLAIMS, FOLDER, ORIGINAL
 from experiments.spec import ACCURACY, Record, State
 from experiments.status import RunStatus
 from report.cells import NOT_MEASURED
-from report.claims import Claims, Protocol, read_claims
 from report.evidence import Evidence
+from report.judge.claims import Claims, Protocol, read_claims
+from report.judge.verdict import Verdict
 from report.labels import read_labels
 from report.original import Quoted, find_quoted, read_original
 from report.quantities import Kind, Quantity, Tier, count, spell
 from report.recipes import Setting, read_recipes
 from report.statistics import wilson
 from report.unknown import UnknownName
-from report.verdict import Verdict
 from report.verdicts import check, judge
 from report.words import parameters_text
 

@@ -1,6 +1,6 @@
 """What the figures show: declared in figures.yaml, filled from the records, told in words for the blind.
 
-A figure is first a table of plain rows, the one in its CSV; `report.drawing` draws exactly these rows, in a process of
+A figure is first a table of plain rows, the one in its CSV; `report.plots.drawing` draws exactly these rows, in a process of
 its own. So what is drawn can be checked without looking, and nothing here imports matplotlib.
 """
 
@@ -12,14 +12,15 @@ from typing import Any
 
 from experiments.spec import ACCURACY, Record
 from experiments.strict_yaml import read_yaml
-from report import contrast_figures, learned_figures, options, series_figures
+from report import options
 from report.cells import CellEvidence, by_level, kind_of, varying_parameters
-from report.claims import Claim
 from report.evidence import LEFT_OUT, Evidence
 from report.fields import check_names, file_names, refuse
-from report.figure import Figure, Row
-from report.figure_rows import INTERVALS, absent, cell_label, epochs_words, runs_words, sample_words
+from report.judge.claims import Claim
 from report.original import EARLIER, PAPER, Quoted
+from report.plots import contrast_figures, learned_figures, series_figures
+from report.plots.figure import Figure, Row
+from report.plots.figure_rows import INTERVALS, absent, cell_label, epochs_words, runs_words, sample_words
 from report.quantities import Kind, spell
 from report.unknown import UnknownName
 from report.words import cell_text, in_words

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 from experiments.spec import ConfigurationError
-from report.citation import citation_file
-from report.formats import MACHINERY
+from report.pages.citation import citation_file
+from report.pages.formats import MACHINERY
 
 _PLACE = "@MACHINERY@"  # in the template's build.py
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from experiments.spec import ConfigurationError, Incomplete, State
 from report import freshness
-from report.compose import Composer
+from report.checking.manuscript import refuse_faults
 from report.context import Context, build_context
-from report.drawing import Studio
-from report.drawings import begin_drawing
 from report.figures import build_figures, refuse_bands_of_no_rule
-from report.manuscript import refuse_faults
-from report.pdf import ENGINES
-from report.swapping import swapped_in
+from report.pages.compose import Composer
+from report.pages.drawings import begin_drawing
+from report.pages.pdf import ENGINES
+from report.pages.swapping import swapped_in
+from report.plots.drawing import Studio
 from report.words import first_few, price_text
 
 OUTPUTS = ("markdown", "latex", "html", "pdf")

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import pandas as pd
 
 from experiments.spec import ReproductionError
+from report.judge.trials import Outcome
+from report.listings.spreadsheet import as_text
 from report.quantities import Quantity
-from report.spreadsheet import as_text
-from report.trials import Outcome
 
 Cell = str | Quantity | Outcome
 Align = Literal["left", "right", "center"]

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from experiments.spec import ConfigurationError, ReproductionError
-from report import effect_rules, statistics, value_rules
-from report.claims import Claim, ClaimKind, Claims
-from report.compound import RULE, judge_compound
-from report.equivalence_rules import equivalence
+from report import statistics
 from report.evidence import LEFT_OUT, Evidence
-from report.gates import (
+from report.judge import effect_rules, value_rules
+from report.judge.claims import Claim, ClaimKind, Claims
+from report.judge.compound import RULE, judge_compound
+from report.judge.equivalence_rules import equivalence
+from report.judge.gates import (
     Deviation,
     deviations_from,
     gate,
@@ -24,15 +25,15 @@ from report.gates import (
     reservations,
     too_few_seeds,
 )
+from report.judge.power import POWER, Design
+from report.judge.robustness import leave_out, other_margins
+from report.judge.rule_history import RuleHistory, named_otherwise, rule_history
+from report.judge.settling import settle
+from report.judge.trials import Judgement, Outcome, Sources, Tails, Trial, percent_text
+from report.judge.verdict import Verdict
 from report.original import Quoted
-from report.power import POWER, Design
 from report.quantities import Kind, Quantity, Tier
-from report.robustness import leave_out, other_margins
-from report.rule_history import RuleHistory, named_otherwise, rule_history
-from report.settling import settle
-from report.trials import Judgement, Outcome, Sources, Tails, Trial, percent_text
 from report.unknown import UnknownName
-from report.verdict import Verdict
 
 _RULES: Mapping[ClaimKind, Callable[[Claim, Sources], Trial]] = {
     ClaimKind.DIRECTION: effect_rules.direction,

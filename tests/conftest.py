@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.threads import limit_waiting
+from experiments.running.threads import limit_waiting
 
 os.environ.update(limit_waiting(os.environ))  # before torch: tests may run beside other work
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from experiments.spec import Correct, State
 from experiments.status import RunStatus
-from report.claims import Claim, ClaimKind, Claims, Protocol
 from report.evidence import Evidence
+from report.judge.claims import Claim, ClaimKind, Claims, Protocol
+from report.judge.verdict import Verdict
 from report.original import Quoted
-from report.verdict import Verdict
 from report.verdicts import judge
 from tests.made_up import make_cell, make_evidence
 

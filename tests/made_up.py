@@ -9,10 +9,10 @@ from experiments.plan import load_plan
 from experiments.prices import Price
 from experiments.spec import Group, Record, Run, State
 from experiments.status import RunStatus
-from report.claims import read_claims
 from report.evidence import Evidence
 from report.facts import Facts, gather
-from report.table_kinds import read_tables
+from report.judge.claims import read_claims
+from report.listings.table_kinds import read_tables
 
 _USUAL = {"activation": "gelu", "norm": "batch", "residual": "depthwise", "without": "nothing"}
 SETTINGS = {

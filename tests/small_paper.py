@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from experiments.spec import State
-from report.claims import Claim, ClaimKind
 from report.figures import Figure
+from report.judge.claims import Claim, ClaimKind
+from report.judge.trials import Outcome
+from report.judge.verdict import Verdict
 from report.quantities import Fidelity, Kind, Quantity, Registry, Spread, Tier
 from report.tables import Column, Table
-from report.trials import Outcome
-from report.verdict import Verdict
 
 HOSTILE = "& % _ # $ { } ~ ^ \\ < > \"q\" 'a' `c` [x] *b* @m //c -- 1. | ¬ ± × μ → 中 <script>alert(1)</script>"
 CLAIM = Claim("it", "It is so.", "Table 1", "seen", ClaimKind.COUNT, False, 0.05, 3, None)

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from experiments.spec import Correct, Record
-from report.agreement import (
+from report.review.agreement import (
     LEVEL,
     Agreement,
     Yardstick,

@@ -12,7 +12,9 @@ import pytest
 
 LAYERS = ("convmixer", "experiments", "report", "build")  # a module may import its own layer and those before it
 HEAVY = {"torch", "torchvision", "timm", "papermill", "nbclient", "sklearn"}
-MAY_RUN_NOTEBOOKS = {"experiments/notebook_runs.py"}
+# Packages of report/, each of which may import those before it; the modules beside them tie them together.
+PACKAGES = ("judge", "listings", "plots", "pages", "checking", "diffs", "review")
+MAY_RUN_NOTEBOOKS = {"experiments/running/notebook_runs.py"}
 
 
 def imports(source: str) -> Iterator[str]:
@@ -32,11 +34,19 @@ def imports_against_the_way(place: str, source: str) -> list[str]:
         top = name.split(".")[0]
         if top in LAYERS and LAYERS.index(top) > LAYERS.index(layer):
             faults.append(f"{place} imports {name}: {layer} comes before {top}")
+        if (ahead := _package(name.split("."))) > (own := _package(place.split("/"))) >= 0:
+            faults.append(f"{place} imports {name}: {PACKAGES[own]} comes before {PACKAGES[ahead]}")
         if top == "convmixer" and layer != "convmixer":
             faults.append(f"{place} imports {name}: only notebooks reach the method")
         if top in HEAVY and layer != "convmixer" and place not in MAY_RUN_NOTEBOOKS:
             faults.append(f"{place} imports {name}: the light half works without it")
     return faults
+
+
+def _package(parts: list[str]) -> int:
+    """Which of PACKAGES a module lies in, by the parts of its name or path; -1 for none."""
+    inside = parts[0] == "report" and len(parts) > 2 and parts[1] in PACKAGES
+    return PACKAGES.index(parts[1]) if inside else -1
 
 
 def modules(root: Path) -> list[Path]:
@@ -50,6 +60,7 @@ def test_imports_go_one_way_and_the_light_half_is_light(root: Path) -> None:
         for fault in imports_against_the_way(path.relative_to(root).as_posix(), path.read_text())
     ]
     assert faults == []
+    assert {path.parent.name for path in (root / "report").glob("*/__init__.py")} == set(PACKAGES)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +71,7 @@ def test_imports_go_one_way_and_the_light_half_is_light(root: Path) -> None:
         ("experiments/execute.py", "import convmixer.model", "only notebooks reach the method"),
         ("report/tables.py", "from convmixer.model import ConvMixer", "only notebooks reach the method"),
         ("report/tables.py", "if 1:\n    import torch.nn as nn", "the light half works without it"),
+        ("report/judge/gates.py", "from report.pages.formats import plain", "judge comes before pages"),
         ("build.py", "import papermill", "the light half works without it"),
     ],
 )
@@ -69,7 +81,7 @@ def test_an_import_against_the_way_is_found(place: str, source: str, fault: str)
 
 def test_the_machinery_names_no_paper(root: Path) -> None:
     """Everything but convmixer/, the plan, the notebooks and report/paper/ serves any paper."""
-    machinery = [root / "build.py", *(root / "experiments").glob("*.py"), *(root / "report").glob("*.py")]
+    machinery = [root / "build.py", *(root / "experiments").rglob("*.py"), *(root / "report").rglob("*.py")]
     machinery += [path for path in (root / "templates").rglob("*") if path.is_file()]
     assert len(machinery) > 20
     found = [

@@ -10,12 +10,12 @@ import yaml
 
 from convmixer.corruptions import CORRUPTIONS
 from experiments.status import RunStatus
-from report import budget_tables
 from report.evidence import Evidence
 from report.figures import build_figures, read_figures
+from report.listings import budget_tables
+from report.listings.result_tables import Declaration
+from report.listings.table_kinds import read_tables
 from report.quantities import Quantity
-from report.result_tables import Declaration
-from report.table_kinds import read_tables
 from report.tables import Table
 from report.unknown import UnknownName
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting

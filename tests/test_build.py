@@ -19,10 +19,10 @@ from experiments import doctor
 from experiments.ledger import Ledger
 from experiments.notebooks import refuse_broken_cells
 from experiments.plan import load_plan
+from experiments.running.workspace import Workspace
 from experiments.spec import Incomplete
-from experiments.workspace import Workspace
 from report.arguments import make_parser, read_duration
-from report.findings import Finding
+from report.checking.findings import Finding
 from report.render import OUTPUTS
 from tests.processes import CAN_MOUNT, UNSHARE, finish, start_build
 from tests.schemas import faults_of

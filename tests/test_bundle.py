@@ -1,5 +1,6 @@
 """The reviewer's bundle is whole, the same for the same files, and what the tools of its three formats call valid."""
 
+import errno
 import hashlib
 import io
 import json
@@ -14,9 +15,9 @@ import yaml
 
 from experiments.git import GitFailed, read_commit
 from experiments.spec import ConfigurationError
-from report.bundle import codecheck, members, pack, write_bundle
-from report.citation import citation_file, entry_of
-from report.crate import METADATA, crate_metadata
+from report.pages.citation import citation_file, entry_of
+from report.review.bundle import codecheck, members, pack, write_bundle
+from report.review.crate import METADATA, crate_metadata
 from tests.small_repository import PROVENANCE, make_record, make_repository, open_repository
 
 PAPER = ("metadata.yaml", "references.bib", "figures.yaml", "tables.yaml")
@@ -88,7 +89,7 @@ def test_a_bundle_that_cannot_be_written_leaves_no_part_of_it(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "no space left")
 
     monkeypatch.setattr(os, "replace", refuse)
     (repository / "CITATION.cff").write_text(citation_file(repository), encoding="utf-8")
@@ -219,7 +220,8 @@ def test_a_bundle_without_the_machinery_says_which_one_builds_its_report(reposit
     assert f"git clone {url} machinery\n" in text and f"git -C machinery checkout {commit or 'COMMIT'}\n" in text
     told = "MACHINERY.md sends the reviewer to a placeholder at example.org"
     assert (f"\nwarning: {told}" in str(bundle)) is ("example.org" in url)
-    (repository / "report/bundle.py").write_text("", encoding="utf-8")  # of a repository that has it
+    (repository / "report/review").mkdir(parents=True, exist_ok=True)
+    (repository / "report/review/bundle.py").write_text("", encoding="utf-8")  # of a repository that has it
     bundle = write_bundle(repository)
     assert "MACHINERY.md" not in unpacked(bundle.path) and "warning" not in str(bundle)
 

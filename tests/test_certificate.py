@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from experiments.prices import Price
-from experiments.reruns import Rerun
+from experiments.running.reruns import Rerun
 from experiments.spec import Correct
-from report.agreement import Yardstick, judge_rerun
-from report.certificate import Asked, Certificate, Overall, Verified
-from report.certificate_page import format_certificate
-from report.leverage import Leverage
-from report.spot_check import Candidate, Pick
+from report.review.agreement import Yardstick, judge_rerun
+from report.review.certificate import Asked, Certificate, Overall, Verified
+from report.review.certificate_page import format_certificate
+from report.review.leverage import Leverage
+from report.review.spot_check import Candidate, Pick
 from tests.made_up import make_record, make_run
 from tests.made_up import measured as make_status
 from tests.schemas import faults_of

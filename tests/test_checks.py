@@ -15,8 +15,8 @@ from experiments.ledger import Ledger
 from experiments.spec import Correct, Record
 from experiments.surveys import Surveys
 from experiments.tampering import dropped_after_run
+from report.checking.findings import RULES, Finding
 from report.checks import check, compare, inspect_ledger, inspect_tracked
-from report.findings import RULES, Finding
 from report.render import build_report
 from tests.small_repository import PROVENANCE, edit, make_record, make_repository, open_repository
 

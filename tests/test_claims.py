@@ -6,7 +6,7 @@ import pytest
 
 from experiments.plan import load_plan
 from experiments.spec import ConfigurationError
-from report.claims import ClaimKind, read_claims
+from report.judge.claims import ClaimKind, read_claims
 from report.original import CSV_COLUMNS, read_original
 from report.quantities import Tier
 

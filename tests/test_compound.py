@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from report.claims import OURS, ClaimKind
-from report.trials import Outcome
+from report.judge.claims import OURS, ClaimKind
+from report.judge.trials import Outcome
 from tests.judging import THRESHOLD, claim, sweep, verdicts_on, with_provenance
 from tests.made_up import make_cell, make_evidence
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.confirmation import CODE_VARIABLE, confirm_code, describe_code
 from experiments.fingerprint import Fingerprinter
+from experiments.running.confirmation import CODE_VARIABLE, confirm_code, describe_code
 from experiments.spec import ConfigurationError
 from tests.small_repository import edit, make_repository
 

@@ -10,13 +10,13 @@ import pytest
 
 from experiments.spec import ConfigurationError, State
 from experiments.status import RunStatus
-from report.claims import Claims
 from report.context import build_context
 from report.facts import Facts
+from report.judge.claims import Claims
+from report.listings.table_kinds import read_tables
+from report.pages.vocabulary import Vocabulary
 from report.quantities import Quantity
-from report.table_kinds import read_tables
 from report.unknown import UnknownName
-from report.vocabulary import Vocabulary
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, waiting
 
 Words = dict[str, Callable[..., Any]]

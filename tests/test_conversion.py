@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from experiments.spec import ConfigurationError
-from report.conversion import KEPT, Conversion
-from report.formats import FORMATS
-from report.holes import Holes, make_seal
-from report.prose import Filled, Setters, fill_in
+from report.pages.conversion import KEPT, Conversion
+from report.pages.formats import FORMATS
+from report.pages.holes import Holes, make_seal
+from report.pages.prose import Filled, Setters, fill_in
 from tests.small_paper import accuracy, make_paper
 
 

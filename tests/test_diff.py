@@ -9,10 +9,10 @@ import build
 from experiments.ledger import Ledger
 from experiments.spec import ConfigurationError, Correct
 from experiments.status import statuses
-from report.changes import Change, Severity, Subject
-from report.diff import Difference, find_difference
-from report.diff_pages import format_difference
-from report.revisions import Revision
+from report.diffs.changes import Change, Severity, Subject
+from report.diffs.diff import Difference, find_difference
+from report.diffs.diff_pages import format_difference
+from report.diffs.revisions import Revision
 from tests.schemas import faults_of
 from tests.small_claims import CLAIMS, QUOTED, make_claims
 from tests.small_git import commit, git

@@ -10,15 +10,16 @@ import yaml
 
 from experiments.plan import load_plan
 from experiments.plan_file import _check_group
-from report import figures, table_kinds
+from report import figures
 from report.arguments import parse
-from report.claims import ClaimKind, read_claims
 from report.figures import read_figures
-from report.journal import faults, journal_fields
-from report.metadata import read_metadata
+from report.judge.claims import ClaimKind, read_claims
+from report.listings import table_kinds
+from report.listings.table_kinds import read_tables
 from report.original import read_original
+from report.pages.journal import faults, journal_fields
+from report.pages.metadata import read_metadata
 from report.recipes import read_recipes
-from report.table_kinds import read_tables
 from tests.example_repository import EXAMPLE, REPOSITORY, apply_diff, fenced, make_example, run
 
 DOCS = REPOSITORY / "docs"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from experiments.fingerprint import fingerprint
-from experiments.workspace import Workspace
+from experiments.running.workspace import Workspace
 from tests.processes import CAN_MOUNT, UNSHARE, find_kernels, finish, kill, start_build, wait_for
 from tests.small_repository import PLAN, edit, make_repository, open_repository
 

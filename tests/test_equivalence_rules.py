@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from experiments.spec import ConfigurationError
-from report.claims import ClaimKind
-from report.trials import Outcome
+from report.judge.claims import ClaimKind
+from report.judge.trials import Outcome
 from tests.judging import EQUIVALENCE, claim, judged, sweep, ways
 from tests.made_up import make_cell, make_evidence
 

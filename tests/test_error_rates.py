@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from report import effect_rules, equivalence_rules, power, statistics, value_rules
-from report.claims import Claim
+from report import statistics
 from report.evidence import Evidence
-from report.mcnemar import Discordance, combine
+from report.judge import effect_rules, equivalence_rules, power, value_rules
+from report.judge.claims import Claim
+from report.judge.mcnemar import Discordance, combine
+from report.judge.trials import Outcome, Sources, Tails, Trial
 from report.statistics import Interval, Summary
-from report.trials import Outcome, Sources, Tails, Trial
 from tests.judging import DIRECTION, EQUALITY, EQUIVALENCE, ORIGINAL, THRESHOLD, TREND, judged, sweep, ways
 
 PAPERS = 800

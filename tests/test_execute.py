@@ -18,11 +18,11 @@ from experiments import execute as execution
 from experiments import machine
 from experiments.execute import compute_ordered, execute
 from experiments.fingerprint import fingerprint
-from experiments.kernels import Kernels
 from experiments.ledger import Ledger
-from experiments.orders import Answer, Order, settle
+from experiments.running.kernels import Kernels
+from experiments.running.orders import Answer, Order, settle
+from experiments.running.workspace import Workspace
 from experiments.spec import ConfigurationError, Record, Run, RunBusy, RunFailed, RunInterrupted
-from experiments.workspace import Workspace
 from tests.small_repository import edit, make_record, make_repository, open_repository
 
 NAME = "tiny-z2-s0"
@@ -154,7 +154,7 @@ def test_a_cell_that_raises_is_shown_with_the_end_of_its_traceback(root: Path) -
 
 
 def test_a_kernel_that_is_slow_to_start_is_not_called_dead(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiments.notebook_runs._START_SECONDS", 0)
+    monkeypatch.setattr("experiments.running.notebook_runs._START_SECONDS", 0)
     run, ledger = plan_run(root)
     with pytest.raises(RunFailed, match=f"^{NAME}: the kernel did not start within 0 s: this machine or its file sys"):
         execute(run, root, ledger)
@@ -325,7 +325,7 @@ def test_a_second_process_cannot_run_the_same_run(root: Path) -> None:
 
 
 def test_a_worker_waits_for_the_one_before_it_that_is_being_ended(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiments.workspace._LOCK_POLL_SECONDS", 0.01)
+    monkeypatch.setattr("experiments.running.workspace._LOCK_POLL_SECONDS", 0.01)
     run, _ = plan_run(root)
     workspace = Workspace(root / ".cache", NAME, fingerprint(run, root).key)
     locked, ending = threading.Event(), threading.Event()

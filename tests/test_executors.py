@@ -12,9 +12,9 @@ import pytest
 from experiments.executors import LocalExecutor, RunsOutcome
 from experiments.ledger import Ledger
 from experiments.machine import count_cores
+from experiments.running.workspace import Workspace
 from experiments.spec import AlreadyRecorded, ConfigurationError, MissingTool, Record, Run, RunFailed
 from experiments.status import RunStatus, statuses
-from experiments.workspace import Workspace
 from tests.small_repository import make_record, make_repository, open_repository
 
 

@@ -12,18 +12,18 @@ import yaml
 
 from experiments.spec import ConfigurationError
 from experiments.status import RunStatus
-from report import charts
-from report.canvas import Canvas
-from report.charts import draw_effect
-from report.claims import read_claims
-from report.contrast_charts import draw_forest, draw_scatter
 from report.contrasts import find_contrasts
-from report.drawing import STYLE, Studio, draw
 from report.evidence import Evidence
-from report.figure import Row
 from report.figures import Figure, build_figures, read_figures, refuse_bands_of_no_rule
+from report.judge.claims import read_claims
 from report.original import Quoted
-from report.series_charts import draw_series, tick_labels, word_places
+from report.plots import charts
+from report.plots.canvas import Canvas
+from report.plots.charts import draw_effect
+from report.plots.contrast_charts import draw_forest, draw_scatter
+from report.plots.drawing import STYLE, Studio, draw
+from report.plots.figure import Row
+from report.plots.series_charts import draw_series, tick_labels, word_places
 from report.unknown import UnknownName
 from tests.judging import DIRECTION, ORIGINAL
 from tests.made_up import make_cell, make_evidence, make_run, waiting

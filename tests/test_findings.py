@@ -11,7 +11,9 @@ import pytest
 
 from experiments.files import write_atomically
 from experiments.spec import Correct, State
-from report import pdf
+from report.checking.findings import OF_A_FINISHED_REPORT, RULES, Finding, list_rules, severity_of
+from report.checking.manuscript import HEADINGS, inspect_manuscript
+from report.checking.page_checks import inspect_formats, inspect_log, inspect_pages
 from report.checks import (
     compare,
     inspect_by_tex,
@@ -22,11 +24,9 @@ from report.checks import (
     inspect_states,
     inspect_tracked,
 )
-from report.findings import OF_A_FINISHED_REPORT, RULES, Finding, list_rules, severity_of
-from report.manuscript import HEADINGS, inspect_manuscript
-from report.page_checks import inspect_formats, inspect_log, inspect_pages
+from report.judge.trials import Outcome
+from report.pages import pdf
 from report.quantities import Registry
-from report.trials import Outcome
 from tests.judging import bits
 from tests.made_up import make_cell, make_evidence, make_run, waiting
 from tests.small_git import commit, git

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from experiments.spec import ConfigurationError
-from report.conversion import pandoc_binary
-from report.formats import FORMATS, Format, Fragment, environment, escape_prose, escape_url
-from report.trials import Outcome
+from report.judge.trials import Outcome
+from report.pages.conversion import pandoc_binary
+from report.pages.formats import FORMATS, Format, Fragment, environment, escape_prose, escape_url
 from tests.small_paper import HOSTILE, accuracy, pending
 
 SET = {

@@ -7,10 +7,10 @@ import pytest
 
 from experiments.spec import ConfigurationError, ReproductionError, Run, State
 from experiments.status import RunStatus
-from report.claims import Claim, ClaimKind, Protocol
 from report.evidence import Evidence
-from report.gates import setting_text
-from report.trials import Outcome
+from report.judge.claims import Claim, ClaimKind, Protocol
+from report.judge.gates import setting_text
+from report.judge.trials import Outcome
 from report.verdicts import check
 from tests.judging import DIRECTION, EQUALITY, ORIGINAL, THRESHOLD, TREND, bits, claim, claims_file, judged, sweep
 from tests.made_up import SETTINGS, make_cell, make_evidence, make_run, measured, waiting

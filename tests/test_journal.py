@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 import yaml
 
-from report.journal import escape_field, faults, is_orcid, journal_fields, long_date, split_name, to_latex, to_yaml
+from report.pages.journal import (
+    escape_field,
+    faults,
+    is_orcid,
+    journal_fields,
+    long_date,
+    split_name,
+    to_latex,
+    to_yaml,
+)
 from tests.small_paper import HOSTILE
 
 METADATA: dict[str, Any] = {

@@ -6,8 +6,8 @@ from dataclasses import replace
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from report.trials import Outcome
-from report.verdict import DECIDED
+from report.judge.trials import Outcome
+from report.judge.verdict import DECIDED
 from tests.judging import DIRECTION, EQUALITY, EQUIVALENCE, ORIGINAL, THRESHOLD, TREND, judged, quoted, sweep, ways
 
 accuracy = st.integers(5000, 9000).map(lambda images: images / 10_000)

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import typst
 
-from report import layout
-from report.formats import FORMATS, environment
-from report.layout import SetTable, lay_out, set_table
+from report.judge.trials import Outcome
+from report.listings.table_kinds import build_table, read_tables
+from report.pages import layout
+from report.pages.formats import FORMATS, environment
+from report.pages.layout import SetTable, lay_out, set_table
 from report.quantities import count
-from report.table_kinds import build_table, read_tables
 from report.tables import Cell, Column, Table
-from report.trials import Outcome
 from tests.made_up import make_facts
 from tests.small_paper import accuracy, table
 

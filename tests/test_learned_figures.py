@@ -14,9 +14,9 @@ import pytest
 
 from experiments.spec import Correct, Packed
 from experiments.status import RunStatus
-from report.drawing import draw
 from report.evidence import Evidence
 from report.figures import build_figures
+from report.plots.drawing import draw
 from report.unknown import UnknownName
 from tests.made_up import make_cell, make_evidence
 from tests.test_figures import declare

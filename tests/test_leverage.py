@@ -7,10 +7,10 @@ import pytest
 
 from experiments.ledger import Ledger
 from experiments.spec import Correct
-from report.leverage import Leverage, weigh_runs
-from report.meaning import Meaning, read_meaning
-from report.robustness import Change, Robustness
-from report.trials import Outcome
+from report.diffs.meaning import Meaning, read_meaning
+from report.judge.robustness import Change, Robustness
+from report.judge.trials import Outcome
+from report.review.leverage import Leverage, weigh_runs
 from tests.small_claims import make_claims
 from tests.small_repository import edit, make_record
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from experiments.machine import count_cores, count_gpus, count_threads, read_energy_joules
-from experiments.threads import THREAD_VARIABLES, limit_threads
+from experiments.running.threads import THREAD_VARIABLES, limit_threads
 
 
 class NVMLError(Exception):

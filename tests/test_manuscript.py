@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from experiments.spec import ConfigurationError
-from report.findings import RULES, Finding
-from report.manuscript import HEADINGS, inspect_manuscript, refuse_faults
+from report.checking.findings import RULES, Finding
+from report.checking.manuscript import HEADINGS, inspect_manuscript, refuse_faults
 
 SUMMARY = "# Summary {.unnumbered}\n\n" + "\n\n".join(f"**{heading}** — words." for heading in HEADINGS) + "\n"
 BIBLIOGRAPHY = "@misc{known2020,\n title = {T}\n}\n"

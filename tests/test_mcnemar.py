@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from experiments.spec import Correct, ReproductionError
-from report.mcnemar import Discordance, combine, discord
+from report.judge.mcnemar import Discordance, combine, discord
 
 
 def bits(text: str, split: str = "test") -> Correct:

@@ -6,7 +6,7 @@ import pytest
 
 from experiments.ledger import Ledger
 from experiments.spec import ConfigurationError
-from report.meaning import Meaning, read_meaning
+from report.diffs.meaning import Meaning, read_meaning
 from tests.small_claims import make_claims
 from tests.small_repository import edit, make_record
 

@@ -11,7 +11,7 @@ import yaml
 from experiments.spec import ConfigurationError, ReproductionError
 from report.context import build_context
 from report.figures import build_figures, read_figures
-from report.table_kinds import read_tables
+from report.listings.table_kinds import read_tables
 from report.unknown import UnknownName
 
 PAPER = Path(__file__).parent.parent / "report/paper"

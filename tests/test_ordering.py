@@ -5,7 +5,7 @@ import random
 import pytest
 from scipy import stats
 
-from report import ordering
+from report.judge import ordering
 
 
 def samples(seed: int, levels: int, size: int, *, ties: bool = False) -> list[list[float]]:

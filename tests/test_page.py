@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from experiments.status import RunStatus
-from report.compose import Composer
-from report.drawing import Studio
-from report.drawings import begin_drawing
-from report.origins import Origins
-from report.page import CURVE_POINTS, FEW_POINTS, page_data, sampled
+from report.pages.compose import Composer
+from report.pages.drawings import begin_drawing
+from report.pages.origins import Origins
+from report.pages.page import CURVE_POINTS, FEW_POINTS, page_data, sampled
+from report.plots.drawing import Studio
 from report.quantities import MOST_ORIGINS
 from report.render import build_report
 from report.tables import Column, Table

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from report.page_checks import inspect_formats, inspect_log, inspect_pages
+from report.checking.page_checks import inspect_formats, inspect_log, inspect_pages
 from report.tables import Column, Table
 from tests.small_paper import accuracy
 

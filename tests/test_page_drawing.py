@@ -2,7 +2,7 @@
 
 import re
 
-from report.page_drawing import PageDrawings
+from report.pages.page_drawing import PageDrawings
 
 LETTER = '<path id="Sans-41" d="M 0 4863 \nL 10 20 \nz\n" transform="scale(0.015625)"/>'
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from report import ordering, power, statistics
+from report import statistics
+from report.judge import ordering, power
 from report.statistics import Summary
 
 

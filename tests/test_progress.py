@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from experiments import progress
-from experiments.progress import format_seconds, open_monitor
+from experiments.running import progress
+from experiments.running.progress import format_seconds, open_monitor
 from experiments.spec import RunFailed
 from tests.small_repository import make_record, make_repository, open_repository
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from experiments.spec import ConfigurationError
-from report.claims import OURS
-from report.conversion import Conversion
-from report.formats import FORMATS, environment
-from report.gates import Deviation
-from report.prose import Setters, fill_in
+from report.judge.claims import OURS
+from report.judge.gates import Deviation
+from report.judge.trials import Outcome
+from report.judge.verdict import Verdict
+from report.pages.conversion import Conversion
+from report.pages.formats import FORMATS, environment
+from report.pages.prose import Setters, fill_in
 from report.quantities import Quantity
-from report.trials import Outcome
-from report.verdict import Verdict
 from tests.judging import DIRECTION
 from tests.small_paper import HOSTILE, PROSE, accuracy, make_paper, pending
 

@@ -12,8 +12,8 @@ import pytest
 
 from report.comparisons import difference
 from report.evidence import Evidence
-from report.formats import FORMATS
-from report.origins import Origin, Origins, as_json, cell_anchor, origins_table, row_anchors
+from report.pages.formats import FORMATS
+from report.pages.origins import Origin, Origins, as_json, cell_anchor, origins_table, row_anchors
 from report.quantities import Kind, Quantity, Tier, count
 from report.render import build_report
 from report.tables import Column, Table

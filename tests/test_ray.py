@@ -16,11 +16,11 @@ pytest.importorskip("ray", reason="ray is not installed: Ray is not tried")
 from ray import exceptions
 
 from experiments.execute import execute
-from experiments.orders import Answer
-from experiments.ray_cluster import RayExecutor, _RayWorkers
-from experiments.ray_worker import _follow
+from experiments.running.orders import Answer
+from experiments.running.ray_cluster import RayExecutor, _RayWorkers
+from experiments.running.ray_worker import _follow
+from experiments.running.workspace import Workspace
 from experiments.status import statuses
-from experiments.workspace import Workspace
 from tests.digits_repository import make_digits_repository, numbers_of
 from tests.processes import finish, kill, start_build, wait_for
 from tests.small_repository import PLAN, edit, make_repository, open_repository

@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from experiments.plan import load_plan
-from report.claims import read_claims
 from report.evidence import Evidence
+from report.judge.claims import read_claims
+from report.judge.trials import Outcome
+from report.judge.verdict import Verdict
 from report.original import read_original
-from report.trials import Outcome
-from report.verdict import Verdict
 from report.verdicts import judge
 from tests import recomputed
 from tests.judging import EQUALITY, THRESHOLD, judged, sweep

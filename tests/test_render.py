@@ -15,17 +15,18 @@ from pathlib import Path
 import pytest
 
 from experiments.spec import ConfigurationError, MissingTool
-from report import pdf, render, swapping
-from report.compose import Composer
-from report.conversion import pandoc_binary
-from report.drawing import Studio
-from report.drawings import begin_drawing
+from report import render
 from report.figures import Figure
-from report.formats import FORMATS, environment
-from report.layout import lay_out, set_table
-from report.swapping import swapped_in
+from report.judge.trials import Outcome
+from report.pages import pdf, swapping
+from report.pages.compose import Composer
+from report.pages.conversion import pandoc_binary
+from report.pages.drawings import begin_drawing
+from report.pages.formats import FORMATS, environment
+from report.pages.layout import lay_out, set_table
+from report.pages.swapping import swapped_in
+from report.plots.drawing import Studio
 from report.tables import Column, Table
-from report.trials import Outcome
 from tests.small_paper import HOSTILE, accuracy, context, figure, figures, make_paper, pending, table
 
 GOLDEN = Path(__file__).parent / "golden"

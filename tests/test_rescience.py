@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from experiments.spec import ReproductionError
-from report.compose import Composer, Drawing
-from report.rescience import cite, cut
+from report.pages.compose import Composer, Drawing
+from report.pages.rescience import cite, cut
 from tests.small_paper import HOSTILE, METADATA, context, make_paper
 from tests.small_paper import figures as small_figures
 

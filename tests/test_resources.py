@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from experiments import machine
-from experiments.gpu_slots import GpuSlots, list_gpus
 from experiments.plan import load_plan
+from experiments.running.gpu_slots import GpuSlots, list_gpus
 from experiments.spec import ConfigurationError, Resources
 from tests.small_repository import PLAN, make_repository
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments.spec import ConfigurationError, MissingTool
-from report.revisions import lay_out
+from report.diffs.revisions import lay_out
 from tests.small_claims import make_claims
 from tests.small_git import commit, git
 from tests.small_repository import edit

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from report.claims import ClaimKind
-from report.robustness import MOST_RUNS, Change, Robustness
-from report.trials import Outcome
+from report.judge.claims import ClaimKind
+from report.judge.robustness import MOST_RUNS, Change, Robustness
+from report.judge.trials import Outcome
 from tests.judging import DIRECTION, EQUIVALENCE, THRESHOLD, claim, judged, sweep, ways
 
 LOW, HIGH = (0.600, 0.602, 0.601), (0.650, 0.652, 0.648)

@@ -8,8 +8,8 @@ from unittest.mock import patch
 
 from experiments.rules import rules_at
 from report.checks import inspect_rules, inspect_states
-from report.rule_history import RuleHistory, rule_history, withdrawn
-from report.trials import Outcome
+from report.judge.rule_history import RuleHistory, rule_history, withdrawn
+from report.judge.trials import Outcome
 from tests.judging import THRESHOLD, judged, with_provenance
 from tests.made_up import make_cell, make_evidence
 from tests.small_git import commit, git

@@ -8,10 +8,12 @@ from jsonschema import Draft202012Validator
 
 from experiments import status_document
 from experiments.spec import State
-from report import certificate, diff_pages, findings_document
-from report.agreement import Agreement
-from report.certificate import Overall
-from report.changes import Severity, Subject
+from report.checking import findings_document
+from report.diffs import diff_pages
+from report.diffs.changes import Severity, Subject
+from report.review import certificate
+from report.review.agreement import Agreement
+from report.review.certificate import Overall
 from tests.schemas import FOLDER, faults_of, read_schema
 
 NAMES = {

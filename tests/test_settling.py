@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from report.trials import Outcome
+from report.judge.trials import Outcome
 from tests.judging import DIRECTION, EQUALITY, TREND, judged, sweep
 from tests.made_up import make_cell, make_evidence, make_run, waiting
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from experiments import slurm, slurm_queue
-from experiments.slurm import SlurmExecutor, _SlurmWorkers, _Watched
+from experiments.running import slurm, slurm_queue
+from experiments.running.slurm import SlurmExecutor, _SlurmWorkers, _Watched
+from experiments.running.workspace import Workspace
 from experiments.spec import RunFailed, RunInterrupted
 from experiments.status import RunStatus, statuses
-from experiments.workspace import Workspace
 from tests.small_repository import make_repository, open_repository
 
 JOB = "7"

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from experiments.prices import Price
-from experiments.reruns import Rerun
-from report.leverage import Leverage
-from report.spot_check import Candidate, choose
+from experiments.running.reruns import Rerun
+from report.review.leverage import Leverage
+from report.review.spot_check import Candidate, choose
 from tests.made_up import make_run, measured
 
 

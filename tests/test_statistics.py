@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.spec import ReproductionError
-from report import ordering, statistics
+from report import statistics
+from report.judge import ordering
 
 ACCURACIES = [0.7062, 0.7131, 0.7098]
 OTHERS = [0.6912, 0.7003, 0.6951, 0.6987]

@@ -12,8 +12,9 @@ from statsmodels.stats.power import TTestIndPower, TTestPower
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind, ttost_paired
 
-from report import power, statistics
-from report.mcnemar import Discordance
+from report import statistics
+from report.judge import power
+from report.judge.mcnemar import Discordance
 from report.statistics import Summary
 
 accuracy = st.integers(5000, 9500).map(lambda images: images / 10_000)

@@ -13,18 +13,18 @@ import pytest
 
 from experiments.spec import Record, ReproductionError, State
 from experiments.status import RunStatus
-from report import claim_tables, run_list
-from report.claims import ClaimKind
 from report.evidence import Evidence
+from report.judge.claims import ClaimKind
+from report.judge.trials import Outcome, margin_text
+from report.judge.verdict import Verdict
+from report.listings import claim_tables, run_list
+from report.listings.result_tables import DASH, Declaration
+from report.listings.table_kinds import build_table, read_tables
 from report.original import Quoted
+from report.pages.vocabulary import Vocabulary
 from report.quantities import Kind, Quantity, Registry
-from report.result_tables import DASH, Declaration
-from report.table_kinds import build_table, read_tables
 from report.tables import Column, Table
-from report.trials import Outcome, margin_text
 from report.unknown import UnknownName
-from report.verdict import Verdict
-from report.vocabulary import Vocabulary
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, measured, waiting
 
 PENDING = Quantity("p", Kind.ACCURACY, None, State.PENDING, why="to come")

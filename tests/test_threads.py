@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from experiments.execute import execute
-from experiments.kernels import Kernels
-from experiments.threads import limit_threads, limit_waiting
-from experiments.warm_kernels import warm_start
+from experiments.running.kernels import Kernels
+from experiments.running.threads import limit_threads, limit_waiting
+from experiments.running.warm_kernels import warm_start
 from tests.small_repository import make_repository, open_repository
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from report.typed import typed_results
+from report.checking.typed import typed_results
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from experiments.spec import ReproductionError
-from report import freshness, pdf
+from report import freshness
+from report.pages import pdf
 from report.serve import Builds, Server
 
 SHOWN = "<p>shown</p>"

@@ -11,20 +11,20 @@ import pytest
 
 from experiments.reading import FILE_NAME_RULE
 from experiments.spec import ConfigurationError
-from report import conversion
-from report.bibliography import check_bibliography, check_style
-from report.bundle import members
-from report.citation import citation_file
-from report.claims import read_claims
-from report.conversion import Conversion
+from report.checking.manuscript import refuse_faults
 from report.fields import file_names
 from report.figures import read_figures
-from report.manuscript import refuse_faults
-from report.metadata import read_metadata
+from report.judge.claims import read_claims
+from report.listings.table_kinds import read_tables
 from report.original import CSV_COLUMNS, read_original
-from report.prose import Filled, Setters, fill_in
+from report.pages import conversion
+from report.pages.bibliography import check_bibliography, check_style
+from report.pages.citation import citation_file
+from report.pages.conversion import Conversion
+from report.pages.metadata import read_metadata
+from report.pages.prose import Filled, Setters, fill_in
 from report.quantities import Quantity
-from report.table_kinds import read_tables
+from report.review.bundle import members
 from tests.small_paper import accuracy, figure, make_paper, table
 
 SETTERS = Setters(*[lambda *_: {"latex": "x"}] * 4)

@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 
 from experiments.spec import ConfigurationError, Correct, State
-from report import claim_tables, power, statistics
-from report.claims import OURS, Claim, ClaimKind, Claims, Protocol
-from report.effect_rules import trend
+from report import statistics
 from report.evidence import Evidence
-from report.gates import Deviation
+from report.judge import power
+from report.judge.claims import OURS, Claim, ClaimKind, Claims, Protocol
+from report.judge.effect_rules import trend
+from report.judge.gates import Deviation
+from report.judge.trials import Outcome, Sources, Tails
+from report.judge.verdict import Verdict, title_prefix
+from report.listings import claim_tables
 from report.original import Quoted
-from report.trials import Outcome, Sources, Tails
 from report.unknown import UnknownName
-from report.verdict import Verdict, title_prefix
 from report.verdicts import check, judge
 from tests.judging import (
     EQUALITY,

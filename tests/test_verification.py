@@ -18,15 +18,15 @@ import build
 from experiments import doctor
 from experiments.executors import LocalExecutor
 from experiments.ledger import Ledger
-from experiments.progress import open_monitor
-from experiments.reruns import Repetition, Rerun
+from experiments.running.progress import open_monitor
+from experiments.running.reruns import Repetition, Rerun
+from experiments.running.workspace import Workspace
 from experiments.spec import ConfigurationError, Correct, MissingTool, Record
 from experiments.status import statuses
-from experiments.workspace import Workspace
-from report import verification
-from report.agreement import LEVEL, Agreement, expect_second
 from report.original import CSV_COLUMNS
-from report.verification import carry_out, empty, plan_verification
+from report.review import verification
+from report.review.agreement import LEVEL, Agreement, expect_second
+from report.review.verification import carry_out, empty, plan_verification
 from tests.digits_repository import REPOSITORY, make_digits_repository
 from tests.schemas import faults_of
 from tests.small_claims import make_claims

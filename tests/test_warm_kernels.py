@@ -13,10 +13,10 @@ import pytest
 from experiments.execute import execute
 from experiments.executors import LocalExecutor
 from experiments.fingerprint import find_packages
-from experiments.kernels import Kernels
-from experiments.progress import open_monitor
+from experiments.running.kernels import Kernels
+from experiments.running.progress import open_monitor
+from experiments.running.warm_kernels import warm_start
 from experiments.status import statuses
-from experiments.warm_kernels import warm_start
 from tests.processes import wait_for
 from tests.small_repository import make_repository, open_repository
 
@@ -72,7 +72,7 @@ def test_what_a_notebook_imports_from_elsewhere_is_found(root: Path) -> None:
 
 def test_who_begins_kernels_ends_without_a_word_while_it_still_imports(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(3)\n")
-    command = [sys.executable, "-m", "experiments.warm_kernels", "serve", str(tmp_path / "gone/socket"), "slow"]
+    command = [sys.executable, "-m", "experiments.running.warm_kernels", "serve", str(tmp_path / "gone/socket"), "slow"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(REPOSITORY)))}
     server = subprocess.Popen(
         command,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments import watch as watching
+from experiments.running import watch as watching
+from experiments.running.watch import Watch
+from experiments.running.workspace import Workspace
 from experiments.spec import Resources
-from experiments.watch import Watch
-from experiments.workspace import Workspace
 from tests.processes import kill, wait_for
 
 QUIET = Resources(quiet_minutes=2 / 60)

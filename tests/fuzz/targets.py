@@ -12,18 +12,18 @@ from experiments.notebooks import notebook_parameters
 from experiments.plan import load_plan
 from experiments.reading import MAX_RECORD_BYTES, read_text
 from experiments.spec import Record, ReproductionError
-from report.bibliography import check_bibliography, check_style
-from report.citation import entry_of
-from report.claims import read_claims
+from report.checking.typed import typed_results
 from report.figures import read_figures
-from report.front import build_front
-from report.journal import journal_fields, to_latex, to_yaml
-from report.metadata import read_metadata
+from report.judge.claims import read_claims
+from report.listings.table_kinds import read_tables
 from report.original import read_original
-from report.prose import Setters, fill_in
+from report.pages.bibliography import check_bibliography, check_style
+from report.pages.citation import entry_of
+from report.pages.front import build_front
+from report.pages.journal import journal_fields, to_latex, to_yaml
+from report.pages.metadata import read_metadata
+from report.pages.prose import Setters, fill_in
 from report.recipes import read_recipes
-from report.table_kinds import read_tables
-from report.typed import typed_results
 from tests.small_repository import PLAN, make_repository
 
 ROOT = Path(__file__).resolve().parents[2]

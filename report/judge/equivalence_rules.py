@@ -1,0 +1,83 @@
+"""The rule of claims that two cells give the same accuracy: two one-sided tests on their difference."""
+
+import math
+
+from experiments.spec import ConfigurationError
+from report.cells import CellEvidence
+from report.comparisons import are_pairs, compare, difference
+from report.judge.claims import Claim
+from report.judge.power import Design, chance_equivalent, chance_greater, foresee, repeat, smallest_margin, with_runs
+from report.judge.trials import (
+    Details,
+    Judgement,
+    Outcome,
+    Sources,
+    Tails,
+    Trial,
+    find_shortage,
+    margin_text,
+    p_text,
+    percent_text,
+)
+from report.statistics import Comparison, Summary
+
+
+def equivalence(claim: Claim, sources: Sources) -> Trial:
+    """The cell gives the accuracy of the cell `reference`, within the margin.
+
+    Every way of computing is a claim of its own, each with its own error rate: nothing is gained by asking of more.
+    """
+    group = str(claim.group)
+    cell, reference = (sources.evidence.cell(group, which) for which in (claim.cell, claim.reference))
+    if cell.name == reference.name:
+        raise ConfigurationError(f"claims.yaml: claims.{claim.id}: cell and reference are the same one, {cell.name!r}")
+    rule = (
+        f"REPRODUCED if two one-sided tests at {claim.alpha:g} place the difference of the means within "
+        f"{margin_text(claim.margin)}; NOT REPRODUCED if its {percent_text(1 - claim.alpha)} interval lies wholly "
+        "outside; the runs are paired by seed where both cells have the same seeds and differ only in how they are "
+        f"computed, and compared by Welch's method where not; at least {claim.min_seeds} runs a cell"
+    )
+    cells = (cell, reference)
+
+    def details() -> Details:
+        design = None if shortage or comparison is None else _design(claim, cell, reference, comparison)
+        return Details(ours=difference(cell, reference), design=design)
+
+    comparison, shortage = compare(cell, reference), find_shortage(claim, cells)
+    if comparison is None and not shortage:
+        shortage = "the differences of the pairs are exactly equal, so that nothing is known of their spread"
+    if comparison is None or shortage:
+        return Trial(cells, rule, details, shortage=shortage)
+
+    def judge(_: Tails | None, margin: float | None) -> Judgement:
+        return _judge(claim, comparison, margin or 0.0, are_pairs(cell, reference))
+
+    return Trial(cells, rule, details, judge=judge)
+
+
+def _judge(claim: Claim, comparison: Comparison, margin: float, is_paired: bool) -> Judgement:
+    p, bounds = comparison.p_equivalent(margin), comparison.interval(1 - claim.alpha)
+    how = "paired by seed" if is_paired else "by Welch's method"
+    if p < claim.alpha:
+        reason = f"the difference lies within {margin_text(margin)} ({p_text(p)}, {how})"
+        apart = bounds.low > 0 or bounds.high < 0
+        return Outcome.REPRODUCED, (f"{reason}, though it is not zero" if apart else reason,)
+    if bounds.low > margin or bounds.high < -margin:
+        wholly = f"the {percent_text(1 - claim.alpha)} interval of the difference lies wholly outside"
+        return Outcome.NOT_REPRODUCED, (f"{wholly} {margin_text(margin)} ({how})",)
+    return Outcome.INCONCLUSIVE, (f"the runs do not settle it ({p_text(p)}, {how})",)
+
+
+def _design(claim: Claim, cell: CellEvidence, reference: CellEvidence, compared: Comparison) -> Design:
+    margin = claim.margin or 0.0
+    pairs = Summary(cell.n, compared.difference, compared.error * math.sqrt(cell.n), compared.error)
+
+    cells = (pairs,) if are_pairs(cell, reference) else (cell.summary(), reference.summary())
+
+    def chance(n: int) -> float:
+        again = repeat(*(with_runs(each, n) for each in cells))
+        outside = chance_greater(abs(compared.difference) - margin, again, claim.alpha / 2)
+        return max(outside, chance_equivalent(compared.difference, margin, again, claim.alpha))
+
+    what = "margin within which these runs would have shown two equal cells to be equal"
+    return Design(smallest_margin(foresee(*cells), claim.alpha), what, chance)

@@ -1,0 +1,69 @@
+"""Was a claim's rule fixed before the runs that it judges? Told from the digests that records keep."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from experiments.record_fields import RULES
+from experiments.spec import Record
+from report.judge.claims import Claim
+
+
+@dataclass(frozen=True)
+class RuleHistory:
+    """Of the `records` that a claim is judged on: made under another rule, before there was one, or not saying.
+
+    `commits` are those of the last, of which git may know the rule.
+    """
+
+    records: int = 0
+    changed: int = 0
+    younger: int = 0
+    unrecorded: int = 0
+    commits: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """That the rule was not fixed before the runs."""
+        least = "at least " if self.unrecorded else ""  # runs that do not say may be others of the kind
+        return (
+            *((f"its rule was changed after {least}{self._share(self.changed)}",) if self.changed else ()),
+            *((f"its rule was written after {least}{self._share(self.younger)}",) if self.younger else ()),
+        )
+
+    @property
+    def note(self) -> str:
+        """That records do not say by which rule they were to be judged; empty where all do."""
+        return f"{self._share(self.unrecorded)} were recorded without the rule's digest" if self.unrecorded else ""
+
+    def _share(self, part: int) -> str:
+        return f"{part} of {self.records} run{'s' if self.records != 1 else ''}"
+
+
+def rule_history(claim: Claim, records: Iterable[Record]) -> RuleHistory:
+    """How the RECORDS stand to the rule of CLAIM as it is today; nothing is known of a claim without a digest."""
+    unique = {record.run: record for record in records} if claim.digest else {}
+    kept = [record.provenance.get(RULES) for record in unique.values()]
+    commits = [
+        record.provenance["commit"] for record, rules in zip(unique.values(), kept, strict=True) if rules is None
+    ]
+    known = [rules.get(claim.id) for rules in kept if rules is not None]
+    younger = known.count(None)
+    changed = len(known) - younger - known.count(claim.digest)
+    return RuleHistory(len(kept), changed, younger, len(kept) - len(known), tuple(filter(None, commits)))
+
+
+def named_otherwise(claim: Claim, records: Iterable[Record]) -> Iterator[Record]:
+    """The RECORDS that keep another rule of CLAIM than today's."""
+    for record in records:
+        kept = (record.provenance.get(RULES) or {}).get(claim.id)
+        if kept is not None and kept != claim.digest:
+            yield record
+
+
+def withdrawn(claims: Mapping[str, Claim], records: Iterable[Record]) -> Iterator[tuple[str, int]]:
+    """(claim, how many runs) of each claim that records name and that is no more: it was taken away after them."""
+    counts: dict[str, int] = {}
+    for record in records:
+        for id in (record.provenance.get(RULES) or {}).keys() - claims.keys():
+            counts[id] = counts.get(id, 0) + 1
+    yield from sorted(counts.items())

@@ -1,0 +1,205 @@
+"""What every rule of judgement shares: outcomes, a claim on trial, how much evidence a rule asks for, and its words.
+
+A rule never turns "not significant" into "not reproduced": a claim fails only where the opposite or the absence of an
+effect is shown, and stays inconclusive otherwise.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from experiments.spec import ConfigurationError, FrozenMapping, Record, State
+from report.cells import CellEvidence, varying_parameters
+from report.evidence import Evidence
+from report.judge.claims import Claim, Formula
+from report.judge.power import Design
+from report.original import Quoted
+from report.quantities import Kind, Quantity, spell
+from report.words import in_words
+
+
+class Outcome(StrEnum):
+    """What became of a claim."""
+
+    REPRODUCED = "REPRODUCED"
+    PARTIAL = "PARTIAL"
+    NOT_REPRODUCED = "NOT REPRODUCED"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    NOT_COMPARABLE = "NOT COMPARABLE"
+    NOT_TESTED = "NOT TESTED"
+
+
+Judgement = tuple[Outcome, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Details:
+    """What stands in a verdict beside its outcome.
+
+    `design` says what the runs could have shown, `support` what else they say that decides nothing; `prediction` is
+    where one more run would fall.
+    """
+
+    reported: Quantity | None = None
+    ours: Quantity | None = None
+    difference: Quantity | None = None
+    design: Design | None = None
+    support: tuple[str, ...] = ()
+    prediction: Quantity | None = None
+
+
+@dataclass(frozen=True)
+class Tails:
+    """The one-sided p of a claimed effect, and that of its opposite: each shares an error rate with its family's."""
+
+    claimed: float
+    opposite: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the records say on one claim before claims are taken together.
+
+    `tails` are an effect's before Holm. `judge` takes them after Holm, and the margin, and gives outcome and reasons; it
+    is None where the rule has not enough evidence, and `shortage` then says what is missing. `unlike` says why the cells do
+    not compare with what is quoted, whatever the protocol asks.
+    `details` is worked out once for the verdict, and not each time that the rule is tried without a run. `span` says
+    between which levels an effect is printed, where these are fewer than the rule looks at.
+    """
+
+    cells: tuple[CellEvidence, ...]
+    rule: str
+    details: Callable[[], Details] = Details
+    tails: Tails | None = None
+    judge: Callable[[Tails | None, float | None], Judgement] | None = None
+    shortage: str = ""
+    span: str = ""
+    unlike: str = ""
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The measured records of its cells."""
+        return tuple(record for cell in self.cells for record in cell.records)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All that a rule may look at; `families` is how many claims share an error rate by Holm's method."""
+
+    evidence: Evidence
+    original: Mapping[str, Quoted]
+    formulas: Mapping[str, Formula]
+    families: Mapping[str, int] = FrozenMapping()
+
+    def strictest(self, claim: Claim) -> float:
+        """The level at which CLAIM is tested at worst: Holm's first step over its family."""
+        return claim.alpha / self.families.get(claim.family, 1)
+
+    def family_text(self, claim: Claim) -> str:
+        """`the family 'directions' of 7 claims`: a family that loses one is a milder judge of the others."""
+        return f"the family {claim.family!r} of {self.families.get(claim.family, 1)} claims"
+
+    def quoted(self, claim: Claim, amount: int) -> tuple[Quoted, ...]:
+        """The AMOUNT rows of original.csv that CLAIM names; ConfigurationError where they are others or not there."""
+        place = f"claims.yaml: claims.{claim.id}.quoted"
+        for id in claim.quoted:
+            if id not in self.original:
+                valid = ", ".join(self.original)
+                raise ConfigurationError(f"{place}: {id!r} is not in original.csv, which has {valid}")
+        if len(claim.quoted) != amount:
+            raise ConfigurationError(f"{place}: found {list(claim.quoted)!r}; expected {amount} of its ids")
+        return tuple(self.original[id] for id in claim.quoted)
+
+
+def refuse_other_network(claim: Claim, row: Quoted, parameters: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError where the quoted ROW is of another network than the claim's cell of these PARAMETERS.
+
+    Only what both name is compared; what is usual and the row does not name, it has as usual.
+    """
+    known = {**row.usual, **row.cell}
+    for name, value in parameters.items():
+        if name in known and known[name] != value and str(known[name]).lower() != str(value).lower():
+            raise ConfigurationError(
+                f"claims.yaml: claims.{claim.id}.quoted: {row.id!r} is for {in_words(name)} {known[name]}, the claim's "
+                f"cell has {value}: quote the row of that cell, or correct `cell` in original.csv"
+            )
+
+
+def refuse_bounds(claim: Claim, *rows: Quoted) -> None:
+    """Raises ConfigurationError where the claim needs values and one of the quoted ROWS is a bound."""
+    for row in rows:
+        if row.is_bound:
+            remedy = "quote two values, or none" if claim.family else "quote a value, or let `kind` be threshold"
+            raise ConfigurationError(
+                f"claims.yaml: claims.{claim.id}.quoted: {row.id!r} is a bound, {row.accuracy.quoted!r}, where a claim of "
+                f"kind {claim.kind} needs a value: {remedy}"
+            )
+
+
+def find_shortage(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
+    """What the claim's rule still lacks, in words; empty where every cell has its runs."""
+    short = [cell for cell in cells if cell.state is not State.MEASURED or cell.n < claim.min_seeds]
+    names = cell_names(cells)
+    if copied := [f"seeds {_listed(cell.copies)} of {names[cell.name]}" for cell in cells if cell.copies]:
+        return f"the runs of {' and '.join(copied)} are the same image by image: a copied record is no second run"
+    if not short:
+        unknown = [names[cell.name] for cell in cells if cell.has_unknown_spread]
+        equal = f"the runs of {', '.join(unknown)} are exactly equal, so that nothing is known of their spread"
+        return equal if unknown else ""
+    listed = []
+    for cell in short:
+        name = names[cell.name]
+        special = cell.why if cell.state not in (State.MEASURED, State.PENDING) else ""
+        listed.append(f"{name} has {cell.n} of {claim.min_seeds} runs" + (f" ({special})" if special else ""))
+    single = "; a single run shows no more than its own accuracy" if any(cell.n == 1 for cell in short) else ""
+    return f"too few runs: {', '.join(listed)}{single}"
+
+
+def _listed(seeds: tuple[int, ...]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def missing_text(cells: tuple[CellEvidence, ...]) -> str:
+    """The planned runs that a judgement goes without, so that nobody can leave out those that do not please."""
+    names = cell_names(cells)
+    missing = [f"{names[cell.name]} lacks seeds {_listed(cell.missing_seeds)}" for cell in cells if cell.missing_seeds]
+    planned, there = sum(cell.planned for cell in cells), sum(cell.n for cell in cells)
+    return f"provisional, on {there} of {planned} planned runs: {'; '.join(missing)}" if missing else ""
+
+
+def cell_names(cells: tuple[CellEvidence, ...]) -> dict[str, str]:
+    """What a reader calls each of CELLS, by its name: the parameters in which they differ.
+
+    Where a word tells them apart, as an architecture does, that word alone: the sizes follow from it.
+    """
+    varying = varying_parameters(cells)
+    for name in varying:
+        values = {cell.parameters[name] for cell in cells}
+        if len(values) == len(cells) and all(isinstance(value, str) for value in values):
+            varying = (name,)
+            break
+    return {cell.name: cell.words(varying) or cell.name for cell in cells}
+
+
+def p_text(p: float | None) -> str:
+    """`p = 0.012`, `p < 0.001`."""
+    text = spell(Kind.PROBABILITY, 1.0 if p is None else p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def adjusted_text(raw: float, adjusted: float | None) -> str:
+    """`p = 0.139, after Holm 0.693`; the p alone where Holm's method leaves it as it is."""
+    if adjusted is None or spell(Kind.PROBABILITY, raw) == spell(Kind.PROBABILITY, adjusted):
+        return p_text(raw)
+    return f"{p_text(raw)}, after Holm {spell(Kind.PROBABILITY, adjusted)}"
+
+
+def percent_text(share: float) -> str:
+    """`95 %`."""
+    return f"{100 * share:.3g} %"
+
+
+def margin_text(margin: float | None) -> str:
+    """`± 0.50 pp`."""
+    return "± " + spell(Kind.DIFFERENCE, margin or 0.0).lstrip("+")

@@ -1,0 +1,236 @@
+"""The rules of claims on a value: equal to a quoted one within a margin, above a quoted one, or counted exactly."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from experiments.spec import ConfigurationError
+from report import statistics
+from report.cells import CellEvidence, spread
+from report.comparisons import gap, unlike
+from report.judge.claims import Claim, ClaimKind
+from report.judge.power import (
+    Design,
+    chance_equivalent,
+    chance_greater,
+    foresee,
+    repeat,
+    smallest_gap,
+    smallest_margin,
+    with_runs,
+)
+from report.judge.trials import (
+    Details,
+    Judgement,
+    Outcome,
+    Sources,
+    Tails,
+    Trial,
+    find_shortage,
+    margin_text,
+    p_text,
+    percent_text,
+    refuse_bounds,
+    refuse_other_network,
+)
+from report.original import Quoted
+from report.quantities import Kind, Quantity, count, spell
+from report.statistics import Comparison
+from report.unknown import UnknownName
+from report.words import parameters_text
+
+
+def equality(claim: Claim, sources: Sources) -> Trial:
+    """Our mean equals the quoted value within the margin: two one-sided tests."""
+    rule = (
+        f"REPRODUCED if two one-sided tests at {claim.alpha:g} place our mean within {margin_text(claim.margin)} of "
+        f"the quoted value; NOT REPRODUCED if the {percent_text(1 - claim.alpha)} interval lies wholly outside and the "
+        f"quoted value, taken for a single run, lies outside the {percent_text(1 - claim.alpha)} prediction interval for "
+        f"one more run; at least {claim.min_seeds} runs"
+    )
+    cell, row, target = _against_quoted(claim, sources)
+
+    def details() -> Details:
+        return _details(claim, cell, row, target, None if shortage else _equality_design)
+
+    if shortage := find_shortage(claim, (cell,)):
+        return Trial((cell,), rule, details, shortage=shortage, unlike=unlike(cell, row))
+    comparison = statistics.against(cell.summary(), target)
+
+    def judge(_: Tails | None, margin: float | None) -> Judgement:
+        return _judge_equality(claim, cell, comparison, target, margin or 0.0)
+
+    return Trial((cell,), rule, details, judge=judge, unlike=unlike(cell, row))
+
+
+def _equality_design(claim: Claim, cell: CellEvidence, target: float) -> Design:
+    """What the runs could have shown; a value that one run may give is not refuted by any number of them."""
+    seen, margin = cell.summary(), claim.margin or 0.0
+
+    def chance(n: int) -> float:
+        more, gap = with_runs(seen, n), abs(seen.mean - target)
+        outside = chance_greater(gap - margin, repeat(more), claim.alpha / 2)
+        unlike = target not in statistics.prediction_interval(more, 1 - claim.alpha)
+        within = chance_equivalent(gap, margin, repeat(more), claim.alpha)
+        return max(within, outside if unlike else 0.0)
+
+    what = "margin within which these runs would have shown a mean that is equal to be equal"
+    return Design(smallest_margin(foresee(seen), claim.alpha), what, chance)
+
+
+def _prediction(claim: Claim, cell: CellEvidence) -> Quantity:
+    """Our mean with the interval in which one more run of ours would fall."""
+    interval = statistics.prediction_interval(cell.summary(), 1 - claim.alpha)
+    kind = f"{percent_text(1 - claim.alpha)} prediction interval for one more run"
+    around = spread(interval, cell.summary().sd, kind)
+    return replace(cell.quantity(), id=f"claim/{claim.id}/prediction", spread=around)
+
+
+def _judge_equality(
+    claim: Claim, cell: CellEvidence, comparison: Comparison, target: float, margin: float
+) -> Judgement:
+    """The quoted value is one run of unknown spread: what one more run of ours might give is not refuted by it."""
+    p, bounds = comparison.p_equivalent(margin), comparison.interval(1 - claim.alpha)
+    inside, compatible = _prediction_text(claim, cell, target)
+    if p < claim.alpha:
+        return Outcome.REPRODUCED, (f"our mean is within {margin_text(margin)} ({p_text(p)}); {compatible}",)
+    if bounds.low > margin or bounds.high < -margin:
+        wholly = f"the interval of the difference lies wholly outside {margin_text(margin)}"
+        if inside:
+            return Outcome.INCONCLUSIVE, (f"{wholly}, but {compatible}",)
+        return Outcome.NOT_REPRODUCED, (f"{wholly}, and {compatible}",)
+    return Outcome.INCONCLUSIVE, (f"the runs do not settle it ({p_text(p)}); {compatible}",)
+
+
+def _prediction_text(claim: Claim, cell: CellEvidence, target: float) -> tuple[bool, str]:
+    """Whether one more run of ours might give TARGET, and that in words."""
+    inside = target in statistics.prediction_interval(cell.summary(), 1 - claim.alpha)
+    where = "inside" if inside else "outside"
+    return (
+        inside,
+        f"the quoted value lies {where} the {percent_text(1 - claim.alpha)} prediction interval for one more run",
+    )
+
+
+def threshold(claim: Claim, sources: Sources) -> Trial:
+    """Our mean is above the quoted value: a one-sided t test; where it is below, the quoted value may be one lucky run's."""
+    rule = (
+        f"REPRODUCED if the one-sided t test of our mean above the quoted value has p below {claim.alpha:g}; "
+        f"NOT REPRODUCED if that of below has, and the quoted value, taken for a single run, lies outside the "
+        f"{percent_text(1 - claim.alpha)} prediction interval for one more run; at least {claim.min_seeds} runs"
+    )
+    cell, row, target = _against_quoted(claim, sources)
+
+    def details() -> Details:
+        return _details(claim, cell, row, target, None if shortage else _threshold_design)
+
+    if shortage := find_shortage(claim, (cell,)):
+        return Trial((cell,), rule, details, shortage=shortage, unlike=unlike(cell, row))
+    comparison = statistics.against(cell.summary(), target)
+
+    def judge(_: Tails | None, __: float | None) -> Judgement:
+        above, below = comparison.p_greater(), comparison.p_less()
+        if above < claim.alpha:
+            return Outcome.REPRODUCED, (f"our mean is above the quoted value ({p_text(above)})",)
+        if below < claim.alpha:
+            inside, compatible = _prediction_text(claim, cell, target)
+            if inside:
+                return Outcome.INCONCLUSIVE, (
+                    f"our mean is below the quoted value ({p_text(below)}), but {compatible}",
+                )
+            return Outcome.NOT_REPRODUCED, (f"our mean is below the quoted value ({p_text(below)}), and {compatible}",)
+        return Outcome.INCONCLUSIVE, (f"our mean may lie on either side of the quoted value ({p_text(above)})",)
+
+    return Trial((cell,), rule, details, judge=judge, unlike=unlike(cell, row))
+
+
+def _threshold_design(claim: Claim, cell: CellEvidence, target: float) -> Design:
+    seen = cell.summary()
+
+    def chance(n: int) -> float:
+        more = with_runs(seen, n)
+        if seen.mean < target and target in statistics.prediction_interval(more, 1 - claim.alpha):
+            return 0.0
+        return chance_greater(abs(seen.mean - target), repeat(more), claim.alpha)
+
+    what = "true distance from the quoted value that these runs would have shown"
+    return Design(smallest_gap(foresee(seen), claim.alpha), what, chance)
+
+
+def _details(
+    claim: Claim,
+    cell: CellEvidence,
+    row: Quoted,
+    target: float,
+    design: Callable[[Claim, CellEvidence, float], Design] | None,
+) -> Details:
+    """What is told beside the outcome; DESIGN is None where there are too few runs for one."""
+    ours = cell.quantity()
+    told = Details(row.accuracy, ours, None if ours.is_measured and row.is_bound else gap(cell, row))
+    if design is None:
+        return told
+    return replace(told, design=design(claim, cell, target), prediction=_prediction(claim, cell))
+
+
+def _against_quoted(claim: Claim, sources: Sources) -> tuple[CellEvidence, Quoted, float]:
+    """The claim's one cell, the row that it is compared with, and the accuracy there."""
+    (row,) = sources.quoted(claim, 1)
+    cell = sources.evidence.cell(str(claim.group), claim.cell)
+    refuse_other_network(claim, row, claim.cell)
+    if claim.kind is ClaimKind.EQUALITY:
+        refuse_bounds(claim, row)
+    dataset = cell.parameters.get("dataset")
+    if dataset is not None and not row.is_on(dataset) and not sources.evidence.is_rehearsal:
+        raise ConfigurationError(
+            f"claims.yaml: claims.{claim.id}.quoted: {row.id!r} is a result on {row.dataset}, the claim's cell is on "
+            f"{dataset}: quote one on the same data, or correct `dataset` in original.csv"
+        )
+    value = row.accuracy.value
+    assert value is not None
+    return cell, row, value
+
+
+def counts(claim: Claim, sources: Sources) -> Trial:
+    """Each quoted parameter count, in thousands, is that of the recorded models of the same sizes."""
+    rows = sources.quoted(claim, len(claim.quoted))
+    agreeing: int = 0
+    differing: list[str] = []
+    cells: list[CellEvidence] = []
+    for row in rows:
+        planned = [
+            cell
+            for cell in sources.evidence.matching(row.cell)
+            if row.cell and row.is_on(cell.parameters.get("dataset"))
+        ]
+        if not planned:
+            raise UnknownName(
+                f"claims.yaml: claims.{claim.id}.quoted: no cell of the plan is the model of {row.id!r}: "
+                f"{parameters_text({'dataset': row.dataset, **row.cell})}; plan it, or leave the row out"
+            )
+        found = [cell for cell in planned if cell.records]
+        cells.extend(found)
+        counted = {value for cell in found for value in cell.values("parameters")}
+        wrong = sorted(value for value in counted if not row.counts(value))
+        quoted = f"quoted {row.parameters.quoted}"
+        differing.extend(f"{found[0].words(row.cell)}: {spell(Kind.PARAMETERS, v)}, {quoted}" for v in wrong)
+        agreeing += bool(counted) and not wrong
+
+    def judge(_: Tails | None, __: float | None) -> Judgement:
+        if differing:
+            return Outcome.NOT_REPRODUCED, tuple(differing)
+        if agreeing < len(rows):
+            return Outcome.INCONCLUSIVE, (f"{agreeing} of {len(rows)} models are recorded, and these agree",)
+        return Outcome.REPRODUCED, (f"all {len(rows)} models are recorded and agree",)
+
+    def details() -> Details:
+        reported = count(f"claim/{claim.id}/quoted", len(rows), "models whose parameter count is quoted")
+        ours = count(f"claim/{claim.id}/agreeing", agreeing, "of these, models recorded here with the quoted count")
+        return Details(reported, ours)
+
+    return Trial(
+        tuple(cells),
+        "REPRODUCED if every model is recorded and has the quoted number of parameters, to its last digit; "
+        "NOT REPRODUCED if one differs; INCONCLUSIVE while models are not recorded",
+        details,
+        judge=judge,
+        shortage="" if cells else "none of these models is recorded yet",
+    )

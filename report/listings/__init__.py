@@ -1,0 +1,1 @@
+"""The tables by kind: each builds one from what is recorded and quoted."""

@@ -1,0 +1,192 @@
+"""The tables of claims: their sentences, verdicts and why, what waits for its first run, and the rules that judge."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from experiments.spec import State
+from report.facts import Facts
+from report.judge.claims import Claim, ClaimKind
+from report.judge.trials import Outcome, margin_text
+from report.judge.verdict import Verdict
+from report.listings.result_tables import DASH, Declaration
+from report.quantities import Quantity
+from report.tables import Cell, Column, Table
+from report.words import price_text
+
+_NO_GROUP = "several groups"
+_ON_EFFECTS = (ClaimKind.DIRECTION, ClaimKind.TREND)
+_SIGNS = "An effect is positive where it goes the claimed way, up or down."
+
+
+def claims(declared: Declaration, facts: Facts) -> Table:
+    """One line a claim: its sentence, where the original says so, and how sure that is."""
+    rows: list[tuple[Cell, ...]] = [
+        (claim.id, claim.sentence, claim.source, claim.certainty) for claim in facts.claims.claims.values()
+    ]
+    columns = (
+        Column("id", "Claim"),
+        Column("sentence", "Sentence"),
+        Column("source", "Source"),
+        Column("certainty", "Certainty"),
+    )
+    beyond = sum(claim.is_beyond for claim in facts.claims.claims.values())
+    finding = f"{len(rows) - beyond} of the originals" + (f", {beyond} of our own." if beyond else ".")
+    return declared.table(finding, columns, rows)
+
+
+def verdicts(declared: Declaration, facts: Facts) -> Table:
+    """One line a claim that any run speaks to: what was reported, what we found, the verdict in words."""
+    rows: list[tuple[Cell, ...]] = [
+        (
+            verdict.claim.id,
+            _with_unit(verdict, verdict.reported) or DASH,
+            _with_unit(verdict, verdict.ours) or DASH,
+            verdict.difference or DASH,
+            verdict.printed,
+            _protocol(verdict),
+        )
+        for verdict in facts.verdicts.values()
+        if verdict.is_tested
+    ]
+    columns = (
+        Column("id", "Claim"),
+        Column("reported", "Reported", align="right"),
+        Column("ours", "Ours", align="right"),
+        Column("difference", "Difference", align="right"),
+        Column("verdict", "Verdict"),
+        Column("protocol", "Protocol"),
+    )
+    if any(
+        verdict.claim.kind in _ON_EFFECTS and verdict.ours for verdict in facts.verdicts.values() if verdict.is_tested
+    ):
+        declared = replace(declared, note=f"{declared.note} {_SIGNS}".strip())
+    return replace(declared.table(verdict_finding(facts.verdicts), columns, rows), claims=_told(rows))
+
+
+def _told(rows: list[tuple[Cell, ...]]) -> tuple[str, ...]:
+    """The claims of ROWS that begin with one."""
+    return tuple(str(row[0]) for row in rows)
+
+
+def _with_unit(verdict: Verdict, quantity: Quantity | None) -> Quantity | None:
+    """QUANTITY; what a claim on counts has counted as `5 models`, for no column's head says what it is."""
+    if verdict.claim.kind is not ClaimKind.COUNT or quantity is None or quantity.value is None:
+        return quantity
+    models = f"{quantity.value:,.0f} model{'s' if quantity.value != 1 else ''}"
+    return replace(quantity, id=f"{quantity.id}/models", quoted=models)
+
+
+def _protocol(verdict: Verdict) -> str:
+    """Whether the runs keep to the claim's protocol: a verdict holds for the protocol that it was reached with."""
+    if verdict.claim.is_beyond or verdict.claim.protocol is None:
+        return DASH
+    if verdict.is_on_another_protocol:
+        return "reduced"
+    return "with deviations" if verdict.deviations or verdict.claim.deviations else "kept"
+
+
+def verdict_finding(verdicts: Mapping[str, Verdict]) -> str:
+    """`1 REPRODUCED, 14 NOT TESTED; beyond the paper 1 shown.` in the order of the outcomes."""
+    listed = [verdict.outcome for verdict in verdicts.values() if not verdict.claim.is_beyond]
+    finding = ", ".join(f"{listed.count(outcome)} {outcome.value}" for outcome in Outcome if outcome in listed)
+    beyond = Counter(verdict.printed for verdict in verdicts.values() if verdict.claim.is_beyond)
+    words = ", ".join(f"{number} {shown}" for shown, number in beyond.items())
+    if words and not listed:  # A paper may begin with claims of its own.
+        return f"Beyond the paper {words}."
+    return f"{finding}; beyond the paper {words}." if words else f"{finding}."
+
+
+def untested(declared: Declaration, facts: Facts) -> Table:
+    """One line a group that claims wait for: these, and the price of the runs that they need first; then those left out."""
+    waiting: dict[str, list[Verdict]] = {}
+    left_out: dict[str, list[str]] = {}
+    for verdict in facts.verdicts.values():
+        if verdict.is_tested:  # also one that is called untested and has runs: it is judged on them
+            continue
+        if verdict.claim.untested:
+            left_out.setdefault(verdict.claim.untested, []).append(verdict.claim.id)
+        else:
+            waiting.setdefault(_group_of(verdict.claim, facts), []).append(verdict)
+    rows: list[tuple[Cell, ...]] = []
+    for group, listed in waiting.items():
+        runs = facts.evidence.runs(group) if group in facts.evidence.groups else ()
+        lacking = [status for status in runs if status.state is not State.MEASURED]
+        price = price_text(lacking) if lacking else "; ".join(dict.fromkeys(text for v in listed for text in v.reasons))
+        rows.append((group, ", ".join(verdict.claim.id for verdict in listed), price))
+    rows += [(DASH, ", ".join(ids), reason) for reason, ids in left_out.items()]
+    columns = (
+        Column("group", "Group"),
+        Column("claims", "Claims that wait for it"),
+        Column("lacking", "What is lacking"),
+    )
+    number = sum(map(len, waiting.values()))
+    never = sum(map(len, left_out.values()))
+    found = (
+        f"{number} claims wait for a first run" if number > 1 else "1 claim waits for a first run" if number else "",
+        f"{never} claims are left untested" if never > 1 else "1 claim is left untested" if never else "",
+    )
+    made = declared.table(f"{'; '.join(filter(None, found)) or 'Every claim is tested'}.", columns, rows)
+    return replace(made, claims=tuple(id for id, verdict in facts.verdicts.items() if not verdict.is_tested))
+
+
+def _group_of(claim: Claim, facts: Facts) -> str:
+    """The group that CLAIM waits for; that of its parts, where they share one."""
+    groups = {claim.group} if claim.group else {facts.claims.claims[part].group for part in claim.parts}
+    return groups.pop() or _NO_GROUP if len(groups) == 1 else _NO_GROUP
+
+
+def reasons(declared: Declaration, facts: Facts) -> Table:
+    """One line a tested claim: why, with which deviations, and how far the verdict can be trusted."""
+    rows: list[tuple[Cell, ...]] = []
+    for verdict in facts.verdicts.values():
+        if verdict.is_tested:
+            why = (*verdict.reasons, *verdict.claim.deviations)
+            rows.append((verdict.claim.id, verdict.printed, _sentence(why), _sentence(verdict.notes) or DASH))
+    columns = (
+        Column("id", "Claim"),
+        Column("verdict", "Verdict"),
+        Column("reasons", "Reasons and deviations"),
+        Column("trust", "How far it can be trusted"),
+    )
+    decided = sum(verdict.is_decided for verdict in facts.verdicts.values())
+    are = "is" if decided == 1 else "are"
+    made = declared.table(f"{decided} of {len(facts.verdicts)} {are} decided.", columns, rows)
+    return replace(made, claims=_told(rows))
+
+
+def _sentence(texts: tuple[str, ...]) -> str:
+    return "; ".join(text.rstrip(".") for text in texts)
+
+
+def rules(declared: Declaration, facts: Facts) -> Table:
+    """One line a rule, by the kind of claim, with the claims that it judges; the first of a kind is told in full."""
+    judged: dict[tuple[ClaimKind, str, str], list[Claim]] = {}
+    for verdict in sorted(facts.verdicts.values(), key=lambda verdict: list(ClaimKind).index(verdict.claim.kind)):
+        if verdict.rule:
+            judged.setdefault((verdict.claim.kind, verdict.rule, verdict.span), []).append(verdict.claim)
+    first: dict[ClaimKind, Claim] = {}
+    rows: list[tuple[Cell, ...]] = []
+    for (kind, rule, span), claims in judged.items():
+        told = _as_for(first[kind], claims[0], facts) if kind in first else rule
+        first.setdefault(kind, claims[0])
+        rows.append((kind.value, ", ".join(claim.id for claim in claims), f"{told}; {span}" if span else told))
+    columns = (Column("kind", "Kind"), Column("claims", "Claims"), Column("rule", "Rule"))
+    several = f"{len(rows)} rules" if len(rows) != 1 else "1 rule"
+    return declared.table(f"{several} for {sum(map(len, judged.values()))} claims.", columns, rows)
+
+
+def _as_for(base: Claim, claim: Claim, facts: Facts) -> str:
+    """The rule of CLAIM by what it has otherwise than that of BASE, which is of the same kind."""
+    along = facts.evidence.cells(claim.group)[0].word(claim.along) if claim.along else ""
+    simple = (one for one in facts.claims.claims.values() if one.kind is not ClaimKind.COMPOUND)
+    size = sum(one.family == claim.family for one in simple)
+    differing = {
+        f"over {along} ({claim.order})": (claim.along, claim.order) != (base.along, base.order),
+        f"in the family {claim.family!r} of {size} claims": claim.family != base.family,
+        f"at the level {claim.alpha:g}": claim.alpha != base.alpha,
+        f"with a margin of {margin_text(claim.margin)}": claim.margin != base.margin,
+        f"with at least {claim.min_seeds} runs": claim.min_seeds != base.min_seeds,
+    }
+    words = [text for text, differs in differing.items() if differs]
+    return f"as for {base.id}" + (f", but {', '.join(words)}" if words else "")

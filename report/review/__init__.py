@@ -1,0 +1,1 @@
+"""What a reviewer uses: the bundle, and recorded runs run again with a certificate."""

@@ -1,0 +1,209 @@
+"""The certificate of a verification: what was run again, by what, and whether it agrees with the records."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from experiments.spec import ACCURACY, Disagreement, Incomplete, Record, RunFailed
+from report.review.agreement import LEVEL, Agreement, Judged
+from report.review.spot_check import Pick
+
+SCHEMA_NAME = "reproduction/certificate/1"
+_MACHINE = ("python", "platform", "cpu", "gpu", "driver", "threads", "versions")
+
+
+class Overall(StrEnum):
+    """What the verification says as a whole."""
+
+    CONFIRMED = "confirmed"
+    NOT_CONFIRMED = "not confirmed"
+    UNDECIDED = "could not be judged"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """One picked run: the record, the new one where the run ended well, and the comparison or what went wrong.
+
+    `accepted` is the reason for which the record counts though the code has changed; `changes` says what has.
+    """
+
+    pick: Pick
+    recorded: Record
+    again: Record | None
+    judged: Judged | None
+    error: str
+    accepted: str
+    changes: tuple[str, ...]
+
+    @property
+    def agreement(self) -> Agreement:
+        """The outcome of the run."""
+        if self.judged is not None:
+            return self.judged.agreement
+        return Agreement.FAILED if self.error else Agreement.NOT_BEGUN
+
+    @property
+    def code(self) -> str:
+        """How the record's code stands to that which was run now: `same`, `accepted` or `stale`."""
+        return "same" if not self.changes else "accepted" if self.accepted else "stale"
+
+    @property
+    def why(self) -> str:
+        """The agreement's reason, or the error."""
+        return self.judged.why if self.judged is not None else self.error or "the budget was used up before it"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the picks were restricted to, by whoever asked: a reader is to know what could not be picked."""
+
+    patterns: tuple[str, ...] = ()
+    group: str | None = None
+    device_class: str | None = None
+
+    def __str__(self) -> str:
+        runs = f"runs called {' or '.join(self.patterns)}" if self.patterns else "any run"
+        group = f" of group {self.group}" if self.group else ""
+        return f"{runs}{group}, on {self.device_class or 'the device of its record'}"
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The runs in the order in which they were picked; `recorded` is how many of those asked for have a record."""
+
+    title: str
+    asked: Asked
+    commit: str | None
+    dirty: bool | None
+    started: str
+    budget_seconds: float
+    spent_seconds: float
+    recorded: int
+    runs: tuple[Verified, ...]
+
+    def count(self, agreement: Agreement) -> int:
+        """How many runs have this outcome."""
+        return sum(verified.agreement is agreement for verified in self.runs)
+
+    @property
+    def same_bits(self) -> int:
+        """How many runs gave the very same bits."""
+        return sum(verified.judged is not None and verified.judged.same_bits for verified in self.runs)
+
+    @property
+    def lacking_bits(self) -> int:
+        """How many runs gave other bits although nothing that is recorded differs."""
+        return sum(verified.judged is not None and verified.judged.lacks_due_bits for verified in self.runs)
+
+    @property
+    def overall(self) -> Overall:
+        """Not confirmed where a run disagrees; confirmed where every run that was begun agrees, and there is one."""
+        if self.count(Agreement.DISAGREES):
+            return Overall.NOT_CONFIRMED
+        begun = len(self.runs) - self.count(Agreement.NOT_BEGUN)
+        return Overall.CONFIRMED if 0 < begun == self.count(Agreement.AGREES) else Overall.UNDECIDED
+
+    @property
+    def heading(self) -> str:
+        """`Confirmed for 10 of 14 picked runs`: what was not begun is not confirmed either."""
+        said = " for" if self.overall is Overall.CONFIRMED else ": agreement in"
+        amount = _amount(len(self.runs), "picked run")
+        return f"{self.overall.capitalize()}{said} {self.count(Agreement.AGREES)} of {amount}"
+
+    @property
+    def exit_code(self) -> int:
+        """0 confirmed; 3 a run disagrees; 1 a run failed; 4 a run could not be judged, or none was begun."""
+        if self.overall is Overall.UNDECIDED:
+            return RunFailed.exit_code if self.count(Agreement.FAILED) else Incomplete.exit_code
+        return 0 if self.overall is Overall.CONFIRMED else Disagreement.exit_code
+
+    @property
+    def summary(self) -> str:
+        """`2 runs picked: agrees 1, not begun 1; same bits 1`."""
+        counts = ((state, self.count(state)) for state in Agreement)
+        told = ", ".join(f"{state} {number}" for state, number in counts if number)
+        lacking = f", other bits though the same were due {self.lacking_bits}" if self.lacking_bits else ""
+        return f"{_amount(len(self.runs))} picked: {told}; same bits {self.same_bits}{lacking}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that report/schemas/certificate.schema.json describes."""
+        return {
+            "schema": SCHEMA_NAME,
+            "title": self.title,
+            "overall": self.overall.value,
+            "asked": {**asdict(self.asked), "patterns": list(self.asked.patterns)},
+            "commit": self.commit,
+            "dirty": self.dirty,
+            "started": self.started,
+            "budget_seconds": self.budget_seconds,
+            "spent_seconds": round(self.spent_seconds, 3),
+            "level": LEVEL,
+            "records": self.recorded,
+            "counts": {state.value: self.count(state) for state in Agreement},
+            "same_bits": self.same_bits,
+            "lacking_bits": self.lacking_bits,
+            "runs": [_describe(verified) for verified in self.runs],
+        }
+
+
+def _amount(number: int, what: str = "run") -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
+
+
+def _describe(verified: Verified) -> dict[str, Any]:
+    candidate, judged = verified.pick.candidate, verified.judged
+    return {
+        "run": candidate.name,
+        "cell": candidate.cell,
+        "outcome": verified.agreement.value,
+        "why": verified.why,
+        "information": round(verified.pick.information, 6),
+        "reasons": list(candidate.leverage.reasons),
+        "price_seconds": candidate.seconds,
+        "code": verified.code,
+        "accepted": verified.accepted,
+        "changes": list(verified.changes),
+        "record": _describe_record(verified.recorded),
+        "again": None if verified.again is None else _describe_record(verified.again),
+        "judged": None if judged is None else _describe_judged(judged),
+    }
+
+
+def _describe_record(record: Record) -> dict[str, Any]:
+    machine = {name: record.provenance[name] for name in _MACHINE}
+    return {
+        "accuracy": record.metrics[ACCURACY],
+        "digest": record.digest,
+        "key": record.key,
+        "commit": record.provenance["commit"],
+        "started": record.provenance["started"],
+        "seconds": record.cost["seconds"],
+        "device": record.provenance["device"],
+        "device_class": record.provenance["device_class"],
+        "machine": machine,
+    }
+
+
+def _describe_judged(judged: Judged) -> Mapping[str, Any]:
+    interval, yardstick = judged.interval, judged.yardstick
+    spread = yardstick and {name: getattr(yardstick, name) for name in ("sd", "degrees", "runs", "basis")}
+    return {
+        "interval": interval and {"low": interval.low, "high": interval.high},
+        "spread": spread,
+        "same_bits": judged.same_bits,
+        "same_bits_due": not judged.differing,
+        "differing": list(judged.differing),
+    }
+
+
+def machines_of(runs: Sequence[Verified]) -> tuple[str, ...]:
+    """What the new runs were computed by, each machine and set of versions once, in words."""
+    found = []
+    for verified in runs:
+        if verified.again is not None:
+            told = verified.again.provenance
+            threads = f"{told['threads']} thread{'s' if told['threads'] != 1 else ''}"
+            versions = ", ".join(f"{name} {version}" for name, version in sorted(told["versions"].items()))
+            found.append(f"{told['device']} ({told['platform']}), {threads}, Python {told['python']}, {versions}")
+    return tuple(dict.fromkeys(found))
