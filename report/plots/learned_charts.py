@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
+CLEAR = (255, 255, 255, 0)  # white below, for readers that mix colours apart from how clear they are
 FINE = 9  # pixels along a side of a picture, about
 NEGATIVE, ZERO, POSITIVE = (0.90, 0.38, 0.0), (0.97, 0.97, 0.97), (0.33, 0.15, 0.53)  # told apart by any colour vision
 
@@ -46,7 +47,7 @@ def _strip_of(pictures: list["np.ndarray[Any, Any]"]) -> "np.ndarray[Any, Any]":
         shown = picture.transpose(1, 2, 0) / largest / 2 + 0.5 if len(picture) == 3 else _colour(picture[0] / largest)
         tile = np.rint(255 * shown.repeat(fine, 0).repeat(fine, 1)).astype(np.uint8)
         opaque = np.dstack([tile, np.full(tile.shape[:2], 255, np.uint8)])
-        tiles += [opaque, np.zeros((len(tile), 1, 4), np.uint8)]
+        tiles += [opaque, np.full((len(tile), 1, 4), CLEAR, np.uint8)]
     return np.hstack(tiles[:-1])
 
 
