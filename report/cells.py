@@ -71,7 +71,12 @@ def has_same_curves(a: Record, b: Record) -> bool:
 
 def _curves(record: Record) -> dict[str, list[float | None]]:
     # As lists: a column of floats alone is packed, and would differ from one in which 0.0 is written as 0.
-    return {name: list(column) for name, column in record.history.items() if not f"_{name}".endswith("_seconds")}
+    return {name: list(column) for name, column in record.history.items() if not is_time(name)}
+
+
+def is_time(name: str) -> bool:
+    """Whether a column or a metric is a number of seconds, or so many a second."""
+    return f"_{name}".endswith(("_seconds", "_per_second"))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from experiments.spec import Correct, Record
+from experiments.spec import Correct, Packed, Record
 from report.review.agreement import (
     LEVEL,
     Agreement,
@@ -180,19 +180,24 @@ def test_what_cannot_be_judged_says_why(yardstick: Yardstick | None, settings: d
         {"history": {"test_accuracy": [0.31, 0.64], "seconds": [1.0, 2.0]}},
         {"history": {"test_accuracy": [0.32, 0.64]}},
         {"correct": Correct("test", 10_000, "AA==")},
+        {"metrics": {"test_accuracy": 0.64, "parameters": 600_458, "noise_5_accuracy": 0.4}},
+        {"breakdown": {"class": ["cat"], "test_accuracy": [0.5]}},
+        {"arrays": {"filters": Packed((1,), 1.0, "AQ==")}},
     ],
 )
-def test_bits_are_those_of_accuracy_history_and_test_images(changes: dict[str, Any]) -> None:
+def test_bits_are_those_of_all_that_a_table_or_a_figure_may_show(changes: dict[str, Any]) -> None:
     recorded = replace(record(0.64), history={"test_accuracy": [0.32, 0.64], "loss": [1.0, 0.5]})
     assert not has_same_bits(recorded, replace(recorded, **changes))
 
 
-def test_times_in_the_history_are_no_bits() -> None:
+def test_times_in_the_history_and_the_metrics_are_no_bits() -> None:
     recorded = replace(
         record(0.64), history={"test_accuracy": [0.32, 0.64], "seconds": [1.0, 2.0], "load_seconds": [1, 1]}
     )
     again = replace(recorded, history={"test_accuracy": [0.32, 0.64], "seconds": [3.0, 4.0], "load_seconds": [2, 2]})
     assert has_same_bits(recorded, again)
+    slower = {**again.metrics, "train_seconds": 9.0, "images_per_second": 5.0}
+    assert has_same_bits(recorded, replace(again, metrics=slower))
 
 
 @pytest.mark.parametrize(("value", "again"), [(0.2, 0.95), (0.8, 0.05)])

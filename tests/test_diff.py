@@ -7,7 +7,7 @@ import pytest
 
 import build
 from experiments.ledger import Ledger
-from experiments.spec import ConfigurationError, Correct
+from experiments.spec import ConfigurationError, Correct, Packed
 from experiments.status import statuses
 from report.diffs.changes import Change, Severity, Subject
 from report.diffs.diff import Difference, find_difference
@@ -78,6 +78,16 @@ def test_records_that_turn_a_verdict_change_a_conclusion(root: Path) -> None:
         ("evidence", "record", "tiny-z2, seeds 0, 1", "measured -> another run"),
         ("evidence", "record", "tiny-z3, seeds 0, 1", "measured -> another run"),
     ]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"arrays": {"filters": Packed((1,), 1.0, "AQ==")}}, {"breakdown": {"class": ["a"]}}], ids=str
+)
+def test_a_record_in_which_only_what_a_figure_shows_has_changed_is_another_run(
+    root: Path, changes: dict[str, object]
+) -> None:
+    save(root, "tiny-z2-s0", 0.25, **changes)
+    assert told(find_difference(root, "HEAD")) == [("evidence", "record", "tiny-z2, seed 0", "measured -> another run")]
 
 
 def test_a_verdict_that_now_holds_under_a_reduced_protocol_only_is_another_conclusion(root: Path) -> None:

@@ -145,7 +145,11 @@ def _standing(status: RunStatus | None) -> str:
 
 def _is_replaced(was: RunStatus | None, now: RunStatus | None) -> bool:
     """Whether both have a record, and these are not of one run."""
-    results = [(s.record.metrics, s.record.history, s.record.correct) for s in (was, now) if s and s.record]
+    results = [
+        (record.metrics, record.history, record.correct, record.breakdown, record.arrays)
+        for record in (status.record for status in (was, now) if status is not None)
+        if record is not None
+    ]
     return len(results) == 2 and results[0] != results[1]
 
 

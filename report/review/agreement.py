@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from experiments.spec import ACCURACY, Record
-from report.cells import COMPUTING, FIDELITY, has_same_curves, setting_of
+from report.cells import COMPUTING, FIDELITY, has_same_curves, is_time, setting_of
 from report.statistics import Comparison, Interval, Summary, bartlett, of_equal_shares, summarise
 
 LEVEL = 0.05  # of a certificate: so often is a true ledger called disagreeing, where its cells have one spread
@@ -54,7 +54,7 @@ class Yardstick:
 class Judged:
     """A comparison with its reason; `interval` is where a second run falls by `yardstick`, None where no spread is known.
 
-    `same_bits`: accuracy, history and the bits of the test images are equal. `differing` lists what of code, versions
+    `same_bits`: all results but times are equal. `differing` lists what of code, versions
     and machine is not as recorded; where nothing is, the same bits are due.
     """
 
@@ -172,12 +172,18 @@ def _yardstick(cells: Iterable[Summary], basis: str) -> Yardstick:
 
 
 def has_same_bits(recorded: Record, again: Record) -> bool:
-    """Whether accuracy, history (but for times) and the bits of the test images are equal."""
+    """Whether all results are equal that a table or a figure may show, but for times, which no two runs share."""
     return (
-        recorded.metrics[ACCURACY] == again.metrics[ACCURACY]
+        _untimed(recorded.metrics) == _untimed(again.metrics)
         and has_same_curves(recorded, again)
         and recorded.correct == again.correct
+        and recorded.breakdown == again.breakdown
+        and recorded.arrays == again.arrays
     )
+
+
+def _untimed(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if not is_time(name)}
 
 
 def differing_machine(recorded: Record, again: Record) -> tuple[str, ...]:
