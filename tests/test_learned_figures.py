@@ -17,6 +17,7 @@ from experiments.status import RunStatus
 from report.evidence import Evidence
 from report.figures import build_figures
 from report.plots.drawing import draw
+from report.plots.figure import Figure
 from report.unknown import UnknownName
 from tests.made_up import make_cell, make_evidence
 from tests.test_figures import declare
@@ -149,3 +150,12 @@ def test_a_picture_is_stored_pixel_by_pixel(tmp_path: Path) -> None:
     assert pixels[0, 0, :3] == pytest.approx([0.97] * 3, abs=0.01)  # nothing
     assert pixels[:, 9, 3].max() == 0  # between the two
     assert png[png.index(b"IDAT") + 4 :].startswith(b"\x78\x01\x01")  # one block, stored
+
+
+def test_the_bars_of_very_many_networks_are_one_shape(tmp_path: Path) -> None:
+    def paths(networks: int) -> int:
+        rows = tuple({"recognised by": n, "images": n % 7, "if independent": 1.0} for n in range(networks + 1))
+        draw(Figure("demo", "hardness", "", "", "", rows, {"networks": networks}), tmp_path)
+        return (tmp_path / "demo.svg").read_text().count("<path")
+
+    assert paths(1000) < paths(100)

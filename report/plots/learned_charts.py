@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 CLEAR = (255, 255, 255, 0)  # white below, for readers that mix colours apart from how clear they are
+MANY = 150  # bars
 FINE = 9  # pixels along a side of a picture, about
 NEGATIVE, ZERO, POSITIVE = (0.90, 0.38, 0.0), (0.97, 0.97, 0.97), (0.33, 0.15, 0.53)  # told apart by any colour vision
 
@@ -105,7 +106,11 @@ def draw_hardness(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str,
     canvas.set_size_inches(WIDTH, 2.5)
     axes = canvas.subplots()
     places = [int(row["recognised by"] or 0) for row in rows]
-    axes.bar(places, [float(row["images"] or 0) for row in rows], width=0.85, color=OURS, linewidth=0)
+    images = [float(row["images"] or 0) for row in rows]
+    if len(places) <= MANY:
+        axes.bar(places, images, width=0.85, color=OURS, linewidth=0)
+    else:  # one shape, where bars would be thinner than a line
+        axes.stairs(images, [place - 0.5 for place in [*places, len(places)]], fill=True, color=OURS, linewidth=0)
     axes.plot(places, [float(row["if independent"] or 0) for row in rows], color=QUIET, linewidth=1, linestyle="--")
     axes.set(xlabel=f"networks, of {options['networks']}, that recognise an image", ylabel="test images")
     axes.set_xlim(-0.6, options["networks"] + 0.6)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -133,15 +133,17 @@ def hardness(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
     """How many networks recognise each test image, beside what there would be if they erred independently."""
     cells = evidence.cells_of(item["groups"])
     records = list({record.run: record for cell in cells for record in cell.records}.values())
-    bits = [_bits(record) for record in records if record.correct is not None and record.correct.split == SPLIT]
-    if not bits:
+    known = [record.correct for record in records if record.correct is not None and record.correct.split == SPLIT]
+    if not known:
         return absent(name, item, cells, "which images are right")
-    if len({len(right) for right in bits}) > 1:
+    networks, images = len(known), known[0].count
+    if any(correct.count != images for correct in known):
         raise UnknownName("groups: their runs have test sets of different sizes; name groups of one data set")
-    recognised = np.sum(bits, axis=0)
-    networks, images = len(bits), len(recognised)
+    recognised = np.zeros(images, dtype=int)
+    for correct in known:  # one at a time: a ledger may have thousands
+        recognised += np.unpackbits(np.frombuffer(correct.packed(), np.uint8), count=images)
     found = np.bincount(recognised, minlength=networks + 1)
-    expected = images * _independent(float(right.mean()) for right in bits)
+    expected = images * _independent([correct.ones() / images for correct in known])
     rows: list[Row] = [
         {"recognised by": count, "images": int(found[count]), "if independent": float(expected[count])}
         for count in range(networks + 1)
@@ -174,14 +176,11 @@ def _and(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def _bits(record: Record) -> "np.ndarray[Any, Any]":
-    assert record.correct is not None
-    return np.unpackbits(np.frombuffer(record.correct.packed(), np.uint8), count=record.correct.count).astype(int)
-
-
-def _independent(chances: Iterable[float]) -> "np.ndarray[Any, Any]":
+def _independent(chances: Sequence[float]) -> "np.ndarray[Any, Any]":
     """The chance that so many of several independent events happen, from none to all (Poisson's binomial)."""
-    known = np.ones(1)
+    known = np.zeros(len(chances) + 1)
+    known[0] = 1.0
     for chance in chances:
-        known = np.append(known, 0.0) * (1 - chance) + np.append(0.0, known) * chance
+        known[1:] = known[1:] * (1 - chance) + known[:-1] * chance
+        known[0] *= 1 - chance
     return known
