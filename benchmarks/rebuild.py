@@ -84,9 +84,9 @@ def every_record() -> tuple[dict[str, Any], ...]:
 
 
 def recorded_like(run: Run) -> dict[str, Any]:
-    """The first of the repository's own records that tests on what RUN tests on, and so has its metrics."""
-    wanted = run.parameters.get("corruptions", False)
-    alike = (known for known in every_record() if known["parameters"].get("corruptions", False) == wanted)
+    """The first of the repository's own records that RUN's notebook made on the same tests, and so has its metrics."""
+    wanted = run.notebook, run.parameters.get("corruptions", False)
+    alike = (k for k in every_record() if (k["notebook"], k["parameters"].get("corruptions", False)) == wanted)
     return next(alike, {})
 
 
