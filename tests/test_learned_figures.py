@@ -160,8 +160,8 @@ def test_hardness_counts_images_by_the_networks_that_recognise_them(tmp_path: Pa
     assert [row["if independent"] for row in made.rows] == pytest.approx(expected)
     assert made.note == (
         "A note. Networks of the group sweep. Of 4 test images all 3 networks recognise 1, and none recognises 1; if each "
-        "network erred as often as it does, but independently of the others (the line), these would be fewer than one and "
-        "fewer than one. The first that none recognises, counted from 0: 3."
+        "network erred as often as it does, but independently of the others (the line), these would be fewer than one "
+        "each. The first that none recognises, counted from 0: 3."
     )
 
 

@@ -111,7 +111,8 @@ def confusion(name: str, item: Mapping[str, Any], evidence: Evidence, original: 
         if images[i]
     ]
     setting = cell_label(cell, [*sorted(item["cell"]), "epochs"])
-    note = f"{item['note']} Per cent of the test images of each class, mean of {runs_words(len(records))} ({setting})."
+    runs = f"mean of {runs_words(len(records))}" if len(records) > 1 else "one run"
+    note = f"{item['note']} Per cent of the test images of each class, {runs} ({setting})."
     mistakes = sorted((row for row in rows if row["class"] != row["taken for"]), key=lambda row: -float(row["share"]))
     told = "; ".join(
         f"{row['class']} for {row['taken for']} {100 * float(row['share']):.1f} %" for row in mistakes[:TOLD]
@@ -172,12 +173,11 @@ def hardness(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
         for count in range(networks + 1)
     ]
     never = np.flatnonzero(recognised == 0)
-    words = (
-        f"Of {images:,} test images all {networks} networks recognise {found[-1]:,}, and none recognises {found[0]:,}"
-    )
+    all_of_them, none = _about(expected[-1]), _about(expected[0])
     line = (
-        f"{words}; if each network erred as often as it does, but independently of the others (the line), these would be "
-        f"{_about(expected[-1])} and {_about(expected[0])}."
+        f"Of {images:,} test images all {networks} networks recognise {found[-1]:,}, and none recognises {found[0]:,}; if "
+        "each network erred as often as it does, but independently of the others (the line), these would be "
+        f"{f'{all_of_them} each' if all_of_them == none else f'{all_of_them} and {none}'}."
     )
     numbers = ", ".join(str(number) for number in never[:NAMED])
     first = f" The first that none recognises, counted from 0: {numbers}." if len(never) else ""
