@@ -76,7 +76,7 @@ def checkpoint_path() -> Path | None:
     """Where this run keeps what it needs to go on after being killed; None when a person runs the notebook.
 
     Raises:
-        ConfigurationError: the code was changed while the run began; see `experiments.confirmation`.
+        ConfigurationError: the code was changed while the run began; see `experiments.running.confirmation`.
     """
     confirm_code()
     value = os.environ.get(CHECKPOINT_VARIABLE)

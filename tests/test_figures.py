@@ -174,7 +174,7 @@ def test_a_class_without_accuracy_or_images_is_left_out_or_marked(tmp_path: Path
     draw(made, tmp_path)
     pairs = [with_columns(status, **{"class": ["cat"], "test_accuracy": [None]}) for status in (first, second)]
     assert build_figures(path, make_evidence(*pairs), {})["demo"].message == (
-        "Nothing to draw: accuracy by class was not measured (runs recorded: 2 of 2)."
+        "Nothing to draw: no run has measured accuracy by class (runs recorded: 2 of 2)."
     )
 
 
@@ -198,7 +198,7 @@ def test_epochs_without_a_value_are_left_out_of_the_curves(tmp_path: Path) -> No
     draw(made, tmp_path)
     nothing = make_evidence(*(with_curve(status, None) for status in cell))
     assert build_figures(path, nothing, {})["demo"].message == (
-        "Nothing to draw: validation accuracy was not measured (runs recorded: 2 of 2)."
+        "Nothing to draw: no run has measured validation accuracy (runs recorded: 2 of 2)."
     )
 
 
@@ -621,4 +621,4 @@ def test_what_no_run_has_measured_is_told_in_place_of_empty_axes(
     metrics = {"energy_joules": "energy"}
     panels = {"scatter": [{"metric": "energy_joules", "text": "energy"}], "conditions": {"a panel": metrics}}[kind]
     made = build_figures(declare(tmp_path, kind, **fields, panels=panels), sweep(), {})["demo"]
-    assert made.message == f"Nothing to draw: {what} was not measured (runs recorded: 4 of 5)."
+    assert made.message == f"Nothing to draw: no run has measured {what} (runs recorded: 4 of 5)."

@@ -25,17 +25,18 @@ from tests.test_figures import declare
 LABELS = [0, 0, 1, 1]
 TAKEN = [[0, 1, 1, 1], [1, 1, 1, 0]]  # by two networks: of class "cat", three of four are taken for "dog"
 KERNELS = np.array([[[0, 0, 0], [0, 3, 0], [0, 0, 0]], [[1, 0, 0], [0, 0, 0], [0, 0, 0]]])
+CONFUSION = {"group": "sweep", "cell": {"kernel_size": 3}, "truth": "truth", "predicted": "taken"}
 
 
-def packed(values: Any) -> Packed:
+def packed(values: Any, scale: float = 1.0) -> Packed:
     steps = np.array(values, dtype=np.int8)
-    return Packed(steps.shape, 0.5, base64.b64encode(steps.tobytes()).decode())
+    return Packed(steps.shape, scale, base64.b64encode(steps.tobytes()).decode())
 
 
 def with_arrays(statuses: Sequence[RunStatus]) -> Evidence:
     found = []
     for status, taken in zip(statuses, TAKEN, strict=True):
-        arrays = {"first": packed(KERNELS), "truth": packed(LABELS), "taken": packed(taken)}
+        arrays = {"first": packed(KERNELS, 0.5), "truth": packed(LABELS), "taken": packed(taken)}
         record = replace(status.record, arrays=arrays, breakdown={"class": ["cat", "dog"]})
         found.append(replace(status, record=record))
     return make_evidence(*found)
@@ -64,18 +65,22 @@ def test_filters_are_those_of_the_first_run_channel_by_channel(tmp_path: Path) -
     ]
     assert [json.loads(row["values"]) for row in made.rows] == KERNELS.reshape(2, 9).tolist()
     assert "seed 0" in made.note and "first 2 channels" in made.note
-    assert made.alt.endswith("Share of the energy in the middle of the kernels: block 1 90.0 %.")  # 9 of 10 squares
+    assert made.alt.endswith(
+        "Share of the squared weights of these that lies in the middle: block 1 90.0 %."
+    )  # 9 of 10 squares
 
 
 def test_filters_that_no_record_keeps_are_told_by_name_and_runs_without_any_are_no_error(tmp_path: Path) -> None:
     with pytest.raises(UnknownName) as caught:
         filters(tmp_path, with_arrays(make_cell([0.5, 0.6])), arrays={"second": "block 2"})
     assert "has no array 'second'; it has first, taken, truth" in str(caught.value)
-    assert "filters was not measured" in filters(tmp_path, make_evidence(*make_cell([0.5]))).message
+    assert "no run has measured filters" in filters(tmp_path, make_evidence(*make_cell([0.5]))).message
 
 
 @pytest.mark.parametrize(
-    "values", [[1, 2], np.zeros((1, 2, 3, 3)), np.zeros((65, 1, 1))], ids=["flat", "two colours", "many"]
+    "values",
+    [[1, 2], np.zeros((1, 2, 3, 3)), np.zeros((65, 1, 1)), np.zeros((1, 65, 1))],
+    ids=["flat", "two colours", "many", "large"],
 )
 def test_an_array_that_is_no_row_of_pictures_is_refused(tmp_path: Path, values: Any) -> None:
     (status,) = make_cell([0.5])
@@ -93,15 +98,51 @@ def test_classes_that_the_record_does_not_have_are_refused(tmp_path: Path, truth
     correct = Correct("test", 4, base64.b64encode(b"\xc0").decode())
     arrays = {"truth": packed(truth), "taken": packed(TAKEN[0])}
     record = replace(status.record, arrays=arrays, breakdown={"class": ["cat", "dog"]}, correct=correct)
-    fields = {"group": "sweep", "cell": {"kernel_size": 3}, "truth": "truth", "predicted": "taken"}
     with pytest.raises(UnknownName) as caught:
-        build_figures(declare(tmp_path, "confusion", **fields), make_evidence(replace(status, record=record)), {})
+        build_figures(declare(tmp_path, "confusion", **CONFUSION), make_evidence(replace(status, record=record)), {})
     assert found in str(caught.value) and "one of the 2 of its breakdown for each of 4 test images" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"arrays": {"truth": packed(LABELS, 2.0), "taken": packed(TAKEN[1])}},
+            "'truth' of e5-p8-k3-s1 is in steps of 2; expected classes, which are whole numbers up to 127",
+        ),
+        (
+            {"correct": Correct("test", 4, base64.b64encode(b"\xf0").decode())},
+            "'taken' of e5-p8-k3-s1 says of 3 test images something else than its `correct`",
+        ),
+        (
+            {"breakdown": {"class": ["dog", "cat"]}},
+            (
+                "cell: the breakdown of e5-p8-k3-s1 has the classes ['dog', 'cat']; expected those of e5-p8-k3-s0, each "
+                "once: ['cat', 'dog']"
+            ),
+        ),
+    ],
+    ids=["rounded", "contradicts itself", "other classes"],
+)
+def test_predictions_that_contradict_their_record_are_refused(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    first, second = with_arrays(make_cell([0.5, 0.6])).statuses.values()
+    evidence = make_evidence(first, replace(second, record=replace(second.record, **changes)))
+    with pytest.raises(UnknownName) as caught:
+        build_figures(declare(tmp_path, "confusion", **CONFUSION), evidence, {})
+    assert str(caught.value) == f"figures.yaml: figures.demo: {message}"
+
+
+def test_runs_whose_breakdown_names_no_class_have_no_confusions(tmp_path: Path) -> None:
+    (status,) = make_cell([0.5])
+    record = replace(status.record, arrays={"truth": packed(LABELS)}, breakdown={"test_accuracy": [0.5]})
+    made = build_figures(declare(tmp_path, "confusion", **CONFUSION), make_evidence(replace(status, record=record)), {})
+    assert "no run has measured which class each image is taken for" in made["demo"].message
+
+
 def test_a_confusion_is_the_share_of_a_classs_images_in_the_mean_of_the_runs(tmp_path: Path) -> None:
-    fields = {"group": "sweep", "cell": {"kernel_size": 3}, "truth": "truth", "predicted": "taken"}
-    path = declare(tmp_path, "confusion", **fields)
+    path = declare(tmp_path, "confusion", **CONFUSION)
     made = build_figures(path, with_arrays(make_cell([0.5, 0.6])), {})["demo"]
     shares = {(row["class"], row["taken for"]): row["share"] for row in made.rows}
     assert shares == {("cat", "cat"): 0.25, ("cat", "dog"): 0.75, ("dog", "cat"): 0.25, ("dog", "dog"): 0.75}
@@ -118,17 +159,33 @@ def test_hardness_counts_images_by_the_networks_that_recognise_them(tmp_path: Pa
     for right in itertools.product((0, 1), repeat=3):
         expected[sum(right)] += 4 * np.prod([p if hit else 1 - p for hit, p in zip(right, chances, strict=True)])
     assert [row["if independent"] for row in made.rows] == pytest.approx(expected)
-    assert "1 are recognised by all 3 networks and 1 by none" in made.note
-    assert "The first of the latter, counted from 0: 3." in made.note
+    assert made.note == (
+        "A note. Networks of the group sweep. Of 4 test images all 3 networks recognise 1, and none recognises 1; if each "
+        "network erred as often as it does, but independently of the others (the line), these would be fewer than one "
+        "each. The first that none recognises, counted from 0: 3."
+    )
+
+
+def test_a_network_that_was_trained_again_counts_once_and_one_alone_is_not_compared(tmp_path: Path) -> None:
+    """One group may train again what another has trained, to measure more of it: its errors are no second opinion."""
+    evidence = with_bits(make_cell([0.5, 0.5, 0.75]), "1100", "1100", "1110")
+    path = declare(tmp_path, "hardness", groups=["sweep"], truth="truth")
+    made = build_figures(path, evidence, {})["demo"]
+    assert made.options["networks"] == 2 and sum(row["if independent"] for row in made.rows) == pytest.approx(4)
+    assert made.note.endswith("came out the same bit by bit, counts once (1 run less).")
+    alone = with_bits(make_cell([0.5, 0.5]), "1100", "1100")
+    assert "it takes two networks" in build_figures(path, alone, {})["demo"].message
+    other = [replace(s, record=replace(s.record, history={"loss": [s.run.seed]})) for s in alone.statuses.values()]
+    assert build_figures(path, make_evidence(*other), {})["demo"].options["networks"] == 2  # alike, not the same
 
 
 def test_the_images_that_none_recognises_are_told_by_class_where_a_record_has_the_classes(tmp_path: Path) -> None:
-    evidence = with_bits(make_cell([0.25, 0.25]), "1000", "1000")
-    first, second = evidence.statuses.values()
-    record = replace(first.record, arrays={"truth": packed([0, 1, 0, 1])}, breakdown={"class": ["cat", "dog"]})
+    evidence = with_bits(make_cell([0.25, 0.3, 0.3]), "1000", "1000", "1000")
+    first, second, again = evidence.statuses.values()
+    record = replace(again.record, arrays={"truth": packed([0, 1, 0, 1])}, breakdown={"class": ["cat", "dog"]})
     path = declare(tmp_path, "hardness", groups=["sweep"], truth="truth")
-    made = build_figures(path, make_evidence(replace(first, record=record), second), {})["demo"]
-    assert "counted from 0: 1, 2, 3. Most of them are of the classes dog (2) and cat (1)." in made.note
+    made = build_figures(path, make_evidence(first, second, replace(again, record=record)), {})["demo"]
+    assert "counted from 0: 1, 2, 3. Most frequent among these: dog (2) and cat (1)." in made.note
 
 
 def test_runs_on_different_test_sets_are_not_counted_together(tmp_path: Path) -> None:

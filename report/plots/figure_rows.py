@@ -16,7 +16,7 @@ def absent(name: str, item: Mapping[str, Any], cells: Iterable[CellEvidence], dr
     runs = {status.run.name: status for cell in cells for status in cell.statuses}
     measured = sum(status.state is State.MEASURED for status in runs.values())
     if drawn and measured:
-        message = f"Nothing to draw: {drawn} was not measured (runs recorded: {measured} of {len(runs)})."
+        message = f"Nothing to draw: no run has measured {drawn} (runs recorded: {measured} of {len(runs)})."
     else:
         price = price_text(runs.values())
         message = f"Nothing to draw yet: none of the {len(runs)} runs that this figure shows is recorded ({price})."

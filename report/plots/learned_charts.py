@@ -53,11 +53,11 @@ def _strip_of(pictures: list["np.ndarray[Any, Any]"]) -> "np.ndarray[Any, Any]":
 
 
 def _picture(row: Row) -> "np.ndarray[Any, Any]":
-    """(colours, height, width)."""
+    """(colours, height, width), in the steps of its row, whose scale no picture shows."""
     import numpy as np
 
     shape = json.loads(str(row["shape"]))
-    return float(row["scale"] or 0) * np.array(json.loads(str(row["values"])), dtype=float).reshape(-1, *shape[-2:])
+    return np.array(json.loads(str(row["values"])), dtype=float).reshape(-1, *shape[-2:])
 
 
 def _colour(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.spec import Packed, Record
-from report.cells import CellEvidence
+from experiments.spec import Correct, Packed, Record
+from report.cells import CellEvidence, has_same_curves
 from report.evidence import Evidence
 from report.original import Quoted
 from report.plots.figure import Figure, Row
@@ -17,6 +17,7 @@ from report.plots.figure_rows import absent, cell_label, runs_words
 from report.unknown import UnknownName
 
 MAX_PICTURES = 64  # in a row, which is as wide as the text
+MAX_SIDE = 64  # pixels of a picture: no more can be seen, and each takes a byte on the page
 TOLD = 3  # of the most frequent confusions, in words
 NAMED = 5  # of the images that no network recognises, by their number
 SPLIT = "test"
@@ -29,6 +30,8 @@ def filters(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     if record is None:
         return absent(name, item, [cell], "filters")
     arrays = {text: _filters(record, key) for key, text in item["arrays"].items() if _is_there(key, record, evidence)}
+    if not arrays:
+        raise UnknownName(f"arrays: names none of those that {record.run} has: {_list_arrays(record)}")
     rows: list[Row] = []
     for text, array in arrays.items():
         steps, size = array.steps(), math.prod(array.shape[1:])
@@ -37,11 +40,10 @@ def filters(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
             shape = json.dumps(list(array.shape[1:]))
             rows.append({"row": text, "channel": index + 1, "shape": shape, "scale": array.scale, "values": values})
     seed, setting = record.parameters["seed"], cell_label(cell, [*sorted(item["cell"]), "epochs"])
-    note = (
-        f"{item['note']} One network ({setting}; seed {seed}) and its first {len(rows) // len(arrays)} channels, none "
-        "of them picked."
-    )
-    alt = f"Rows of small pictures, {len(rows) // len(arrays)} filters of each of {len(arrays)} layers. {_middles(arrays)}"
+    counts = sorted({array.shape[0] for array in arrays.values()})
+    shown = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    note = f"{item['note']} One network ({setting}; seed {seed}) and its first {shown} channels, none of them picked."
+    alt = f"Rows of small pictures, one for each of {', '.join(arrays)}; filters in a row: {shown}. {_middles(arrays)}"
     return Figure(name, "filters", item["title"], note.strip(), alt.strip(), tuple(rows))
 
 
@@ -56,41 +58,50 @@ def _is_there(key: str, record: Record, evidence: Evidence) -> bool:
 
 def _array(record: Record, key: str) -> Packed:
     if key not in record.arrays:
-        known = ", ".join(sorted(record.arrays)) or "none"
-        raise UnknownName(f"arrays: the record of {record.run} has no array {key!r}; it has {known}")
+        raise UnknownName(f"arrays: the record of {record.run} has no array {key!r}; it has {_list_arrays(record)}")
     return record.arrays[key]
+
+
+def _list_arrays(record: Record) -> str:
+    return ", ".join(sorted(record.arrays))
 
 
 def _filters(record: Record, key: str) -> Packed:
     """An array of pictures: (channels, height, width), or (channels, 1 or 3 colours, height, width)."""
     array = _array(record, key)
     is_picture = len(array.shape) == 3 or (len(array.shape) == 4 and array.shape[1] in (1, 3))
-    if not is_picture or array.shape[0] > MAX_PICTURES:
+    if not is_picture or array.shape[0] > MAX_PICTURES or max(array.shape[-2:]) > MAX_SIDE:
         raise UnknownName(
             f"arrays: {key!r} of {record.run} has the shape {array.shape}; expected at most {MAX_PICTURES} pictures, "
-            "(pictures, height, width) or with 1 or 3 colours before the height"
+            f"(pictures, height, width) or with 1 or 3 colours before the height, of at most {MAX_SIDE} pixels a side"
         )
     return array
 
 
 def _middles(arrays: Mapping[str, Packed]) -> str:
-    """In words, how much of each layer's energy lies in the middle of its kernels, where these have one."""
+    """In words, how much of the energy of each layer's kernels, those shown, lies in their middle, where they have one."""
     found = []
     for text, array in arrays.items():
         if len(array.shape) == 3 and array.shape[1] % 2 and array.shape[2] % 2:
             energy = np.square(np.frombuffer(array.steps(), np.int8).reshape(array.shape).astype(float))
             middle = energy[:, array.shape[1] // 2, array.shape[2] // 2].sum() / (energy.sum() or 1)
             found.append(f"{text} {100 * middle:.1f} %")
-    return f"Share of the energy in the middle of the kernels: {', '.join(found)}." if found else ""
+    return f"Share of the squared weights of these that lies in the middle: {', '.join(found)}." if found else ""
 
 
 def confusion(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
     """A matrix: of the test images of each class, the share that is taken for each class, in the mean of the runs."""
     cell = _cell(item, evidence)
-    records = [record for record in cell.records if record.arrays and record.breakdown]
+    records = [record for record in cell.records if record.arrays and _classes(record)]
     if not records:
-        return absent(name, item, [cell], "the predictions")
-    classes = [str(label) for label in records[0].breakdown["class"]]
+        return absent(name, item, [cell], "which class each image is taken for")
+    classes = _classes(records[0])
+    for record in records:
+        if _classes(record) != classes or len(set(classes)) < len(classes):
+            raise UnknownName(
+                f"cell: the breakdown of {record.run} has the classes {_classes(record)}; expected those of "
+                f"{records[0].run}, each once: {classes}"
+            )
     counts = sum(_count(record, item, len(classes)) for record in records) / len(records)
     images = counts.sum(axis=1)
     rows: list[Row] = [
@@ -100,7 +111,8 @@ def confusion(name: str, item: Mapping[str, Any], evidence: Evidence, original: 
         if images[i]
     ]
     setting = cell_label(cell, [*sorted(item["cell"]), "epochs"])
-    note = f"{item['note']} Per cent of the test images of each class, mean of {runs_words(len(records))} ({setting})."
+    runs = f"mean of {runs_words(len(records))}" if len(records) > 1 else "one run"
+    note = f"{item['note']} Per cent of the test images of each class, {runs} ({setting})."
     mistakes = sorted((row for row in rows if row["class"] != row["taken for"]), key=lambda row: -float(row["share"]))
     told = "; ".join(
         f"{row['class']} for {row['taken for']} {100 * float(row['share']):.1f} %" for row in mistakes[:TOLD]
@@ -112,6 +124,10 @@ def confusion(name: str, item: Mapping[str, Any], evidence: Evidence, original: 
 def _count(record: Record, item: Mapping[str, Any], classes: int) -> "np.ndarray[Any, Any]":
     """Images by class and by what the network took them for."""
     truth, taken = (_labels(record, item[key], classes) for key in ("truth", "predicted"))
+    if record.correct is not None and (differing := int(((truth == taken) != _bits(record.correct)).sum())):
+        raise UnknownName(
+            f"{item['predicted']!r} of {record.run} says of {differing:,} test images something else than its `correct`"
+        )
     counts = np.zeros((classes, classes))
     np.add.at(counts, (truth, taken), 1)
     return counts
@@ -119,7 +135,12 @@ def _count(record: Record, item: Mapping[str, Any], classes: int) -> "np.ndarray
 
 def _labels(record: Record, key: str, classes: int) -> "np.ndarray[Any, Any]":
     """A class a test image, counted from 0."""
-    labels = np.frombuffer(_array(record, key).steps(), np.int8)
+    array = _array(record, key)
+    if array.scale != 1:  # `record` gives this scale to whole numbers up to 127 alone, and rounds all others
+        raise UnknownName(
+            f"{key!r} of {record.run} is in steps of {array.scale:g}; expected classes, which are whole numbers up to 127"
+        )
+    labels = np.frombuffer(array.steps(), np.int8)
     images = len(labels) if record.correct is None else record.correct.count
     if len(labels) != images or labels.min() < 0 or labels.max() >= classes:
         raise UnknownName(
@@ -132,16 +153,21 @@ def _labels(record: Record, key: str, classes: int) -> "np.ndarray[Any, Any]":
 def hardness(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
     """How many networks recognise each test image, beside what there would be if they erred independently."""
     cells = evidence.cells_of(item["groups"])
-    records = list({record.run: record for cell in cells for record in cell.records}.values())
-    known = [record.correct for record in records if record.correct is not None and record.correct.split == SPLIT]
+    recorded = {record.run: record for cell in cells for record in cell.records}.values()
+    runs = [record for record in recorded if record.correct is not None and record.correct.split == SPLIT]
+    records = _of_different_networks(runs)
+    known = [record.correct for record in records if record.correct is not None]
     if not known:
         return absent(name, item, cells, "which images are right")
     networks, images = len(known), known[0].count
+    if networks == 1:
+        message = "Nothing to draw yet: it takes two networks to compare, and one is recorded."
+        return Figure(name, item["kind"], item["title"], item["note"], message, message=message)
     if any(correct.count != images for correct in known):
         raise UnknownName("groups: their runs have test sets of different sizes; name groups of one data set")
     recognised = np.zeros(images, dtype=int)
     for correct in known:  # one at a time: a ledger may have thousands
-        recognised += np.unpackbits(np.frombuffer(correct.packed(), np.uint8), count=images)
+        recognised += _bits(correct)
     found = np.bincount(recognised, minlength=networks + 1)
     expected = images * _independent([correct.ones() / images for correct in known])
     rows: list[Row] = [
@@ -149,27 +175,54 @@ def hardness(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
         for count in range(networks + 1)
     ]
     never = np.flatnonzero(recognised == 0)
-    words = (
-        f"Of {images:,} test images, {found[-1]:,} are recognised by all {networks} networks and {found[0]:,} by none."
+    all_of_them, none = _about(expected[-1]), _about(expected[0])
+    line = (
+        f"Of {images:,} test images all {networks} networks recognise {found[-1]:,}, and none recognises {found[0]:,}; if "
+        "each network erred as often as it does, but independently of the others (the line), these would be "
+        f"{f'{all_of_them} each' if all_of_them == none else f'{all_of_them} and {none}'}."
     )
     numbers = ", ".join(str(number) for number in never[:NAMED])
-    first = f" The first of the latter, counted from 0: {numbers}." if len(never) else ""
-    first += _classes_of(never, records, item["truth"])
-    line = "The line is what there would be if each network erred as often as it does, but independently of the others."
-    note = f"{item['note']} {words}{first} {line}"
-    alt = f"Bars: test images by how many of {networks} networks recognise them, with a line for independent errors. {words}"
+    first = f" The first that none recognises, counted from 0: {numbers}." if len(never) else ""
+    first += _classes_of(never, runs, item["truth"])
+    groups = [group for group in item["groups"] if any(cell.n for cell in evidence.cells(group))]
+    note = f"{item['note']} Networks of the group{'s' * (len(groups) > 1)} {_and(groups)}. {line}{first}"
+    if same := len(runs) - networks:
+        note += f" A network that was trained again, and came out the same bit by bit, counts once ({runs_words(same)} less)."
+    alt = f"Bars: test images by how many of {networks} networks recognise them, with a line for independent errors. {line}"
     return Figure(name, "hardness", item["title"], note.strip(), alt, tuple(rows), {"networks": networks})
 
 
+def _of_different_networks(runs: list[Record]) -> list[Record]:
+    """RUNS less those that ended with the network of one before: groups may train one again to measure more of it."""
+    kept: dict[Correct | None, list[Record]] = {}
+    for record in runs:
+        alike = kept.setdefault(record.correct, [])
+        if not record.history or not any(has_same_curves(one, record) for one in alike):
+            alike.append(record)
+    return [record for alike in kept.values() for record in alike]
+
+
+def _bits(correct: Correct) -> "np.ndarray[Any, Any]":
+    return np.unpackbits(np.frombuffer(correct.packed(), np.uint8), count=correct.count)
+
+
+def _about(count: float) -> str:
+    return f"{count:,.0f}" if count >= 1 else "fewer than one"
+
+
 def _classes_of(images: "np.ndarray[Any, Any]", records: Iterable[Record], truth: str) -> str:
-    """Of which classes most of the images are, in words; "" where no record tells the class of an image."""
-    record = next((record for record in records if truth in record.arrays and record.breakdown), None)
+    """Which classes are the most frequent among IMAGES, in words; "" where no record tells the class of an image."""
+    record = next((record for record in records if truth in record.arrays and _classes(record)), None)
     if record is None or not len(images):
         return ""
-    classes = record.breakdown["class"]
-    labels = _labels(record, truth, len(classes))[images]
-    counts = Counter(str(classes[label]) for label in labels).most_common(TOLD)
-    return f" Most of them are of the class{'es' * (len(counts) > 1)} {_and([f'{name} ({count})' for name, count in counts])}."
+    classes = _classes(record)
+    counts = Counter(classes[label] for label in _labels(record, truth, len(classes))[images]).most_common(TOLD)
+    return f" Most frequent among these: {_and([f'{name} ({count})' for name, count in counts])}."
+
+
+def _classes(record: Record) -> list[str]:
+    """The names of its breakdown's classes, in their order; none where it has no such column."""
+    return [str(label) for label in (record.breakdown or {}).get("class", [])]
 
 
 def _and(words: list[str]) -> str:
