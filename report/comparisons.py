@@ -108,7 +108,7 @@ def unlike(cell: CellEvidence, row: Quoted) -> str:
     ours = cell.fidelity
     if ours.dataset is not None and not row.is_on(ours.dataset):
         return f"ours on {ours.dataset}, the quoted value on {row.dataset}"
-    if row.epochs not in (None, ours.epochs):
+    if None not in (row.epochs, ours.epochs) and row.epochs != ours.epochs:  # what is not known is no difference
         return f"ours after {ours.epochs} epochs, the quoted value after {row.epochs}"
     return ""
 

@@ -201,7 +201,7 @@ ABOUT_70 = (0.700, 0.710, 0.690, 0.705)  # mean 0.70125
         (effect_rules.direction, DIRECTION, [(0.600, 0.606, 0.612), (0.600, 0.605, 0.612)]),
         (effect_rules.trend, TREND, [(0.600, 0.610, 0.620), (0.606, 0.615, 0.624), (0.610, 0.622, 0.633)]),
         (value_rules.threshold, THRESHOLD, [(0.706, 0.716, 0.726)]),
-        (value_rules.threshold, THRESHOLD, [(0.694, 0.704, 0.714)]),
+        (value_rules.threshold, THRESHOLD, [(0.690, 0.695, 0.700)]),
         (value_rules.equality, EQUALITY, [(0.705, 0.712, 0.720)]),
         (value_rules.equality, EQUALITY, [(0.699, 0.707, 0.714)]),
         (value_rules.equality, EQUALITY, [(0.7205, 0.7215, 0.7265)]),

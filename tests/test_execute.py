@@ -154,10 +154,11 @@ def test_a_cell_that_raises_is_shown_with_the_end_of_its_traceback(root: Path) -
 
 
 def test_a_kernel_that_is_slow_to_start_is_not_called_dead(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = "import runpy, time; time.sleep(4); runpy.run_module('ipykernel_launcher', run_name='__main__')"
     monkeypatch.setattr("experiments.running.notebook_runs._START_SECONDS", 0)
     run, ledger = plan_run(root)
     with pytest.raises(RunFailed, match=f"^{NAME}: the kernel did not start within 0 s: this machine or its file sys"):
-        execute(run, root, ledger)
+        execute(run, root, ledger, kernels=Kernels([sys.executable, "-c", later, "-f", "{connection_file}"]))
     wait_for(lambda: not find_kernels(root))
 
 

@@ -133,6 +133,7 @@ def of_html(text: str) -> list[tuple[str, str]]:
 
 
 def of_latex(text: str) -> list[tuple[str, str]]:
+    text = re.sub(r"^\\fixedcolumn.*", "", text, flags=re.MULTILINE)  # cells that are measured there and printed below
     found = re.findall(r"\\origin\{([^}]*)\}\{((?:[^{}]|\{[^{}]*\})*)\}", text)
     plain = (re.sub(r"\\resultstate\{([^}]*)\}|\{([][])\}|\\textless\{\}", r"\1\2", words) for _, words in found)
     return [

@@ -144,6 +144,18 @@ def _equivalent(gap: float, margin: float, half_widths: Array, error: Any) -> fl
     return float(numpy.maximum(ndtr(high) - ndtr(low), 0.0).mean())
 
 
+def chance_unlike(gap: float, margin: float, repeats: Repeats, level: float, n: int) -> float:
+    """The chance that the mean of N runs, GAP from a value, leaves it outside at LEVEL, twice.
+
+    Its interval lies wholly further than MARGIN from the value, and the prediction interval for one more run leaves the
+    value out; both follow from the same mean and spread.
+    """
+    if repeats.error == 0:
+        return 1.0 if gap > margin else 0.0
+    half_widths = repeats.half_widths(level / 2)
+    return _greater(gap, numpy.maximum(margin + half_widths, half_widths * math.sqrt(n + 1)), repeats.error)
+
+
 def smallest_gap(repeats: Repeats, level: float) -> float:
     """The smallest true difference that a one-sided test at LEVEL shows with a chance of POWER."""
     half_widths = repeats.half_widths(level)

@@ -12,6 +12,7 @@ from report.judge.power import (
     Design,
     chance_equivalent,
     chance_greater,
+    chance_unlike,
     foresee,
     repeat,
     smallest_gap,
@@ -68,10 +69,8 @@ def _equality_design(claim: Claim, cell: CellEvidence, target: float) -> Design:
 
     def chance(n: int) -> float:
         more, gap = with_runs(seen, n), abs(seen.mean - target)
-        outside = chance_greater(gap - margin, repeat(more), claim.alpha / 2)
-        unlike = target not in statistics.prediction_interval(more, 1 - claim.alpha)
         within = chance_equivalent(gap, margin, repeat(more), claim.alpha)
-        return max(within, outside if unlike else 0.0)
+        return max(within, chance_unlike(gap, margin, repeat(more), claim.alpha, more.n))
 
     what = "margin within which these runs would have shown a mean that is equal to be equal"
     return Design(smallest_margin(foresee(seen), claim.alpha), what, chance)
@@ -148,9 +147,9 @@ def _threshold_design(claim: Claim, cell: CellEvidence, target: float) -> Design
 
     def chance(n: int) -> float:
         more = with_runs(seen, n)
-        if seen.mean < target and target in statistics.prediction_interval(more, 1 - claim.alpha):
-            return 0.0
-        return chance_greater(abs(seen.mean - target), repeat(more), claim.alpha)
+        if seen.mean < target:
+            return chance_unlike(target - seen.mean, 0.0, repeat(more), claim.alpha, more.n)
+        return chance_greater(seen.mean - target, repeat(more), claim.alpha)
 
     what = "true distance from the quoted value that these runs would have shown"
     return Design(smallest_gap(foresee(seen), claim.alpha), what, chance)
