@@ -182,9 +182,10 @@ def test_cells_that_were_computed_alike_are_named_together() -> None:
         for status in make_cell((0.60 + size / 100, 0.601 + size / 100, 0.602 + size / 100), kernel_size=size)
         for status in [replace(status, record=replace(status.record, settings={**SETTINGS, "path": path}))]
     ]
-    assert judged(make_evidence(*cells), TREND).reasons[1] == (
-        "the cells differ in path: native at kernel size 3, 5; plain at kernel size 7"
-    )
+    told = "the cells differ in path: native at kernel size 3, 5; plain at kernel size 7"
+    assert judged(make_evidence(*cells), TREND).reasons[1] == told
+    to_come = waiting(make_run(0, kernel_size=9))
+    assert told in judged(make_evidence(*cells, to_come), TREND).reasons  # a cell without runs has no way of computing
 
 
 def test_a_rehearsal_decides_nothing_even_where_every_setting_fits() -> None:

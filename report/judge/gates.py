@@ -142,7 +142,7 @@ def _other_computing(claim: Claim, trial: Trial) -> tuple[str, ...]:
 def _by_value(trial: Trial, setting: str) -> str:
     """Which cells have which value of SETTING: `native at kernel size 3, 5; plain at kernel size 7`."""
     names, found = cell_names(trial.cells), dict[str, list[str]]()
-    for cell in trial.cells:
+    for cell in filter(lambda cell: cell.records, trial.cells):
         found.setdefault(settings_text(cell.records, setting, " and "), []).append(names[cell.name])
     return "; ".join(f"{value} at {_joined(cells)}" for value, cells in found.items())
 
