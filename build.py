@@ -155,7 +155,7 @@ def _dispatch(arguments: list[str], root: "Path") -> int:
         return commands.accept(root, options.patterns, options.why)
     if options.verb == "clean":
         return commands.clean(root, checkpoints=options.checkpoints, dry=options.dry_run)
-    raise NotImplementedError(options.verb)
+    raise AssertionError(f"the parser knows {options.verb!r}, and nothing here does it")
 
 
 def _check_claims(root: "Path", plan: "Plan") -> list[str]:

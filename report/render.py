@@ -60,9 +60,9 @@ def build_report(
 ) -> Built:
     """The report of the repository at ROOT in OUT (report/out), in FORMATS (all), its PDF by the engine PDF.
 
-    What can be used again is kept in CACHE (.cache, where that can be written). Raises ReproductionError: for a mistake in what the authors write,
-    with file and line; `Incomplete` where REQUIRE_COMPLETE and runs are missing; `MissingTool` where pandoc, typst or
-    latexmk is not there.
+    What can be used again is kept in CACHE (.cache, where that can be written). Raises ReproductionError: for a mistake
+    in what the authors write, with file and line; `Incomplete` where REQUIRE_COMPLETE and runs are missing; `MissingTool`
+    where pandoc, typst or latexmk is not there.
     """
     wanted = _wanted(formats, pdf)
     standard = out is None and formats is None and pdf == "typst" and not smoke

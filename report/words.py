@@ -15,6 +15,11 @@ def first_few(texts: Sequence[str], most: int) -> str:
     return ", ".join(texts[:most]) + more
 
 
+def listed(texts: Sequence[str]) -> str:
+    """All of TEXTS as a sentence lists them: `a, b and c`."""
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
 def parameters_text(parameters: Mapping[str, Any]) -> str:
     """`patch_size=4, norm='batch'`: the text '16' is another value than the number."""
     return ", ".join(f"{name}={value!r}" for name, value in parameters.items())

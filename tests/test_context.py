@@ -1,5 +1,6 @@
 """The context has everything a page may name, from the repository's own files, and refuses what does not exist."""
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,10 +15,12 @@ from report.context import build_context
 from report.facts import Facts
 from report.judge.claims import Claims
 from report.listings.table_kinds import read_tables
+from report.pages.prose import fill_in
 from report.pages.vocabulary import Vocabulary
 from report.quantities import Quantity
 from report.unknown import UnknownName
 from tests.made_up import make_cell, make_evidence, make_facts, make_run, waiting
+from tests.test_prose import SETTERS
 
 Words = dict[str, Callable[..., Any]]
 
@@ -50,6 +53,16 @@ def test_the_context_of_an_empty_ledger_is_complete(checkout: Path) -> None:
     assert not context.metadata["title"].startswith("[")
     assert context.original["authors-25"].parts.text == "92.60 %"
     assert context.registry.printed == ()
+
+
+def test_the_repositorys_prose_reads_with_a_single_seed_of_each_cell(checkout: Path) -> None:
+    """There is no interval to speak of then, though every group is complete."""
+    plan = checkout / "experiments/plan.yaml"
+    plan.write_text(re.sub(r"(?m)^    seeds: .*", "    seeds: [0]", plan.read_text(encoding="utf-8")), encoding="utf-8")
+    facts = make_facts(checkout)
+    assert {cell.n for cell in facts.evidence.cells()} == {1}
+    text = fill_in(checkout / "report/paper/sections", Vocabulary(facts).words, SETTERS, lambda quantity: None)
+    assert text
 
 
 def test_prose_may_name_cells_that_a_rehearsal_leaves_out(root: Path) -> None:

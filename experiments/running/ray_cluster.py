@@ -38,9 +38,7 @@ _ADDRESS_VARIABLE = "RAY_ADDRESS"
 # What git ignores does not travel either, where there is a .gitignore.
 _STAYS = ["/.git", "/.venv", "/.cache", "/.smoke", "/data", "/report/out"]
 _STAYS += ["/experiments/records", "/experiments/executed", "__pycache__"]
-_MOST_DEATHS = (
-    3  # Of a run's workers without a new checkpoint between; one that uses up the memory would kill every one.
-)
+_MOST_DEATHS = 3  # of a run's workers without a new checkpoint between: some runs use up the memory of each
 _PROBE_SECONDS = 10
 _MIB = 2**20
 

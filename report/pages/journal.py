@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from report.pages.front import flat
+from report.words import listed
 
 BIBLIOGRAPHY = "bibliography.bib"
 _TEXTS = ("type", "domain", "language")
@@ -203,6 +204,4 @@ def _abbreviated(name: str) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    if len(names) > 3:
-        return f"{names[0]} et al."
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"{names[0]} et al." if len(names) > 3 else listed(names)

@@ -5,15 +5,12 @@ are drawn as paths: a figure looks the same wherever it is shown. `INK` and `PAP
 report can put its own colours in their place.
 """
 
-import base64
 import io
 import multiprocessing
 import os
 import re
 import signal
-import struct
 import threading
-import zlib
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import cache
@@ -21,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from report.plots.figure import Figure
+from report.plots.pictures import store_pictures
 
 WIDTH = 13.5 / 2.54  # inches
 INK, QUIET, RULE, PAPER = "#1b1b1a", "#6b6b6a", "#d4d0c9", "#fffffe"
@@ -61,8 +59,6 @@ STYLE = {
 HANDS = 2  # processes that draw: with more, most would wait for the longest figure
 # An id that matplotlib makes of what it names: a clip path's, a marker's, a collection's, a hatch's.
 _DIGEST_ID = re.compile(r'(?:(?<= id=")|(?<=#))([pmCh])([0-9a-f]{10})(?=[")_])')
-_PICTURE = re.compile(r"(?<=data:image/png;base64,)[^\"]+")
-_BLOCK = 0xFFFF  # bytes that a stored block of zlib can hold
 _LIBRARY = ["matplotlib.figure", "matplotlib.backends.backend_svg", "matplotlib.layout_engine"]
 
 
@@ -134,7 +130,7 @@ def draw(figure: Figure, folder: Path) -> None:
         drawers[figure.kind](canvas, _printable(figure.rows), _printable(figure.options))
         drawn = io.StringIO()
         canvas.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
-    svg = _PICTURE.sub(_store, _number_ids(drawn.getvalue()))
+    svg = store_pictures(_number_ids(drawn.getvalue()))
     (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8", newline="\n")
 
 
@@ -151,42 +147,6 @@ def _number_ids(svg: str) -> str:
         return numbers.setdefault(kind + digest, f"{kind}{len(numbers) + 1}")
 
     return _DIGEST_ID.sub(number, svg)
-
-
-def _store(match: re.Match[str]) -> str:
-    """A PNG in base64, its pixels stored and not compressed: each version of zlib compresses in its own way."""
-    import matplotlib.image
-    import numpy as np
-
-    read = matplotlib.image.imread(io.BytesIO(base64.b64decode(match[0])), format="png")
-    pixels = np.rint(255 * read).astype(np.uint8)
-    height, width, channels = pixels.shape
-    colours, indices = np.unique(pixels.reshape(-1, channels), axis=0, return_inverse=True)
-    kind, palette = {3: 2, 4: 6}[channels], []
-    if len(colours) <= 256:  # one byte a pixel
-        kind, pixels = 3, indices.reshape(height, width, 1).astype(np.uint8)
-        palette = [
-            (b"PLTE", colours[:, :3].tobytes()),
-            *([(b"tRNS", colours[:, 3].tobytes())] if channels == 4 else []),
-        ]
-    header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
-    lines = _store_deflated(b"".join(b"\0" + line.tobytes() for line in pixels))
-    png = b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in ((b"IHDR", header), *palette, (b"IDAT", lines), (b"IEND", b""))
-    )
-    return base64.b64encode(png).decode()
-
-
-def _store_deflated(data: bytes) -> bytes:
-    """DATA as a zlib stream of blocks that are stored as they are."""
-    starts = range(0, len(data), _BLOCK)
-    blocks = (
-        struct.pack("<BHH", start + _BLOCK >= len(data), len(part), len(part) ^ 0xFFFF) + part
-        for start in starts
-        for part in [data[start : start + _BLOCK]]
-    )
-    return b"\x78\x01" + b"".join(blocks) + struct.pack(">I", zlib.adler32(data))
 
 
 def _printable(value: Any) -> Any:

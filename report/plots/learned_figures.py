@@ -15,6 +15,7 @@ from report.original import Quoted
 from report.plots.figure import Figure, Row
 from report.plots.figure_rows import absent, cell_label, runs_words
 from report.unknown import UnknownName
+from report.words import listed
 
 MAX_PICTURES = 64  # in a row, which is as wide as the text
 MAX_SIDE = 64  # pixels of a picture: no more can be seen, and each takes a byte on the page
@@ -185,7 +186,7 @@ def hardness(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
     first = f" The first that none recognises, counted from 0: {numbers}." if len(never) else ""
     first += _classes_of(never, runs, item["truth"])
     groups = [group for group in item["groups"] if any(cell.n for cell in evidence.cells(group))]
-    note = f"{item['note']} Networks of the group{'s' * (len(groups) > 1)} {_and(groups)}. {line}{first}"
+    note = f"{item['note']} Networks of the group{'s' * (len(groups) > 1)} {listed(groups)}. {line}{first}"
     if same := len(runs) - networks:
         note += f" A network that was trained again, and came out the same bit by bit, counts once ({runs_words(same)} less)."
     alt = f"Bars: test images by how many of {networks} networks recognise them, with a line for independent errors. {line}"
@@ -217,16 +218,12 @@ def _classes_of(images: "np.ndarray[Any, Any]", records: Iterable[Record], truth
         return ""
     classes = _classes(record)
     counts = Counter(classes[label] for label in _labels(record, truth, len(classes))[images]).most_common(TOLD)
-    return f" Most frequent among these: {_and([f'{name} ({count})' for name, count in counts])}."
+    return f" Most frequent among these: {listed([f'{name} ({count})' for name, count in counts])}."
 
 
 def _classes(record: Record) -> list[str]:
     """The names of its breakdown's classes, in their order; none where it has no such column."""
     return [str(label) for label in (record.breakdown or {}).get("class", [])]
-
-
-def _and(words: list[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _independent(chances: Sequence[float]) -> "np.ndarray[Any, Any]":
