@@ -15,7 +15,7 @@ from tests.small_paper import HOSTILE, accuracy, pending
 SET = {
     "markdown": ("71.23&nbsp;±&nbsp;0.41&nbsp;% (n&nbsp;=&nbsp;3)", "pending", "✗&nbsp;**NOT REPRODUCED**"),
     "latex": (r"71.23~±~0.41\,\% (n~=~3)", r"\resultstate{pending}", r"\verdict{✗}{NOT REPRODUCED}"),
-    "typst": (r"71.23~±~0.41~\% (n~\=~3)", "#state[pending]", "#verdict[✗][NOT REPRODUCED]"),
+    "typst": (r"71.23~±~0.41~\% (n~\=~3)", "#state[pending];", "#verdict[✗][NOT REPRODUCED];"),
 }
 
 
@@ -35,7 +35,7 @@ def test_quantities_and_outcomes_are_set_by_the_templates_of_the_format(root: Pa
     [
         ("markdown", "[71.23&nbsp;±&nbsp;0.41&nbsp;% (n&nbsp;=&nbsp;3)](#cell:a)"),
         ("latex", r"\origin{cell:a}{71.23~±~0.41\,\% (n~=~3)}"),
-        ("typst", r'#origin("cell:a")[71.23~±~0.41~\% (n~\=~3)]'),
+        ("typst", r'#origin("cell:a")[71.23~±~0.41~\% (n~\=~3)];'),
         (
             "html",
             (
@@ -121,6 +121,10 @@ def test_text_that_looks_like_a_list_stays_a_line(start: str) -> None:
         command = [pandoc_binary(), "-f", reader, "-t", "plain"]
         read = subprocess.run(command, input=FORMATS[name].escape(start), capture_output=True, text=True, check=True)
         assert " ".join(read.stdout.split()) == start
+
+
+def test_no_two_characters_of_latex_become_another() -> None:
+    assert FORMATS["latex"].escape("a---b,,,c **") == "a-{}-{}-b,{},{},c {*}{*}"
 
 
 def test_control_characters_and_line_breaks_do_not_reach_a_page(format: Format) -> None:

@@ -27,7 +27,7 @@ from report.pages.layout import lay_out, set_table
 from report.pages.swapping import swapped_in
 from report.plots.drawing import Studio
 from report.tables import Column, Table
-from tests.small_paper import HOSTILE, accuracy, context, figure, figures, make_paper, pending, table
+from tests.small_paper import HOSTILE, METADATA, PROSE, accuracy, context, figure, figures, make_paper, pending, table
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -38,10 +38,11 @@ def compose(
     text: str = "plain",
     engine: str = "typst",
     wanted: Iterable[str] = render.OUTPUTS,
+    prose: dict[str, str] | None = None,
     **changes: object,
 ) -> Path:
     """The small paper with TEXT everywhere, in FOLDER/out."""
-    paper, out = make_paper(folder / "paper", root), folder / "out"
+    paper, out = make_paper(folder / "paper", root, prose), folder / "out"
     for name in ("figures", "tables"):
         (out / name).mkdir(parents=True)
     drawn_figures = figures(text)
@@ -96,6 +97,19 @@ def test_the_fragments_of_a_format_are_as_kept(root: Path, name: str) -> None:
 @pytest.mark.parametrize(("file", "reader"), [("report.md", "gfm"), ("report.html", "html")])
 def test_hostile_text_is_text_on_a_page(hostile: Path, file: str, reader: str) -> None:
     assert read_by_pandoc(hostile / file, reader).count(HOSTILE) >= 4  # prose, caption, cell, figures
+
+
+def test_text_right_after_what_a_template_sets_is_no_part_of_a_call(tmp_path: Path, root: Path) -> None:
+    """To Typst `#super[1](none)` is a call, `#super[1].Then` a field, and `;` the end of either."""
+    texts = ("(none)", ".Then", "[x]", ";x")
+    institutes = [{"code": str(number), "name": text} for number, text in enumerate(texts)]
+    waiting = ", ".join(f"<< waiting >>{text}" for text in texts)
+    prose = PROSE | {"10-body.md": PROSE["10-body.md"].replace("<< waiting >>", waiting)}
+    metadata = METADATA | {"affiliations": institutes}
+    words = words_of_pdf(compose(tmp_path, root, wanted=("pdf",), metadata=metadata, prose=prose) / "report.pdf")
+    for number, text in enumerate(texts):
+        assert f"{number}{text}" in words
+        assert f"pending{text}" in words
 
 
 def test_html_has_one_script_allowed_by_its_digest_no_outside_request_and_unique_ids(hostile: Path) -> None:

@@ -93,13 +93,14 @@ _LATEX = {
     "`": r"\textasciigrave{}",
     "[": "{[}",  # after \\ or \item a bracket would be read as an option
     "]": "{]}",
+    "*": "{*}",  # after \\ it would be part of that command
 }
 
 
 def escape_latex(text: str) -> str:
-    """TEXT for LaTeX; two hyphens stay two hyphens."""
+    """TEXT for LaTeX; two hyphens stay two hyphens, and two commas no quotation mark."""
     escaped = "".join(_LATEX.get(character, character) for character in _typographic(_without_controls(text)))
-    return escaped.replace("--", "-{}-").replace("--", "-{}-").replace(_TIE, NONBREAKING["latex"])
+    return re.sub(r"([-,])(?=\1)", r"\1{}", escaped).replace(_TIE, NONBREAKING["latex"])
 
 
 def escape_html(text: str) -> str:
