@@ -54,6 +54,13 @@ def test_what_is_kept_is_what_is_used(tmp_path: Path, root: Path, paper: Path) -
     assert again == first | {"markdown": first["markdown"].replace("We reach", "They reach")}
 
 
+def test_what_lua_is_told_by_this_machine_is_not_done(root: Path, paper: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUA_INIT", "error('begun')")
+    assert (
+        convert(root, paper, with_numbers(paper, quantity="71.23"), None)["markdown"] == "We reach 71.23 in markdown."
+    )
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"bodies": {}}', '{"bodies": {"html": 1}, "contents": 3}', "null"])
 def test_what_was_cut_off_or_spoilt_is_made_again(tmp_path: Path, root: Path, paper: Path, content: str) -> None:
     cache, text = tmp_path / "cache", with_numbers(paper, quantity="71.23")

@@ -1,6 +1,8 @@
 """Every format escapes text, refuses raw numbers, and sets quantities and verdicts by its own templates."""
 
+import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from experiments.spec import ConfigurationError
 from report.judge.trials import Outcome
+from report.pages import formats
 from report.pages.conversion import pandoc_binary
 from report.pages.formats import FORMATS, Format, Fragment, environment, escape_prose, escape_url
 from tests.small_paper import HOSTILE, accuracy, pending
@@ -75,6 +78,39 @@ def test_a_literal_number_in_a_template_is_refused_too(root: Path) -> None:
         environment(FORMATS["latex"], root / "templates").from_string("<< 71.23 >>").render()
 
 
+def test_a_template_that_was_compiled_by_other_code_is_compiled_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jinja asks for the template alone, and has put the text of its constants into what it keeps."""
+    (tmp_path / "html").mkdir()
+    (tmp_path / "html/one.html").write_text("{{ 'text' }}")
+
+    def render(escape: Callable[[str], str]) -> str:
+        made = environment(replace(FORMATS["html"], escape=escape), tmp_path, tmp_path / "cache")
+        return made.get_template("one.html").render()
+
+    assert render(str.upper) == "TEXT"
+    assert render(str.title) == "TEXT"
+    monkeypatch.setattr(formats, "_digest_of_compiler", lambda: "of other code")
+    assert render(str.title) == "Text"
+
+
+def test_what_templates_are_compiled_by_is_jinja_and_every_module_of_the_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = formats._digest_of_compiler.__wrapped__
+    seen = [digest()]
+    with monkeypatch.context() as patch:
+        patch.setattr("jinja2.__version__", "9.9")
+        seen.append(digest())
+    shutil.copytree(Path(formats.__file__).parent, tmp_path / "pages")
+    monkeypatch.setattr(formats, "__file__", str(tmp_path / "pages/formats.py"))
+    assert digest() == seen[0]
+    with (tmp_path / "pages/prose_language.py").open("a") as file:
+        file.write("#")
+    assert len({*seen, digest()}) == 3
+
+
 def test_text_is_escaped_once_and_fragments_never(root: Path) -> None:
     made = environment(FORMATS["html"], root / "templates")
     assert made.from_string("{{ a }} {{ b }}").render(a="<b>", b=Fragment("<b>")) == "&lt;b&gt; <b>"
@@ -134,6 +170,7 @@ def test_control_characters_and_line_breaks_do_not_reach_a_page(format: Format) 
 def test_only_web_mail_and_local_addresses_are_linked() -> None:
     assert escape_url("https://x.org/a b?c=d&e#f%20_", "latex") == r"https://x.org/a\%20b?c=d\&e\#f\%20\_"
     assert escape_url('https://x.org/"&', "html") == "https://x.org/%22&amp;"
+    assert escape_url("https://x.org/a_(b", "markdown") == "https://x.org/a_%28b"
     with pytest.raises(ConfigurationError) as caught:
         escape_url("javascript:alert(1)", "html")
     assert str(caught.value) == (

@@ -79,7 +79,7 @@ class Conversion:
             return
         source, self._out = Path(self._folder.name, "prose.md"), Path(self._folder.name, "prose")
         source.write_text(text, encoding="utf-8")
-        command = [pandoc, "+RTS", f"-M{PANDOC_MEMORY}", "-RTS", "lua", str(filter_path), str(source)]
+        command = [pandoc, "+RTS", f"-M{PANDOC_MEMORY}", "-RTS", "lua", "-E", str(filter_path), str(source)]
         command += [str(bibliography), str(style), str(self._out), self._holes.seal]
         # Where it refuses a text, or is stopped, pandoc leaves its temporary files: they go with the folder.
         environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), self._folder.name)}

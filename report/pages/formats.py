@@ -5,6 +5,8 @@ verdict are set by the format's own template, and a raw number is refused. `Frag
 the format's language; only templates make it.
 """
 
+import functools
+import hashlib
 import html
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -162,11 +164,21 @@ FORMATS = {
 
 
 def compiled(cache: Path | None) -> jinja2.BytecodeCache | None:
-    """Where Jinja keeps compiled templates: compiling them takes longer than all the rest of rendering."""
+    """Where Jinja keeps compiled templates: compiling them takes longer than all the rest of rendering.
+
+    Jinja asks whether the template is the same; what becomes of its statements and texts is decided in the modules here.
+    """
     if cache is None:
         return None
     cache.mkdir(parents=True, exist_ok=True)
-    return jinja2.FileSystemBytecodeCache(str(cache))
+    return jinja2.FileSystemBytecodeCache(str(cache), f"{_digest_of_compiler()}-%s.cache")
+
+
+@functools.cache
+def _digest_of_compiler() -> str:
+    """Of Jinja's version and of the modules of this package, which set up the environments."""
+    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return hashlib.sha256(b"".join([jinja2.__version__.encode(), *sources])).hexdigest()[:16]
 
 
 def environment(
@@ -202,7 +214,8 @@ def escape_url(address: str, format_name: str) -> str:
     """ADDRESS as the argument of a link in FORMAT_NAME. Only web, mail and local addresses are let through."""
     if not re.match(r"(https?://|mailto:|#|[\w./-]+$)", address):
         raise ConfigurationError(f"{address!r} is not an address that a report links to; use https:// or mailto:")
-    quoted = re.sub(r"""[\s<>"'`{}\\^|]""", lambda m: f"%{ord(m[0]):02X}", address)
+    ends_link = "()" if format_name == "markdown" else ""
+    quoted = re.sub(rf"""[\s<>"'`{{}}\\^|{ends_link}]""", lambda m: f"%{ord(m[0]):02X}", address)
     if format_name == "latex":
         return re.sub(r"[%#&_]", r"\\\g<0>", quoted)
     return html.escape(quoted) if format_name == "html" else quoted
