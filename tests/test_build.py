@@ -16,6 +16,7 @@ import pytest
 
 import build
 from experiments import doctor
+from experiments.execute import find_data
 from experiments.ledger import Ledger
 from experiments.notebooks import refuse_broken_cells
 from experiments.plan import load_plan
@@ -478,6 +479,14 @@ def test_doctor_tells_what_is_there_from_what_is_not(root: Path, monkeypatch) ->
     assert found["papermill"].good and found["pandoc"].found[0].isdigit()
     assert (found["no-such-package"].good, found["no-such-package"].found) == (False, "not installed")
     assert (found["a data set"].good, found["a data set"].found) == (False, "not there")
+
+
+def test_doctor_looks_for_data_where_a_run_does(root: Path, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "sets/its-folder").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("REPRODUCTION_DATA", "~/sets")
+    assert find_data() == tmp_path / "sets"
+    assert doctor._examine_data(root, "a data set", "its-folder").good
     assert all(item.remedy and item.purpose for item in found.values())
 
 

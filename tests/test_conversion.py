@@ -56,9 +56,7 @@ def test_what_is_kept_is_what_is_used(tmp_path: Path, root: Path, paper: Path) -
 
 def test_what_lua_is_told_by_this_machine_is_not_done(root: Path, paper: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LUA_INIT", "error('begun')")
-    assert (
-        convert(root, paper, with_numbers(paper, quantity="71.23"), None)["markdown"] == "We reach 71.23 in markdown."
-    )
+    assert "We reach 71.23" in convert(root, paper, with_numbers(paper, quantity="71.23"), None)["markdown"]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"bodies": {}}', '{"bodies": {"html": 1}, "contents": 3}', "null"])
