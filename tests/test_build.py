@@ -479,6 +479,7 @@ def test_doctor_tells_what_is_there_from_what_is_not(root: Path, monkeypatch) ->
     assert found["papermill"].good and found["pandoc"].found[0].isdigit()
     assert (found["no-such-package"].good, found["no-such-package"].found) == (False, "not installed")
     assert (found["a data set"].good, found["a data set"].found) == (False, "not there")
+    assert all(item.remedy and item.purpose for item in found.values())
 
 
 def test_doctor_looks_for_data_where_a_run_does(root: Path, tmp_path: Path, monkeypatch) -> None:
@@ -487,7 +488,6 @@ def test_doctor_looks_for_data_where_a_run_does(root: Path, tmp_path: Path, monk
     monkeypatch.setenv("REPRODUCTION_DATA", "~/sets")
     assert find_data() == tmp_path / "sets"
     assert doctor._examine_data(root, "a data set", "its-folder").good
-    assert all(item.remedy and item.purpose for item in found.values())
 
 
 def test_doctor_finds_half_an_installation() -> None:
