@@ -15,6 +15,7 @@ from report.listings.run_list import device_of, state_counts
 from report.quantities import Kind, Quantity, Tier, count, spell
 from report.tables import Cell, Column, Table
 from report.unknown import UnknownName
+from report.words import ascending
 
 _BASES = {
     "recorded": "recorded runs of the same cell",
@@ -135,14 +136,15 @@ def environment(declared: Declaration, facts: Facts) -> Table:
 
 
 def _environment_rows(name: str, values: list[Any]) -> list[tuple[Cell, ...]]:
-    tally = Counter(str(value) for value in values if value is not None)
+    listed = [str(value) for value in values if value is not None]
+    tally = Counter(listed)
     return [
         (
             name.replace("_", " "),
             value,
-            count(f"environment/{name}/{value}", number, f"recorded runs with {name} {value}"),
+            count(f"environment/{name}/{value}", tally[value], f"recorded runs with {name} {value}"),
         )
-        for value, number in sorted(tally.items())
+        for value in ascending(listed)
     ]
 
 
