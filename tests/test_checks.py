@@ -291,7 +291,11 @@ def test_a_run_that_is_left_out_after_it_was_recorded_is_told_and_one_that_got_a
     assert finding.message == "git's past has records that are here no more: tiny-z2-s0.json, tiny-z4-s0.json"
 
 
-def test_a_record_that_was_edited_in_a_merge_is_found(committed: Path) -> None:
+@pytest.mark.parametrize("shown", ["separate", "off"])
+def test_a_record_that_was_edited_in_a_merge_is_found_however_the_user_looks_at_merges(
+    committed: Path, shown: str
+) -> None:
+    git(committed, "config", "log.diffMerges", shown)
     ledger = Ledger(committed / "experiments")
     record = Record.from_text(ledger.record_path("tiny-z2-s0").read_text(), "it")
     for branch in ("side", "main"):

@@ -54,6 +54,15 @@ def test_what_is_kept_is_what_is_used(tmp_path: Path, root: Path, paper: Path) -
     assert again == first | {"markdown": first["markdown"].replace("We reach", "They reach")}
 
 
+def test_a_kept_conversion_that_another_build_takes_away_meanwhile_is_nothing(
+    tmp_path: Path, root: Path, paper: Path
+) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "gone.json").symlink_to("nowhere")
+    assert "We reach 71.23" in convert(root, paper, with_numbers(paper, quantity="71.23"), cache)["markdown"]
+
+
 def test_what_lua_is_told_by_this_machine_is_not_done(root: Path, paper: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LUA_INIT", "error('begun')")
     assert "We reach 71.23" in convert(root, paper, with_numbers(paper, quantity="71.23"), None)["markdown"]

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
-from experiments.files import write_atomically
+from experiments.files import read_change, write_atomically
 from experiments.reading import MAX_SECTION_BYTES, read_text
 from experiments.spec import ConfigurationError, MissingTool
 from report.pages.bibliography import check_bibliography, check_style
@@ -155,7 +155,7 @@ def _keep(made: Prose, kept: Path | None) -> None:
     if kept is None:
         return
     write_atomically(kept, json.dumps({"bodies": dict(made.bodies), "contents": made.contents}, ensure_ascii=False))
-    ages = sorted(kept.parent.glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    ages = sorted(kept.parent.glob("*.json"), key=read_change, reverse=True)  # another build may take some away
     for old in ages[KEPT:]:
         old.unlink(missing_ok=True)
 
