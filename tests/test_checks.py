@@ -179,6 +179,16 @@ def test_a_record_that_git_holds_otherwise_is_a_warning_with_its_fields(tmp_path
     assert (finding.expected, finding.found) == ("4.0", "5.0")
 
 
+def test_a_committed_record_that_is_gone_is_told_once(committed: Path) -> None:
+    (committed / "experiments/records/tiny-z2-s0.json").unlink()
+    (committed / "experiments/executed/tiny-z2-s0.ipynb").unlink()
+    (finding,) = inspect_ledger(committed)
+    assert (finding.rule, finding.message) == ("record-changed", "git's HEAD holds it, and it is gone")
+    git(committed, "commit", "-am", "it is gone")
+    (finding,) = inspect_ledger(committed)
+    assert finding.rule == "record-dropped"
+
+
 @pytest.fixture
 def committed(tmp_path: Path) -> Path:
     """A repository under git with the record of one run and its executed notebook."""
