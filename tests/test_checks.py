@@ -14,7 +14,7 @@ from experiments.files import write_atomically
 from experiments.ledger import Ledger
 from experiments.spec import Correct, Record
 from experiments.surveys import Surveys
-from experiments.tampering import dropped_after_run
+from experiments.tampering import dropped_after_run, edited_after_run
 from report.checking.findings import RULES, Finding
 from report.checks import check, compare, inspect_ledger, inspect_tracked
 from report.render import build_report
@@ -320,6 +320,21 @@ def test_a_record_that_was_edited_in_a_merge_is_found_however_the_user_looks_at_
     git(committed, "commit", "-m", "merged")
     found = [(finding.rule, finding.place) for finding in inspect_ledger(committed)]
     assert ("record-edited", "experiments/records/tiny-z2-s0.json: cost.seconds") in found
+
+
+def test_what_a_branch_held_is_seen_though_the_merge_took_the_other_s_file(committed: Path) -> None:
+    ledger = Ledger(committed / "experiments")
+    text = ledger.record_path("tiny-z2-s0").read_text()
+    record = Record.from_text(text, "it")
+    git(committed, "checkout", "-q", "-B", "main")
+    git(committed, "checkout", "-q", "-b", "side")
+    ledger.save(replace(record, cost={**record.cost, "seconds": 5.0}), force=True)
+    git(committed, "commit", "-am", "edited")
+    git(committed, "checkout", "-q", "main")
+    assert ledger.record_path("tiny-z2-s0").read_text() == text
+    assert [name for name, _ in edited_after_run(ledger.records_folder)] == []
+    git(committed, "merge", "-q", "-s", "ours", "-m", "merged", "side")
+    assert [name for name, _ in edited_after_run(ledger.records_folder)] == ["tiny-z2-s0.json"]
 
 
 @pytest.mark.parametrize(
