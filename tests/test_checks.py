@@ -241,6 +241,7 @@ def test_a_record_that_was_edited_after_its_run_is_found_though_its_digest_is_ri
     assert found["record-edited"].severity == "error"
     assert found["record-edited"].place == f"experiments/records/tiny-z2-s0.json: {field}"
     assert ("record-changed" in found) is not is_committed
+    assert "record-repeated" not in found  # it is the same run
 
 
 def test_records_and_notebooks_with_other_ends_of_lines_are_as_they_were_committed(committed: Path) -> None:
