@@ -306,6 +306,12 @@ def test_a_file_beside_an_earlier_report_is_not_replaced_and_the_report_s_own_ar
         render._refuse_foreign_folder(tmp_path)
 
 
+def test_a_file_that_is_called_as_a_report_s_is_replaced_only_where_there_is_a_report(tmp_path: Path) -> None:
+    (tmp_path / "report.tex").write_text("years of work")
+    with pytest.raises(ConfigurationError, match=r"which a build would replace: report\.tex; move them"):
+        render._refuse_foreign_folder(tmp_path)
+
+
 def test_an_interruption_between_the_two_renames_brings_the_old_report_back(tmp_path: Path, monkeypatch) -> None:
     out, rename = tmp_path / "out", Path.rename
     out.mkdir()
