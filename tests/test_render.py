@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from experiments.spec import ConfigurationError, MissingTool
+from experiments.spec import ConfigurationError, MissingTool, State
 from report import render
 from report.figures import Figure
 from report.judge.trials import Outcome
@@ -27,6 +28,7 @@ from report.pages.layout import lay_out, set_table
 from report.pages.swapping import swapped_in
 from report.plots.drawing import Studio
 from report.tables import Column, Table
+from tests.made_up import make_evidence, make_run, measured, waiting
 from tests.small_paper import HOSTILE, METADATA, PROSE, accuracy, context, figure, figures, make_paper, pending, table
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -304,6 +306,14 @@ def test_a_file_beside_an_earlier_report_is_not_replaced_and_the_report_s_own_ar
     (tmp_path / "tables/a.ods").write_text("")
     with pytest.raises(ConfigurationError, match=r"which a build would replace: notes\.md, tables/a\.ods; move them"):
         render._refuse_foreign_folder(tmp_path)
+
+
+def test_all_that_is_not_measured_is_still_to_run() -> None:
+    done = measured(make_run(0), 0.7)
+    other = [waiting(make_run(1), State.STALE), waiting(make_run(2), State.GATED, "needs a CUDA device")]
+    context = SimpleNamespace(evidence=make_evidence(done, *other))
+    assert render.missing_runs(context) == ("sweep: 2 runs to come (1 stale), about 1 h (a guess)",)
+    assert render.missing_runs(SimpleNamespace(evidence=make_evidence(done))) == ()
 
 
 def test_a_file_that_is_called_as_a_report_s_is_replaced_only_where_there_is_a_report(tmp_path: Path) -> None:
