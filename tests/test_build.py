@@ -646,6 +646,15 @@ def test_the_up_to_date_check_imports_nothing_heavy() -> None:
     assert done.stdout == "the report is up to date: report/out; still to run:\n  sizes: 4 runs\n[]\n"
 
 
+def test_it_finds_itself_where_python_does_not_look_beside_the_script() -> None:
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, REPOSITORY / "build.py", "--version"]
+    done = subprocess.run(
+        command, env=variables | {"PYTHONSAFEPATH": "1"}, cwd="/", capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_status_that_is_known_imports_nothing_heavy(root: Path) -> None:
     code = (
         "import sys, build; build.main(['status'], sys.argv[1]); before = set(sys.modules); assert before >= {'yaml'}; "
