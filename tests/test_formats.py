@@ -159,7 +159,8 @@ def test_text_that_looks_like_a_list_stays_a_line(start: str) -> None:
         assert " ".join(read.stdout.split()) == start
 
 
-def test_no_two_characters_of_latex_become_another() -> None:
+def test_no_two_characters_become_another_in_latex_or_typst() -> None:
+    assert FORMATS["typst"].escape("a...b. c--") == r"a\.\..b\. c\-\-"
     assert FORMATS["latex"].escape("a---b,,,c **") == "a-{}-{}-b,{},{},c {*}{*}"
 
 

@@ -324,7 +324,7 @@ def _line(trace: TracebackType | None, file: str) -> int:
     """The line of the template FILE in which an error arose, 0 where it is not known: Jinja leaves it in the trace."""
     line = 0
     while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename).name == file and "<template" not in file:
+        if Path(trace.tb_frame.f_code.co_filename).name == file:
             line = trace.tb_lineno
         trace = trace.tb_next
     return line
