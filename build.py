@@ -308,4 +308,6 @@ def _interrupt_on_termination() -> None:
 
 
 if __name__ == "__main__":
+    if ROOT not in sys.path:  # as where PYTHONSAFEPATH is set
+        sys.path.insert(0, ROOT)
     sys.exit(main(sys.argv[1:]))

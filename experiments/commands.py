@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,22 +112,13 @@ def run_runs(
         raise ConfigurationError(f"run: the record of {min(broken)!r} is broken; restore it, or replace it by --force")
     found = statuses(plan, ledger, root, devices=devices, records=records, cache=root / ".cache")
     wanted = [item for item in found if item.run.name in chosen and (force or item.state is not State.MEASURED)]
-    gated = [item for item in wanted if item.run.needs is not None and item.run.needs not in devices]
-    tasks = [item for item in wanted if item not in gated]
-    for item in gated:
-        print(f"{item.run.name}: not run, {item.why or 'its device is not there'}")
+    tasks = _leave_out_gated(wanted, devices)
     if not tasks:
-        if gated:
-            raise MissingTool(f"all {len(gated)} runs need a device that this machine lacks; see `build.py doctor`")
         print(f"nothing to run: all {len(chosen)} chosen runs are recorded; --force runs them again")
         return 0
     _warn_of_uncommitted(root, {item.run.notebook for item in tasks})
     if dry:
-        fitting = _fitting(tasks, budget_seconds, jobs)
-        _announce(fitting)
-        if len(fitting) < len(tasks):
-            more = len(tasks) - len(fitting)
-            print(f"{more} more {'do' if more != 1 else 'does'} not fit into {format_seconds(budget_seconds or 0)}")
+        _announce_fitting(tasks, budget_seconds, jobs)
         return 0
     _announce(tasks)
     place = (root.absolute(), ledger, root.absolute() / ".cache", jobs)
@@ -157,20 +148,19 @@ def accept(root: Path, patterns: Sequence[str], why: str) -> int:
     for status in found:
         if status.record is None and status.run.name in patterns:
             raise ConfigurationError(f"accept: run {status.run.name!r} has no record; run it first")
-    found = [status for status in found if status.record is not None]
-    if not found:
+    recorded = [(status, status.record) for status in found if status.record is not None]
+    if not recorded:
         raise ConfigurationError(f"accept: none of the {len(chosen)} chosen runs has a record; run them first")
-    for status in found:
-        if status.state is not State.STALE and len(found) == 1:
-            raise ConfigurationError(
-                f"accept: the record of {status.run.name!r} is not stale; there is nothing to accept"
-            )
-    stale = [status for status in found if status.state is State.STALE and status.record is not None]
-    for status in stale:
-        ledger.accept(status.record, status.key, why)
-        print(f"{status.run.name}: accepted, although {'; '.join(status.changes)}")
+    stale = [(status, record) for status, record in recorded if status.state is State.STALE]
+    if not stale and len(recorded) == 1:
+        raise ConfigurationError(
+            f"accept: the record of {recorded[0][1].run!r} is not stale; there is nothing to accept"
+        )
+    for status, record in stale:
+        ledger.accept(record, status.key, why)
+        print(f"{record.run}: accepted, although {'; '.join(status.changes)}")
     if not stale:
-        print(f"none of the {len(found)} chosen records is stale")
+        print(f"none of the {len(recorded)} chosen records is stale")
     return 0
 
 
@@ -285,6 +275,19 @@ def _print_outcome(outcome: RunsOutcome) -> None:
     print(words + "".join(f"\n  not begun: {run.name}" for run in outcome.skipped))
 
 
+def _leave_out_gated(wanted: Sequence[RunStatus], devices: Collection[str]) -> list[RunStatus]:
+    """Those of the runs that can be computed on these DEVICES; says which cannot. Raises MissingTool where none can."""
+    tasks = []
+    for item in wanted:
+        if item.run.needs in (None, *devices):
+            tasks.append(item)
+        else:
+            print(f"{item.run.name}: not run, {item.why or 'its device is not there'}")
+    if wanted and not tasks:
+        raise MissingTool(f"all {len(wanted)} runs need a device that this machine lacks; see `build.py doctor`")
+    return tasks
+
+
 def _fitting(tasks: Sequence[RunStatus], budget_seconds: float | None, jobs: int) -> list[RunStatus]:
     """The runs that would be begun within the budget if each took its price, JOBS at a time, in their order."""
     if budget_seconds is None:
@@ -296,6 +299,14 @@ def _fitting(tasks: Sequence[RunStatus], budget_seconds: float | None, jobs: int
             free[begun] += task.price.seconds
             found.append(task)
     return found
+
+
+def _announce_fitting(tasks: Sequence[RunStatus], budget_seconds: float | None, jobs: int) -> None:
+    """What of the tasks would be run within the budget, and how many are left."""
+    fitting = _fitting(tasks, budget_seconds, jobs)
+    _announce(fitting)
+    if more := len(tasks) - len(fitting):
+        print(f"{more} more {'do' if more != 1 else 'does'} not fit into {format_seconds(budget_seconds or 0)}")
 
 
 def _announce(tasks: Sequence[RunStatus]) -> None:

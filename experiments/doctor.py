@@ -147,7 +147,7 @@ def _examine_cuda(name: str) -> Need:
 def _examine_data(root: Path, name: str, folder: str) -> Need:
     from experiments.recording import DATA_VARIABLE
 
-    place = Path(os.environ.get(DATA_VARIABLE) or root / "data") / folder
+    place = Path(os.path.expanduser(os.environ.get(DATA_VARIABLE) or root / "data")) / folder
     remedy = f"unpack it into data/{folder}, set {DATA_VARIABLE}, or let the first run download it"
     return Need(name, place.is_dir(), "there" if place.is_dir() else "not there", "runs on it", remedy)
 

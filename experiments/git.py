@@ -8,6 +8,8 @@ from pathlib import Path
 from experiments.spec import MissingTool
 
 _TIMEOUT_SECONDS = 60
+# Whatever the user has settled for the eye: merges are told against each parent, and no file is followed by its content.
+_SETTINGS = ("-c", "log.diffMerges=separate", "-c", "log.follow=false")
 
 # What runs and builds write, of this paper and of any beside it, as git's pathspecs.
 _OUTCOMES = tuple(
@@ -33,7 +35,7 @@ def read_git(root: Path, *arguments: str, given: bytes = b"") -> bytes | None:
     """
     if not _is_in_repository(root):
         return None
-    command = ["git", "-C", str(root), *arguments]
+    command = ["git", "-C", str(root), *_SETTINGS, *arguments]
     try:
         done = subprocess.run(command, input=given, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:

@@ -16,7 +16,7 @@ from experiments.status import RunStatus
 from report.quantities import Fidelity, Kind, Quantity, Spread, Tier
 from report.statistics import Interval, Summary, of_equal_shares, summarise
 from report.unknown import UnknownName, UnknownParameter
-from report.words import in_words, price_text
+from report.words import ascending, in_words, price_text
 
 _SYMBOL = re.compile(r"\s+\S$")  # the k of `Kernel size k`, which a table's head has
 NOT_MEASURED = "not measured on the machine used"
@@ -240,7 +240,8 @@ class CellEvidence:
         if not values:
             return Quantity(id, kind, None, State.GATED, aggregate=aggregate, why=NOT_MEASURED)
         summary, counted = self.summary(metric), kind is Kind.PARAMETERS
-        is_bare = summary.sd is None or counted or (metric == ACCURACY and self.has_unknown_spread)
+        tells_no_spread = self.has_unknown_spread if metric == ACCURACY else len(set(values)) == 1
+        is_bare = summary.sd is None or counted or tells_no_spread
         how = {"kind": EQUAL_RUNS} if metric == ACCURACY and self.is_without_spread else {}
         return Quantity(
             id,
@@ -304,5 +305,5 @@ def by_level(cells: Iterable[CellEvidence], name: str) -> list[CellEvidence]:
 def differing_settings(cells: Iterable[CellEvidence], names: tuple[str, ...] = FIDELITY) -> dict[str, tuple[str, ...]]:
     """The settings, of those called NAMES, in which the measured runs of CELLS differ, with their values as text."""
     records = [record for cell in cells for record in cell.records]
-    found = {name: sorted({str(setting_of(record, name)) for record in records}) for name in names}
+    found = {name: ascending(str(setting_of(record, name)) for record in records) for name in names}
     return {name: tuple(values) for name, values in found.items() if len(values) > 1}

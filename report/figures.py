@@ -132,44 +132,46 @@ def _means(rows: Iterable[Row], key: str) -> dict[str, float]:
 def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
     groups, column = _known(item["groups"], evidence), item["column"]
     cells = evidence.cells_of(groups)
-    drawn = {}
-    for cell in cells:
-        records = [record for record in cell.records if set(record.history.get(column, ())) - {None}]
-        if records:
-            drawn[cell.name] = (cell, records)
+    drawn = [cell for cell in cells if _curves_of(cell, column)]
     if not drawn:
         _refuse_unknown_column(column, cells)
         return absent(name, item, cells, in_words(column))
-    names = [key for key in varying_parameters([cell for cell, _ in drawn.values()]) if key != "epochs"]
-    facet = _choose_facet([cell for cell, _ in drawn.values()], names)
+    names = [key for key in varying_parameters(drawn) if key != "epochs"]
+    facet = _choose_facet(drawn, names)
     inside = [key for key in names if key != facet]
-    rows: list[Row] = []
-    ordered = [cell for cell, _ in drawn.values()]
     for key in (*reversed(inside), *([facet] if facet else [])):  # by panel, and in it by the first parameter
-        ordered = by_level(ordered, key)
-    drawn = {cell.name: drawn[cell.name] for cell in ordered}
-    for cell in ordered:
-        records = drawn[cell.name][1]
+        drawn = by_level(drawn, key)
+    rows: list[Row] = []
+    for cell in drawn:
         panel = ", ".join([epochs_words(cell), *([cell_label(cell, [facet])] if facet else [])])
-        shared = {"panel": panel, "setting": cell_label(cell, inside) if names else cell.name}
-        for record in records:
-            for epoch, value in enumerate(record.history[column], 1):
-                if value is not None:
-                    rows.append({**shared, "epoch": epoch, "seed": record.parameters["seed"], column: value})
+        rows += _curve_rows(cell, column, {"panel": panel, "setting": cell_label(cell, inside) if names else cell.name})
     missing = sum(not cell.n for cell in cells)
     unmeasured = len(cells) - len(drawn) - missing
-    sample = sample_words(cell for cell, _ in drawn.values())
+    sample = sample_words(drawn)
     note = f"{item['note']} Lines are means over seeds, bands reach from the lowest to the highest seed; {sample}"
     if missing:
         note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."
     if unmeasured:
         note += f" {unmeasured} of {len(cells)} settings have not measured it and are not drawn."
-    ends = [f"{cell_label(cell, names) or cell.name}: {_last(records, column)}" for cell, records in drawn.values()]
+    ends = [f"{cell_label(cell, names) or cell.name}: {_last(_curves_of(cell, column), column)}" for cell in drawn]
     alt = f"Learning curves of {in_words(column)} against epochs. Mean at the last epoch, " + "; ".join(ends) + "."
     is_share = kind_of(column) is Kind.ACCURACY
     label = in_words(column) + (" (%)" if is_share else "")
     look = {"column": column, "factor": 100 if is_share else 1, "label": label}
     return Figure(name, "curves", item["title"], note.strip(), alt, tuple(rows), look)
+
+
+def _curves_of(cell: CellEvidence, column: str) -> list[Record]:
+    """The runs of CELL that measured COLUMN in any epoch."""
+    return [record for record in cell.records if set(record.history.get(column, ())) - {None}]
+
+
+def _curve_rows(cell: CellEvidence, column: str, shared: Row) -> Iterator[Row]:
+    """A row a run of CELL and epoch, each with what is SHARED."""
+    for record in _curves_of(cell, column):
+        for epoch, value in enumerate(record.history[column], 1):
+            if value is not None:
+                yield {**shared, "epoch": epoch, "seed": record.parameters["seed"], column: value}
 
 
 def _refuse_unknown_column(column: str, cells: Iterable[CellEvidence]) -> None:

@@ -165,8 +165,10 @@ def list_inputs(root: "str | os.PathLike[str]") -> Listing:
             _list_files(listing, root, "templates", everything=True)
         elif entry.name == "experiments" or _is_package(entry):
             _list_files(listing, root, entry.name, without="executed")
-        elif entry.name == "build.py":
+        elif entry.name.endswith(".py"):  # build.py, and modules that a notebook may import
             listing.add(entry, entry.name)
+        elif _is_visible_folder(entry):
+            _list_loose_modules(listing, root, entry.name)
     for entry in _entries(os.path.join(root, "experiments/executed")):  # The report links to those that there are.
         listing.add_name(f"experiments/executed/{entry.name}")
     return listing
@@ -186,10 +188,24 @@ def _list_files(
         name = entry.name
         if name.startswith(".") or name == without or name == "__pycache__":
             continue
-        if entry.is_dir(follow_symlinks=False):  # two links to where they stand would double the walk at every level
+        # Two links to where they stand would double the walk at every level; one to a format's folder is followed.
+        if entry.is_dir(follow_symlinks=folder == "templates"):
             _list_files(listing, root, f"{folder}/{name}", everything=everything)
         elif everything or name.endswith(_INPUTS):
             listing.add(entry, f"{folder}/{name}")
+
+
+def _list_loose_modules(listing: Listing, root: "str | os.PathLike[str]", folder: str) -> None:
+    """Adds the modules of FOLDER, from which Python imports although it has no `__init__.py`; what has none is data."""
+    entries = _entries(os.path.join(root, folder))
+    modules = [entry for entry in entries if entry.name.endswith(".py")]
+    for entry in modules:
+        listing.add(entry, f"{folder}/{entry.name}")
+    for entry in filter(_is_visible_folder, entries):
+        if _is_package(entry):
+            _list_files(listing, root, f"{folder}/{entry.name}")
+        elif modules:
+            _list_loose_modules(listing, root, f"{folder}/{entry.name}")
 
 
 def _list_modules(listing: Listing, folder: str) -> None:
@@ -203,6 +219,10 @@ def _list_modules(listing: Listing, folder: str) -> None:
 
 def _is_package(entry: "os.DirEntry[str]") -> bool:
     return entry.name != "tests" and os.path.isfile(os.path.join(entry.path, "__init__.py"))
+
+
+def _is_visible_folder(entry: "os.DirEntry[str]") -> bool:
+    return entry.name not in ("tests", "__pycache__") and entry.name[0] != "." and entry.is_dir(follow_symlinks=False)
 
 
 def _entries(folder: str) -> "list[os.DirEntry[str]]":
@@ -239,11 +259,13 @@ def _is_racy(line: str, written: int) -> bool:
 
 
 def _digest(root: "str | os.PathLike[str]", line: str) -> str:
-    """The digest of the file of LINE, `-` where it cannot be read or is a link, which may lead to an endless device."""
+    """The digest of the file of LINE, `-` where it cannot be read; of a link, which may lead to an endless device, the times."""
     from hashlib import blake2b
 
     path = os.path.join(root, _size_and_path(line)[1].replace("\0", "\n"))
-    if os.path.islink(path) or not os.path.isfile(path):
+    if os.path.islink(path):
+        return " ".join(line.split(" ", 3)[:3])
+    if not os.path.isfile(path):
         return "-"
     try:
         with open(path, "rb") as file:
@@ -253,8 +275,8 @@ def _digest(root: "str | os.PathLike[str]", line: str) -> str:
 
 
 def describe_environment() -> str:
-    """Python's version and those of the packages that make the report, read from the names in site-packages."""
-    names = [".".join(map(str, sys.version_info[:3]))]
+    """Python's version, another pandoc, and the versions in site-packages of what makes the report."""
+    names = [".".join(map(str, sys.version_info[:3])), *filter(None, [os.environ.get("PYPANDOC_PANDOC")])]
     for folder in sys.path:
         if folder.endswith(("site-packages", "dist-packages")) and os.path.isdir(folder):
             found = (name for name in os.listdir(folder) if name.endswith(".dist-info"))

@@ -83,7 +83,8 @@ def build_report(
         composer.write(wanted, pdf, drawn)
         files = tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
     if snapshot is not None:
-        freshness.remember(root, snapshot, missing)
+        with contextlib.suppress(OSError):  # A folder that cannot be written costs time, and nothing else.
+            freshness.remember(root, snapshot, missing)
     return Built(out, files, missing, context)
 
 

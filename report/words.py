@@ -1,6 +1,7 @@
 """Words that several pages and messages put alike."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,18 @@ def first_few(texts: Sequence[str], most: int) -> str:
 def listed(texts: Sequence[str]) -> str:
     """All of TEXTS as a sentence lists them: `a, b and c`."""
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
+def ascending(texts: Iterable[str]) -> list[str]:
+    """Each of TEXTS once, numbers by size before words, and versions as they follow upon each other: 2.9 before 2.10."""
+    return sorted(set(texts), key=lambda text: (_number(text), re.sub(r"\d+", lambda found: found[0].zfill(9), text)))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text) if math.isfinite(float(text)) else math.inf
+    except ValueError:
+        return math.inf
 
 
 def parameters_text(parameters: Mapping[str, Any]) -> str:

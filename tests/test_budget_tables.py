@@ -59,7 +59,7 @@ def test_a_line_has_epochs_share_and_the_images_seen(budgets: Evidence) -> None:
     table = budget_tables.budget(declared("budget"), SimpleNamespace(evidence=budgets))
     assert table.title == "A title. 2 of 3 are measured."
     assert [row[:7] for row in text(table)] == [
-        ["8", "5", "100", "225,000", "2", "70.00 ± 0.00 % (n = 2)", "61.00 ± 12.71 % (n = 2)"],
+        ["8", "5", "100", "225,000", "2", "70.00 % (n = 2)", "61.00 ± 12.71 % (n = 2)"],
         ["8", "20", "25", "225,000", "1", "–", "50.00 % (n = 1)"],
         ["8", "10", "50", "–", "0 of 1", "pending", "pending"],
     ]
@@ -87,7 +87,7 @@ def test_a_line_is_a_condition_and_a_column_a_network() -> None:
     assert [column.header for column in table_with_symbols.columns] == ["Test images", "vit, p 8", "resnet"]
     assert text(table) == [
         ["as stored", "81.00 ± 12.71 % (n = 2)", "70.00 % (n = 1)"],
-        ["a little noise", "50.00 ± 0.00 % (n = 2)", "–"],
+        ["a little noise", "50.00 % (n = 2)", "–"],
     ]
 
 

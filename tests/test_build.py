@@ -16,6 +16,7 @@ import pytest
 
 import build
 from experiments import doctor
+from experiments.execute import find_data
 from experiments.ledger import Ledger
 from experiments.notebooks import refuse_broken_cells
 from experiments.plan import load_plan
@@ -481,6 +482,14 @@ def test_doctor_tells_what_is_there_from_what_is_not(root: Path, monkeypatch) ->
     assert all(item.remedy and item.purpose for item in found.values())
 
 
+def test_doctor_looks_for_data_where_a_run_does(root: Path, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "sets/its-folder").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("REPRODUCTION_DATA", "~/sets")
+    assert find_data() == tmp_path / "sets"
+    assert doctor._examine_data(root, "a data set", "its-folder").good
+
+
 def test_doctor_finds_half_an_installation() -> None:
     assert doctor._try_imports(["json", "no_such_module"]) == (
         {"json": "", "no_such_module": "ModuleNotFoundError: No module named 'no_such_module'"},
@@ -635,6 +644,15 @@ def test_the_up_to_date_check_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout == "the report is up to date: report/out; still to run:\n  sizes: 4 runs\n[]\n"
+
+
+def test_it_finds_itself_where_python_does_not_look_beside_the_script() -> None:
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, REPOSITORY / "build.py", "--version"]
+    done = subprocess.run(
+        command, env=variables | {"PYTHONSAFEPATH": "1"}, cwd="/", capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_status_that_is_known_imports_nothing_heavy(root: Path) -> None:

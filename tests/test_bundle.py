@@ -75,6 +75,14 @@ def test_a_repository_that_git_refuses_to_read_is_not_packed_as_if_there_were_no
     assert not (repository / "reviewer-bundle.zip").exists()
 
 
+def test_without_git_a_link_to_a_folder_is_refused_and_not_walked_through(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private/key.txt").write_text("x", encoding="utf-8")
+    (repository / "method/keys").symlink_to(tmp_path / "private", target_is_directory=True)
+    with pytest.raises(ConfigurationError, match="^method/keys: it is a link, which could lead to any file"):
+        members(repository)
+
+
 def unpacked(path: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None

@@ -13,6 +13,7 @@ from report.review.certificate import Asked, Certificate, Overall, Verified
 from report.review.certificate_page import format_certificate
 from report.review.leverage import Leverage
 from report.review.spot_check import Candidate, Pick
+from report.statistics import Interval
 from tests.made_up import make_record, make_run
 from tests.made_up import measured as make_status
 from tests.schemas import faults_of
@@ -148,6 +149,12 @@ def test_the_page_says_what_was_run_by_what_and_how_it_was_judged() -> None:
         "other bits are no surprise: a(), b()."
     )
     assert "t · sd · √2" in page.splitlines()[-1]
+
+
+def test_the_page_expects_no_accuracy_that_there_cannot_be() -> None:
+    assert AGREES.judged is not None
+    wide = replace(AGREES, judged=replace(AGREES.judged, interval=Interval(-0.2, 1.3)))
+    assert "| 0.00 % to 100.00 % |" in format_certificate(certify(wide))
 
 
 def test_the_page_says_that_a_stale_record_is_not_what_was_run() -> None:

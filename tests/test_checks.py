@@ -14,7 +14,7 @@ from experiments.files import write_atomically
 from experiments.ledger import Ledger
 from experiments.spec import Correct, Record
 from experiments.surveys import Surveys
-from experiments.tampering import dropped_after_run
+from experiments.tampering import dropped_after_run, edited_after_run
 from report.checking.findings import RULES, Finding
 from report.checks import check, compare, inspect_ledger, inspect_tracked
 from report.render import build_report
@@ -179,6 +179,16 @@ def test_a_record_that_git_holds_otherwise_is_a_warning_with_its_fields(tmp_path
     assert (finding.expected, finding.found) == ("4.0", "5.0")
 
 
+def test_a_committed_record_that_is_gone_is_told_once(committed: Path) -> None:
+    (committed / "experiments/records/tiny-z2-s0.json").unlink()
+    (committed / "experiments/executed/tiny-z2-s0.ipynb").unlink()
+    (finding,) = inspect_ledger(committed)
+    assert (finding.rule, finding.message) == ("record-changed", "git's HEAD holds it, and it is gone")
+    git(committed, "commit", "-am", "it is gone")
+    (finding,) = inspect_ledger(committed)
+    assert finding.rule == "record-dropped"
+
+
 @pytest.fixture
 def committed(tmp_path: Path) -> Path:
     """A repository under git with the record of one run and its executed notebook."""
@@ -231,6 +241,7 @@ def test_a_record_that_was_edited_after_its_run_is_found_though_its_digest_is_ri
     assert found["record-edited"].severity == "error"
     assert found["record-edited"].place == f"experiments/records/tiny-z2-s0.json: {field}"
     assert ("record-changed" in found) is not is_committed
+    assert "record-repeated" not in found  # it is the same run
 
 
 def test_records_and_notebooks_with_other_ends_of_lines_are_as_they_were_committed(committed: Path) -> None:
@@ -291,7 +302,11 @@ def test_a_run_that_is_left_out_after_it_was_recorded_is_told_and_one_that_got_a
     assert finding.message == "git's past has records that are here no more: tiny-z2-s0.json, tiny-z4-s0.json"
 
 
-def test_a_record_that_was_edited_in_a_merge_is_found(committed: Path) -> None:
+@pytest.mark.parametrize("shown", ["separate", "off"])
+def test_a_record_that_was_edited_in_a_merge_is_found_however_the_user_looks_at_merges(
+    committed: Path, shown: str
+) -> None:
+    git(committed, "config", "log.diffMerges", shown)
     ledger = Ledger(committed / "experiments")
     record = Record.from_text(ledger.record_path("tiny-z2-s0").read_text(), "it")
     for branch in ("side", "main"):
@@ -306,6 +321,21 @@ def test_a_record_that_was_edited_in_a_merge_is_found(committed: Path) -> None:
     git(committed, "commit", "-m", "merged")
     found = [(finding.rule, finding.place) for finding in inspect_ledger(committed)]
     assert ("record-edited", "experiments/records/tiny-z2-s0.json: cost.seconds") in found
+
+
+def test_what_a_branch_held_is_seen_though_the_merge_took_the_other_s_file(committed: Path) -> None:
+    ledger = Ledger(committed / "experiments")
+    text = ledger.record_path("tiny-z2-s0").read_text()
+    record = Record.from_text(text, "it")
+    git(committed, "checkout", "-q", "-B", "main")
+    git(committed, "checkout", "-q", "-b", "side")
+    ledger.save(replace(record, cost={**record.cost, "seconds": 5.0}), force=True)
+    git(committed, "commit", "-am", "edited")
+    git(committed, "checkout", "-q", "main")
+    assert ledger.record_path("tiny-z2-s0").read_text() == text
+    assert [name for name, _ in edited_after_run(ledger.records_folder)] == []
+    git(committed, "merge", "-q", "-s", "ours", "-m", "merged", "side")
+    assert [name for name, _ in edited_after_run(ledger.records_folder)] == ["tiny-z2-s0.json"]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,28 @@ def test_what_is_kept_is_what_is_used(tmp_path: Path, root: Path, paper: Path) -
     assert again == first | {"markdown": first["markdown"].replace("We reach", "They reach")}
 
 
+def test_a_kept_conversion_that_another_build_takes_away_meanwhile_is_nothing(
+    tmp_path: Path, root: Path, paper: Path
+) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "gone.json").symlink_to("nowhere")
+    assert "We reach 71.23" in convert(root, paper, with_numbers(paper, quantity="71.23"), cache)["markdown"]
+
+
+def test_a_folder_with_an_umlaut_is_no_trouble_in_a_locale_without_any(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    paper = make_paper(tmp_path / "Prüfung", root, {})
+    assert "We reach 71.23" in convert(root, paper, with_numbers(paper, quantity="71.23"), None)["markdown"]
+
+
+def test_what_lua_is_told_by_this_machine_is_not_done(root: Path, paper: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUA_INIT", "error('begun')")
+    assert "We reach 71.23" in convert(root, paper, with_numbers(paper, quantity="71.23"), None)["markdown"]
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"bodies": {}}', '{"bodies": {"html": 1}, "contents": 3}', "null"])
 def test_what_was_cut_off_or_spoilt_is_made_again(tmp_path: Path, root: Path, paper: Path, content: str) -> None:
     cache, text = tmp_path / "cache", with_numbers(paper, quantity="71.23")

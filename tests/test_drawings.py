@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 from report import freshness
@@ -100,6 +101,15 @@ def test_imports_are_found_wherever_they_stand() -> None:
     expected = {"report.one.deep", "report.two", "report.three", "report.four", "report.pages.five"}
     assert set(drawings._imported(source)) >= expected
     assert not any("six" in name for name in drawings._imported(source))
+
+
+def test_a_matplotlibrc_of_this_machine_changes_no_drawing(tmp_path: Path) -> None:
+    draw(FIGURE, tmp_path)
+    plain = (tmp_path / "demo.svg").read_bytes()
+    with matplotlib.rc_context({"lines.linewidth": 8, "axes.labelpad": 30, "axes.xmargin": 0.3}):
+        draw(FIGURE, tmp_path)
+        assert matplotlib.rcParams["lines.linewidth"] == 8
+    assert (tmp_path / "demo.svg").read_bytes() == plain
 
 
 def test_an_id_does_not_depend_on_the_last_bit_of_a_coordinate(tmp_path: Path) -> None:

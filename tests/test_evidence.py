@@ -258,7 +258,7 @@ def test_a_difference_to_a_pending_cell_is_pending() -> None:
 def test_cells_of_different_epochs_have_no_difference() -> None:
     low, high = make_evidence(*make_cell([0.70]), *make_cell([0.80], epochs=40)).cells()
     quantity = difference(high, low)
-    assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, "the cells differ in epochs 40 and 5")
+    assert (quantity.state, quantity.why) == (State.NOT_COMPARABLE, "the cells differ in epochs 5 and 40")
 
 
 def test_cells_of_different_precision_have_a_difference_that_says_so() -> None:

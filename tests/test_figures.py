@@ -537,7 +537,7 @@ def test_every_kind_is_drawn_to_the_same_bytes_each_time(tmp_path: Path, root: P
 @pytest.mark.parametrize(
     ("ticks", "labels"),
     [
-        ([22.5, 45, 90, 180, 225], ["22", "45", "90", "", "225"]),
+        ([22.5, 45, 90, 180, 225], ["22.5", "45", "90", "", "225"]),
         ([0.5, 1_800], ["0.5", "1,800"]),
         ([89.98], ["90"]),
     ],

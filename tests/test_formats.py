@@ -1,6 +1,8 @@
 """Every format escapes text, refuses raw numbers, and sets quantities and verdicts by its own templates."""
 
+import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from experiments.spec import ConfigurationError
 from report.judge.trials import Outcome
+from report.pages import formats
 from report.pages.conversion import pandoc_binary
 from report.pages.formats import FORMATS, Format, Fragment, environment, escape_prose, escape_url
 from tests.small_paper import HOSTILE, accuracy, pending
@@ -15,7 +18,7 @@ from tests.small_paper import HOSTILE, accuracy, pending
 SET = {
     "markdown": ("71.23&nbsp;±&nbsp;0.41&nbsp;% (n&nbsp;=&nbsp;3)", "pending", "✗&nbsp;**NOT REPRODUCED**"),
     "latex": (r"71.23~±~0.41\,\% (n~=~3)", r"\resultstate{pending}", r"\verdict{✗}{NOT REPRODUCED}"),
-    "typst": (r"71.23~±~0.41~\% (n~\=~3)", "#state[pending]", "#verdict[✗][NOT REPRODUCED]"),
+    "typst": (r"71.23~±~0.41~\% (n~\=~3)", "#state[pending];", "#verdict[✗][NOT REPRODUCED];"),
 }
 
 
@@ -35,7 +38,7 @@ def test_quantities_and_outcomes_are_set_by_the_templates_of_the_format(root: Pa
     [
         ("markdown", "[71.23&nbsp;±&nbsp;0.41&nbsp;% (n&nbsp;=&nbsp;3)](#cell:a)"),
         ("latex", r"\origin{cell:a}{71.23~±~0.41\,\% (n~=~3)}"),
-        ("typst", r'#origin("cell:a")[71.23~±~0.41~\% (n~\=~3)]'),
+        ("typst", r'#origin("cell:a")[71.23~±~0.41~\% (n~\=~3)];'),
         (
             "html",
             (
@@ -73,6 +76,39 @@ def test_a_raw_number_is_refused_in_every_format(root: Path, format: Format, val
 def test_a_literal_number_in_a_template_is_refused_too(root: Path) -> None:
     with pytest.raises(ConfigurationError, match="a raw float"):
         environment(FORMATS["latex"], root / "templates").from_string("<< 71.23 >>").render()
+
+
+def test_a_template_that_was_compiled_by_other_code_is_compiled_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jinja asks for the template alone, and has put the text of its constants into what it keeps."""
+    (tmp_path / "html").mkdir()
+    (tmp_path / "html/one.html").write_text("{{ 'text' }}")
+
+    def render(escape: Callable[[str], str]) -> str:
+        made = environment(replace(FORMATS["html"], escape=escape), tmp_path, tmp_path / "cache")
+        return made.get_template("one.html").render()
+
+    assert render(str.upper) == "TEXT"
+    assert render(str.title) == "TEXT"
+    monkeypatch.setattr(formats, "_digest_of_compiler", lambda: "of other code")
+    assert render(str.title) == "Text"
+
+
+def test_what_templates_are_compiled_by_is_jinja_and_every_module_of_the_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = formats._digest_of_compiler.__wrapped__
+    seen = [digest()]
+    with monkeypatch.context() as patch:
+        patch.setattr("jinja2.__version__", "9.9")
+        seen.append(digest())
+    shutil.copytree(Path(formats.__file__).parent, tmp_path / "pages")
+    monkeypatch.setattr(formats, "__file__", str(tmp_path / "pages/formats.py"))
+    assert digest() == seen[0]
+    with (tmp_path / "pages/prose_language.py").open("a") as file:
+        file.write("#")
+    assert len({*seen, digest()}) == 3
 
 
 def test_text_is_escaped_once_and_fragments_never(root: Path) -> None:
@@ -123,6 +159,11 @@ def test_text_that_looks_like_a_list_stays_a_line(start: str) -> None:
         assert " ".join(read.stdout.split()) == start
 
 
+def test_no_two_characters_become_another_in_latex_or_typst() -> None:
+    assert FORMATS["typst"].escape("a...b. c--") == r"a\.\..b\. c\-\-"
+    assert FORMATS["latex"].escape("a---b,,,c **") == "a-{}-{}-b,{},{},c {*}{*}"
+
+
 def test_control_characters_and_line_breaks_do_not_reach_a_page(format: Format) -> None:
     assert format.escape("a\x00b\n\tc\x1b") == "ab c"
 
@@ -130,6 +171,7 @@ def test_control_characters_and_line_breaks_do_not_reach_a_page(format: Format) 
 def test_only_web_mail_and_local_addresses_are_linked() -> None:
     assert escape_url("https://x.org/a b?c=d&e#f%20_", "latex") == r"https://x.org/a\%20b?c=d\&e\#f\%20\_"
     assert escape_url('https://x.org/"&', "html") == "https://x.org/%22&amp;"
+    assert escape_url("https://x.org/a_(b", "markdown") == "https://x.org/a_%28b"
     with pytest.raises(ConfigurationError) as caught:
         escape_url("javascript:alert(1)", "html")
     assert str(caught.value) == (

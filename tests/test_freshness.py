@@ -16,6 +16,10 @@ INPUTS = {
     "build.py": "main()",
     "method/__init__.py": "",
     "method/model.py": "model = 1",
+    "single.py": "of one file",
+    "loose/model.py": "no __init__",
+    "loose/deeper/model.py": "no __init__",
+    "src/package/__init__.py": "",
     "experiments/__init__.py": "",
     "experiments/plan.yaml": "version: 1",
     "experiments/train.ipynb": "{}",
@@ -79,6 +83,16 @@ def test_a_link_to_nothing_is_an_input_as_others_are(built: Path) -> None:
     assert is_current(built)
 
 
+@pytest.mark.parametrize("name", ["templates/latex/report.tex", "templates/latex"])
+def test_a_change_behind_a_link_is_noticed_though_its_size_is_the_same(built: Path, name: str) -> None:
+    (built / name).rename(built / "elsewhere")
+    (built / name).symlink_to(built / "elsewhere")
+    freshness.remember(built, freshness.begin(built))
+    assert is_current(built)
+    write(built / "elsewhere" / "report.tex" if name == "templates/latex" else built / "elsewhere", "TEX", when=None)
+    assert not is_current(built)
+
+
 def test_it_is_not_current_before_the_first_build(tmp_path: Path) -> None:
     assert not is_current(tmp_path)
 
@@ -105,7 +119,7 @@ def test_a_file_too_many_is_noticed(built: Path, name: str) -> None:
     assert not is_current(built)
 
 
-@pytest.mark.parametrize("name", ["tests/test_a.py", "README.md", "report/.out-x/a.md"])
+@pytest.mark.parametrize("name", ["tests/test_a.py", "README.md", "report/.out-x/a.md", "data/images/a.py"])
 def test_what_cannot_change_the_report_is_ignored(built: Path, name: str) -> None:
     write(built / name, "new")
     assert is_current(built)
@@ -181,7 +195,10 @@ def test_the_environment_is_python_and_the_packages_that_make_the_report(
         (place / f"{name}.dist-info").mkdir(parents=True)
         (place / "torch-9.0.dist-info").mkdir()
     monkeypatch.setattr(sys, "path", [*map(str, places), str(tmp_path / "none/site-packages")])
+    monkeypatch.delenv("PYPANDOC_PANDOC", raising=False)
     assert freshness.describe_environment() == f"{platform.python_version()} jinja2-9.1 PyYAML-7.0"
+    monkeypatch.setenv("PYPANDOC_PANDOC", "/a/pandoc")
+    assert freshness.describe_environment() == f"{platform.python_version()} /a/pandoc jinja2-9.1 PyYAML-7.0"
 
 
 def test_every_package_that_the_report_needs_is_in_the_environment(

@@ -10,6 +10,7 @@ from experiments.spec import Correct
 from report.diffs.meaning import Meaning, read_meaning
 from report.judge.robustness import Change, Robustness
 from report.judge.trials import Outcome
+from report.quantities import Kind, Quantity
 from report.review.leverage import Leverage, weigh_runs
 from tests.small_claims import make_claims
 from tests.small_repository import edit, make_record
@@ -53,6 +54,14 @@ def test_a_verdict_that_is_another_without_the_run_counts_whole(root: Path, left
     assert found["tiny-z3-s0"] == Leverage(0.5 + 4, told)
     assert found["tiny-z3-s1"].points == 0.5 + 2
     assert found["tiny-z2-s0"].points == 0.5 + (4 if "tiny-z2-s0" in left_out else 2)
+
+
+@pytest.mark.parametrize("printed", ["prediction", "detectable"])
+def test_a_run_behind_any_number_of_a_verdict_is_one_that_it_rests_on(root: Path, printed: str) -> None:
+    meaning = read_meaning(root)
+    number = Quantity("four", Kind.ACCURACY, 0.5, origin=("tiny-z4-s0",))
+    verdicts = {"larger-is-better": replace(meaning.verdicts["larger-is-better"], **{printed: number})}
+    assert weigh(replace(meaning, verdicts=verdicts))["tiny-z4-s0"].points == 1.0 + 4
 
 
 def test_a_claim_that_is_no_main_one_counts_half_as_much(root: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from experiments.spec import ConfigurationError
 from report.new_paper import lay_out
 from tests.example_repository import REPOSITORY, run
+from tests.processes import CAN_MOUNT, UNSHARE, finish, start_build
 from tests.small_git import commit, git
 
 RUNS = 6
@@ -43,6 +44,19 @@ def test_a_new_paper_builds_without_a_run_and_holds_to_every_rule_with_them(tmp_
     assert (
         expected <= set(re.findall(r"^(?:error|warning) (\S+):", strict, re.MULTILINE)) <= expected | {"tex-unchecked"}
     )
+
+
+@pytest.mark.skipif(not CAN_MOUNT, reason="no private mounts here: a cache that is read-only is not tried")
+def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path: Path) -> None:
+    """As where a container has made it."""
+    paper = tmp_path / "paper"
+    lay_out(paper)
+    cache = paper / ".cache"
+    cache.mkdir()
+    script = f'mount --bind {cache} {cache} && mount -o remount,ro,bind {cache} && exec "$@"'
+    code, _, errors = finish(start_build(paper, prefix=[*UNSHARE, "sh", "-c", script, "sh"]))
+    assert (code, errors) == (0, "")
+    assert (paper / "report/out/report.pdf").is_file() and list(cache.iterdir()) == []
 
 
 def test_its_notebook_runs_by_hand_as_it_says_itself(tmp_path: Path) -> None:

@@ -122,6 +122,15 @@ def test_every_float_names_the_file_of_its_data(report: Path) -> None:
         assert data is None or (report / data).is_file()
 
 
+def test_every_record_names_its_file_and_the_executed_notebook_that_is_kept(report: Path, root: Path) -> None:
+    records = json.loads((report / "provenance.json").read_text(encoding="utf-8"))["records"]
+    kept = {path.stem for path in (root / "experiments/executed").glob("*.ipynb")}
+    assert {run for run, entry in records.items() if entry["notebook"]} == kept & records.keys() != records.keys()
+    for entry in records.values():
+        assert (root / entry["record"]).is_file()
+        assert entry["notebook"] is None or (root / entry["notebook"]).is_file()
+
+
 def of_markdown(text: str) -> list[tuple[str, str]]:
     found = re.findall(r"\[((?:[^\[\]\\]|\\.)*)\]\(#((?:cell|from):[^)]+)\)", text)
     return [(anchor, re.sub(r"\\(.)", r"\1", html.unescape(words))) for words, anchor in found]
@@ -172,6 +181,31 @@ def test_the_mean_of_a_cell_leads_to_the_cell_and_is_re_aggregated() -> None:
     command = f"python build.py run --force {cell.name}"
     expected = Origin(Tier.RE_AGGREGATED, (cell.name,), runs, (), cell_anchor(cell.name), command)
     assert traced(cell.quantity(), evidence) == expected
+
+
+@pytest.mark.parametrize(("cells", "is_named"), [(1, True), (3, True), (4, False)])
+def test_the_command_that_makes_a_number_again_names_its_cells_where_they_are_few(cells: int, is_named: bool) -> None:
+    evidence = make_evidence(*(status for k in range(cells) for status in make_cell([0.7], kernel_size=k)))
+    names = [cell.name for cell in evidence.cells()]
+    runs = tuple(record.run for record in evidence.recorded())
+    origin = traced(count("count/runs", cells, "runs", origin=runs), evidence)
+    assert origin.command == (f"python build.py run --force {' '.join(names)}" if is_named else "python build.py")
+
+
+def test_what_is_quoted_and_what_is_computed_from_one_source_have_rows_of_their_own() -> None:
+    quoted = Quantity("original/a", Kind.ACCURACY, 0.9, origin=("Table 1",), tier=Tier.QUOTED, quoted="90")
+    computed = replace(quoted, id="original/a-minus-b", tier=Tier.COMPUTED, quoted="")
+    origins = [traced(quoted), traced(computed)]
+    assert len({origin.anchor for origin in origins}) == 2
+    assert [row[0] for row in origins_table(origins, ())[0].rows] == ["computed", "quoted"]
+
+
+def test_no_two_names_share_an_anchor_and_each_is_one_in_every_format() -> None:
+    names = ["a_b", "a b", "a.b", "a-b", "a_5f_b", "a%b"]
+    anchors = [cell_anchor(name) for name in names]
+    assert anchors[:2] == ["cell:a_5f_b", "cell:a_20_b"]
+    assert len(set(anchors)) == len(names)
+    assert all(re.fullmatch(r"cell:[\w.-]+", anchor) for anchor in anchors)
 
 
 @pytest.mark.parametrize(("executor", "tier"), [("local", Tier.RUN_HERE), ("ci", Tier.RUN_BY_CI)])

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from experiments.spec import ConfigurationError, MissingTool
+from experiments.spec import ConfigurationError, MissingTool, State
 from report import render
 from report.figures import Figure
 from report.judge.trials import Outcome
@@ -27,7 +28,8 @@ from report.pages.layout import lay_out, set_table
 from report.pages.swapping import swapped_in
 from report.plots.drawing import Studio
 from report.tables import Column, Table
-from tests.small_paper import HOSTILE, accuracy, context, figure, figures, make_paper, pending, table
+from tests.made_up import make_evidence, make_run, measured, waiting
+from tests.small_paper import HOSTILE, METADATA, PROSE, accuracy, context, figure, figures, make_paper, pending, table
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -38,10 +40,11 @@ def compose(
     text: str = "plain",
     engine: str = "typst",
     wanted: Iterable[str] = render.OUTPUTS,
+    prose: dict[str, str] | None = None,
     **changes: object,
 ) -> Path:
     """The small paper with TEXT everywhere, in FOLDER/out."""
-    paper, out = make_paper(folder / "paper", root), folder / "out"
+    paper, out = make_paper(folder / "paper", root, prose), folder / "out"
     for name in ("figures", "tables"):
         (out / name).mkdir(parents=True)
     drawn_figures = figures(text)
@@ -96,6 +99,19 @@ def test_the_fragments_of_a_format_are_as_kept(root: Path, name: str) -> None:
 @pytest.mark.parametrize(("file", "reader"), [("report.md", "gfm"), ("report.html", "html")])
 def test_hostile_text_is_text_on_a_page(hostile: Path, file: str, reader: str) -> None:
     assert read_by_pandoc(hostile / file, reader).count(HOSTILE) >= 4  # prose, caption, cell, figures
+
+
+def test_text_right_after_what_a_template_sets_is_no_part_of_a_call(tmp_path: Path, root: Path) -> None:
+    """To Typst `#super[1](none)` is a call, `#super[1].Then` a field, and `;` the end of either."""
+    texts = ("(none)", ".Then", "[x]", ";x")
+    institutes = [{"code": str(number), "name": text} for number, text in enumerate(texts)]
+    waiting = ", ".join(f"<< waiting >>{text}" for text in texts)
+    prose = PROSE | {"10-body.md": PROSE["10-body.md"].replace("<< waiting >>", waiting)}
+    metadata = METADATA | {"affiliations": institutes}
+    words = words_of_pdf(compose(tmp_path, root, wanted=("pdf",), metadata=metadata, prose=prose) / "report.pdf")
+    for number, text in enumerate(texts):
+        assert f"{number}{text}" in words
+        assert f"pending{text}" in words
 
 
 def test_html_has_one_script_allowed_by_its_digest_no_outside_request_and_unique_ids(hostile: Path) -> None:
@@ -289,6 +305,20 @@ def test_a_file_beside_an_earlier_report_is_not_replaced_and_the_report_s_own_ar
     (tmp_path / "notes.md").write_text("thoughts")
     (tmp_path / "tables/a.ods").write_text("")
     with pytest.raises(ConfigurationError, match=r"which a build would replace: notes\.md, tables/a\.ods; move them"):
+        render._refuse_foreign_folder(tmp_path)
+
+
+def test_all_that_is_not_measured_is_still_to_run() -> None:
+    done = measured(make_run(0), 0.7)
+    other = [waiting(make_run(1), State.STALE), waiting(make_run(2), State.GATED, "needs a CUDA device")]
+    context = SimpleNamespace(evidence=make_evidence(done, *other))
+    assert render.missing_runs(context) == ("sweep: 2 runs to come (1 stale), about 1 h (a guess)",)
+    assert render.missing_runs(SimpleNamespace(evidence=make_evidence(done))) == ()
+
+
+def test_a_file_that_is_called_as_a_report_s_is_replaced_only_where_there_is_a_report(tmp_path: Path) -> None:
+    (tmp_path / "report.tex").write_text("years of work")
+    with pytest.raises(ConfigurationError, match=r"which a build would replace: report\.tex; move them"):
         render._refuse_foreign_folder(tmp_path)
 
 

@@ -17,7 +17,7 @@ from report.evidence import Evidence
 from report.judge.claims import ClaimKind
 from report.judge.trials import Outcome, margin_text
 from report.judge.verdict import Verdict
-from report.listings import claim_tables, run_list
+from report.listings import claim_tables, contrast_tables, run_list
 from report.listings.result_tables import DASH, Declaration
 from report.listings.table_kinds import build_table, read_tables
 from report.original import Quoted
@@ -411,6 +411,19 @@ def test_a_column_that_says_nothing_is_left_out_if_it_is_optional_and_so_is_a_ce
     assert [column.key for column in effects.columns] == ["varied", "level", "ours", "step"]
 
 
+@pytest.mark.parametrize(
+    ("counts", "shown"),
+    [((2_000_000, 2e6), 2.0), ((2_000_000, 3_000_000), None), (("2 M", "2 M"), None), (([2], [2]), None)],
+)
+def test_the_arithmetic_of_a_model_is_told_where_every_record_has_the_same_number(
+    counts: tuple[object, object], shown: float | None
+) -> None:
+    runs = [measured(make_run(seed), 0.7, multiply_accumulates=count) for seed, count in enumerate(counts)]
+    (cell,) = make_evidence(*runs).cells("sweep")
+    work = contrast_tables._work_of(cell)
+    assert (work and work.value) == shown
+
+
 def test_a_claim_that_is_called_untested_and_judged_is_not_listed_as_left_untested(root: Path) -> None:
     facts = make_facts(root)
     one = facts.verdicts["kernel-size"]
@@ -570,7 +583,7 @@ def test_a_list_of_runs_too_long_for_paper_is_condensed_there_to_a_line_a_cell()
     assert short is not None and [column.key for column in short.columns] == [
         "cell", "n", "seeds", "accuracy", "seconds", "commit"
     ]  # fmt: skip
-    assert lines(short)[0] == ["e5-p1-k1", "2", "0–1", "70.50 ± 6.35 % (n = 2)", "600 ± 0 s (n = 2)", "0000000"]
+    assert lines(short)[0] == ["e5-p1-k1", "2", "0–1", "70.50 ± 6.35 % (n = 2)", "600 s (n = 2)", "0000000"]
     assert lines(short)[-1][0] == "e5-p8-k14"
     assert short.note.endswith(
         "1 of 57 cells, of which no run has begun, are left out here. Device: a CPU (2 threads)."

@@ -68,6 +68,16 @@ def test_one_that_computes_is_not_before_its_deadline(
     assert watch.verdict == "ended after 6 s, the most that the plan gives it; run it again to go on"
 
 
+def test_what_a_living_child_computes_is_a_sign_of_life() -> None:
+    program = (
+        "import subprocess, sys; child = subprocess.Popen([sys.executable, '-S', '-c', 'while True: pass']); "
+        "sys.stdin.read(); child.kill()"
+    )
+    command = [sys.executable, "-S", "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # the end of the block closes it
+        wait_for(lambda: watching._read_cpu_seconds(process.pid) > 0.5)
+
+
 def test_what_ended_children_have_computed_is_not_forgotten() -> None:
     program = (
         "import subprocess, sys, time; "

@@ -132,7 +132,7 @@ class _RayWorkers:
     def _submit(self, order: Order, task: RunStatus, workspace: Workspace) -> Any:
         """The stream of what a new worker tells."""
         checkpoint = workspace.checkpoint.read_bytes() if workspace.checkpoint.is_file() else None
-        data = os.environ.get(DATA_VARIABLE) or str(self._executor.root / "data")
+        data = os.path.expanduser(os.environ.get(DATA_VARIABLE) or self._executor.root / "data")
         wanted = _list_wanted(task)
         options = {"num_cpus": wanted["CPU"], "num_gpus": wanted["GPU"], "memory": wanted["memory"] or None}
         function = self._ray.remote(num_returns="streaming", max_retries=0, scheduling_strategy="SPREAD", **options)(

@@ -99,35 +99,46 @@ def verdict_finding(verdicts: Mapping[str, Verdict]) -> str:
 
 def untested(declared: Declaration, facts: Facts) -> Table:
     """One line a group that claims wait for: these, and the price of the runs that they need first; then those left out."""
+    # One that is called untested and has runs is judged on them.
+    lacking = [verdict for verdict in facts.verdicts.values() if not verdict.is_tested]
     waiting: dict[str, list[Verdict]] = {}
     left_out: dict[str, list[str]] = {}
-    for verdict in facts.verdicts.values():
-        if verdict.is_tested:  # also one that is called untested and has runs: it is judged on them
-            continue
+    for verdict in lacking:
         if verdict.claim.untested:
             left_out.setdefault(verdict.claim.untested, []).append(verdict.claim.id)
         else:
             waiting.setdefault(_group_of(verdict.claim, facts), []).append(verdict)
-    rows: list[tuple[Cell, ...]] = []
-    for group, listed in waiting.items():
-        runs = facts.evidence.runs(group) if group in facts.evidence.groups else ()
-        lacking = [status for status in runs if status.state is not State.MEASURED]
-        price = price_text(lacking) if lacking else "; ".join(dict.fromkeys(text for v in listed for text in v.reasons))
-        rows.append((group, ", ".join(verdict.claim.id for verdict in listed), price))
+    rows: list[tuple[Cell, ...]] = [
+        (group, ", ".join(verdict.claim.id for verdict in listed), _what_is_lacking(group, listed, facts))
+        for group, listed in waiting.items()
+    ]
     rows += [(DASH, ", ".join(ids), reason) for reason, ids in left_out.items()]
     columns = (
         Column("group", "Group"),
         Column("claims", "Claims that wait for it"),
         Column("lacking", "What is lacking"),
     )
-    number = sum(map(len, waiting.values()))
     never = sum(map(len, left_out.values()))
-    found = (
-        f"{number} claims wait for a first run" if number > 1 else "1 claim waits for a first run" if number else "",
-        f"{never} claims are left untested" if never > 1 else "1 claim is left untested" if never else "",
-    )
-    made = declared.table(f"{'; '.join(filter(None, found)) or 'Every claim is tested'}.", columns, rows)
-    return replace(made, claims=tuple(id for id, verdict in facts.verdicts.items() if not verdict.is_tested))
+    made = declared.table(_untested_finding(len(lacking) - never, never), columns, rows)
+    return replace(made, claims=tuple(verdict.claim.id for verdict in lacking))
+
+
+def _what_is_lacking(group: str, listed: list[Verdict], facts: Facts) -> str:
+    """The price of the runs of GROUP that are not measured; where there are none, why the verdicts LISTED wait."""
+    runs = facts.evidence.runs(group) if group in facts.evidence.groups else ()
+    if lacking := [status for status in runs if status.state is not State.MEASURED]:
+        return price_text(lacking)
+    return "; ".join(dict.fromkeys(text for verdict in listed for text in verdict.reasons))
+
+
+def _untested_finding(waiting: int, never: int) -> str:
+    """`2 claims wait for a first run; 1 claim is left untested.`"""
+    found = []
+    if waiting:
+        found.append(f"{waiting} claims wait for a first run" if waiting > 1 else "1 claim waits for a first run")
+    if never:
+        found.append(f"{never} claims are left untested" if never > 1 else "1 claim is left untested")
+    return f"{'; '.join(found) or 'Every claim is tested'}."
 
 
 def _group_of(claim: Claim, facts: Facts) -> str:

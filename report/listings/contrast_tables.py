@@ -88,11 +88,11 @@ def cost_or_dash(cell: CellEvidence, metric: str) -> Cell:
 
 def _work_of(cell: CellEvidence) -> Quantity | None:
     """The multiply-accumulates of an image in millions, as the records say; None where they do not."""
-    found = {setting_of(record, "multiply_accumulates") for record in cell.records}
-    if len(found) != 1 or None in found:
+    found = [setting_of(record, "multiply_accumulates") for record in cell.records]
+    if not found or not all(type(value) in (int, float) and value == found[0] for value in found):
         return None
     origin = tuple(record.run for record in cell.records)
-    value, how = float(found.pop()) / 1e6, "millions of multiply-accumulates of one image, counted in the model"
+    value, how = float(found[0]) / 1e6, "millions of multiply-accumulates of one image, counted in the model"
     id = f"{cell.group}/{cell.name}/work"
     return Quantity(id, Kind.NUMBER, value, origin=origin, aggregate=how, tier=Tier.RUN_HERE)
 

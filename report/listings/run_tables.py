@@ -15,12 +15,14 @@ from report.listings.run_list import device_of, state_counts
 from report.quantities import Kind, Quantity, Tier, count, spell
 from report.tables import Cell, Column, Table
 from report.unknown import UnknownName
+from report.words import ascending, in_words
 
 _BASES = {
     "recorded": "recorded runs of the same cell",
     "extrapolated": "recorded runs of other cells, extrapolated by arithmetic",
     "guess": "an assumed speed, a guess",
 }
+_DIFFERS = " (differs)"
 PROVENANCE = ("cpu", "gpu", "driver", "device_class", "threads", "platform", "python")
 
 
@@ -35,29 +37,32 @@ def settings(declared: Declaration, facts: Facts) -> Table:
     values = {group: [settings_text(records, name) for name in names] for group, records in recorded.items() if records}
     beside = {id: _alike([group for group in planned.get(id, ()) if group in values], values) for id in protocols}
     columns = [Column("setting", "Setting")]
+    texts = [[in_words(name) for name in names]]  # column by column
     for id, protocol in protocols.items():
+        wanted = [setting_text(protocol.settings[name]) if name in protocol.settings else DASH for name in names]
         columns.append(Column(id.replace("-", "_"), protocol.title[:1].upper() + protocol.title[1:]))
+        texts.append(wanted)
         for groups in beside[id]:
             columns.append(Column(f"ours_{groups[0].replace('-', '_')}", f"Ours, {' and '.join(groups)}"))
-    rows: list[tuple[Cell, ...]] = []
-    differing = 0
-    for number, name in enumerate(names):
-        row: list[Cell] = [name.replace("_", " ")]
-        for id, protocol in protocols.items():
-            wanted = setting_text(protocol.settings[name]) if name in protocol.settings else DASH
-            row.append(wanted)
-            for groups in beside[id]:
-                ours = values[groups[0]][number]
-                row.append(f"{ours} (differs)" if wanted not in (DASH, ours) else ours)
-        differing += any(str(cell).endswith("(differs)") for cell in row)
-        rows.append(tuple(row))
+            texts.append(_beside(wanted, values[groups[0]]))
+    rows: list[tuple[Cell, ...]] = list(zip(*texts, strict=True))
     have = [group for id in protocols for groups in beside[id] for group in groups]
-    finding = "No group is recorded yet, so that only the originals' are shown."
-    if have:
-        several = f"{differing} of {len(rows)} settings {'differ' if differing > 1 else 'differs'} somewhere"
-        found = several if differing else "no setting differs"
-        finding = f"Beside them, of the groups with runs: {', '.join(have)}; {found} from the original's."
-    return declared.table(finding, tuple(columns), rows)
+    return declared.table(_settings_finding(rows, have), tuple(columns), rows)
+
+
+def _beside(wanted: Iterable[str], ours: Iterable[str]) -> list[str]:
+    """OURS, marked where the original WANTED something else."""
+    return [f"{own}{_DIFFERS}" if their not in (DASH, own) else own for their, own in zip(wanted, ours, strict=True)]
+
+
+def _settings_finding(rows: list[tuple[Cell, ...]], groups: list[str]) -> str:
+    """In how many ROWS any of our GROUPS differs from an original."""
+    if not groups:
+        return "No group is recorded yet, so that only the originals' are shown."
+    differing = sum(any(str(cell).endswith(_DIFFERS) for cell in row) for row in rows)
+    several = f"{differing} of {len(rows)} settings {'differ' if differing > 1 else 'differs'} somewhere"
+    found = several if differing else "no setting differs"
+    return f"Beside them, of the groups with runs: {', '.join(groups)}; {found} from the original's."
 
 
 def _alike(groups: Iterable[str], values: Mapping[str, list[str]]) -> list[list[str]]:
@@ -135,14 +140,15 @@ def environment(declared: Declaration, facts: Facts) -> Table:
 
 
 def _environment_rows(name: str, values: list[Any]) -> list[tuple[Cell, ...]]:
-    tally = Counter(str(value) for value in values if value is not None)
+    listed = [str(value) for value in values if value is not None]
+    tally = Counter(listed)
     return [
         (
             name.replace("_", " "),
             value,
-            count(f"environment/{name}/{value}", number, f"recorded runs with {name} {value}"),
+            count(f"environment/{name}/{value}", tally[value], f"recorded runs with {name} {value}"),
         )
-        for value, number in sorted(tally.items())
+        for value in ascending(listed)
     ]
 
 

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
-from experiments.files import write_atomically
+from experiments.files import read_change, write_atomically
 from experiments.reading import MAX_SECTION_BYTES, read_text
 from experiments.spec import ConfigurationError, MissingTool
 from report.pages.bibliography import check_bibliography, check_style
@@ -79,10 +79,11 @@ class Conversion:
             return
         source, self._out = Path(self._folder.name, "prose.md"), Path(self._folder.name, "prose")
         source.write_text(text, encoding="utf-8")
-        command = [pandoc, "+RTS", f"-M{PANDOC_MEMORY}", "-RTS", "lua", str(filter_path), str(source)]
+        command = [pandoc, "+RTS", f"-M{PANDOC_MEMORY}", "-RTS", "lua", "-E", str(filter_path), str(source)]
         command += [str(bibliography), str(style), str(self._out), self._holes.seal]
         # Where it refuses a text, or is stopped, pandoc leaves its temporary files: they go with the folder.
         environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), self._folder.name)}
+        environment["LC_ALL"] = "C.UTF-8"  # by another it cannot open a file below a folder with an umlaut
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment
         )
@@ -155,7 +156,7 @@ def _keep(made: Prose, kept: Path | None) -> None:
     if kept is None:
         return
     write_atomically(kept, json.dumps({"bodies": dict(made.bodies), "contents": made.contents}, ensure_ascii=False))
-    ages = sorted(kept.parent.glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    ages = sorted(kept.parent.glob("*.json"), key=read_change, reverse=True)  # another build may take some away
     for old in ages[KEPT:]:
         old.unlink(missing_ok=True)
 

@@ -5,6 +5,8 @@ verdict are set by the format's own template, and a raw number is refused. `Frag
 the format's language; only templates make it.
 """
 
+import functools
+import hashlib
 import html
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -93,13 +95,14 @@ _LATEX = {
     "`": r"\textasciigrave{}",
     "[": "{[}",  # after \\ or \item a bracket would be read as an option
     "]": "{]}",
+    "*": "{*}",  # after \\ it would be part of that command
 }
 
 
 def escape_latex(text: str) -> str:
-    """TEXT for LaTeX; two hyphens stay two hyphens."""
+    """TEXT for LaTeX; two hyphens stay two hyphens, and two commas no quotation mark."""
     escaped = "".join(_LATEX.get(character, character) for character in _typographic(_without_controls(text)))
-    return escaped.replace("--", "-{}-").replace("--", "-{}-").replace(_TIE, NONBREAKING["latex"])
+    return re.sub(r"([-,])(?=\1)", r"\1{}", escaped).replace(_TIE, NONBREAKING["latex"])
 
 
 def escape_html(text: str) -> str:
@@ -161,11 +164,21 @@ FORMATS = {
 
 
 def compiled(cache: Path | None) -> jinja2.BytecodeCache | None:
-    """Where Jinja keeps compiled templates: compiling them takes longer than all the rest of rendering."""
+    """Where Jinja keeps compiled templates: compiling them takes longer than all the rest of rendering.
+
+    Jinja asks whether the template is the same; what becomes of its statements and texts is decided in the modules here.
+    """
     if cache is None:
         return None
     cache.mkdir(parents=True, exist_ok=True)
-    return jinja2.FileSystemBytecodeCache(str(cache))
+    return jinja2.FileSystemBytecodeCache(str(cache), f"{_digest_of_compiler()}-%s.cache")
+
+
+@functools.cache
+def _digest_of_compiler() -> str:
+    """Of Jinja's version and of the modules of this package, which set up the environments."""
+    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return hashlib.sha256(b"".join([jinja2.__version__.encode(), *sources])).hexdigest()[:16]
 
 
 def environment(
@@ -201,7 +214,8 @@ def escape_url(address: str, format_name: str) -> str:
     """ADDRESS as the argument of a link in FORMAT_NAME. Only web, mail and local addresses are let through."""
     if not re.match(r"(https?://|mailto:|#|[\w./-]+$)", address):
         raise ConfigurationError(f"{address!r} is not an address that a report links to; use https:// or mailto:")
-    quoted = re.sub(r"""[\s<>"'`{}\\^|]""", lambda m: f"%{ord(m[0]):02X}", address)
+    ends_link = "()" if format_name == "markdown" else ""
+    quoted = re.sub(rf"""[\s<>"'`{{}}\\^|{ends_link}]""", lambda m: f"%{ord(m[0]):02X}", address)
     if format_name == "latex":
         return re.sub(r"[%#&_]", r"\\\g<0>", quoted)
     return html.escape(quoted) if format_name == "html" else quoted
@@ -310,7 +324,7 @@ def _line(trace: TracebackType | None, file: str) -> int:
     """The line of the template FILE in which an error arose, 0 where it is not known: Jinja leaves it in the trace."""
     line = 0
     while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename).name == file and "<template" not in file:
+        if Path(trace.tb_frame.f_code.co_filename).name == file:
             line = trace.tb_lineno
         trace = trace.tb_next
     return line

@@ -15,7 +15,7 @@ from report.listings import run_list, run_tables
 from report.original import EARLIER
 from report.quantities import Kind, Quantity, Tier, count
 from report.unknown import UnknownName
-from report.words import parameters_text, price_text
+from report.words import ascending, parameters_text, price_text
 
 
 class Vocabulary:
@@ -255,7 +255,7 @@ class Vocabulary:
         known = sorted({known for fact in facts for known in fact})
         if name not in known:
             raise UnknownName(f"environment({name!r}): the records have no such fact; they have {', '.join(known)}")
-        return ", ".join(sorted({str(value) for fact in facts if (value := fact.get(name)) is not None})) or "none"
+        return ", ".join(ascending(str(value) for fact in facts if (value := fact.get(name)) is not None)) or "none"
 
 
 def _environment_of(record: Record) -> dict[str, Any]:

@@ -125,7 +125,9 @@ def draw(figure: Figure, folder: Path) -> None:
         "hardness": learned_charts.draw_hardness,
     }
 
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": figure.name}):
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a matplotlibrc of this machine would draw another figure
+        matplotlib.rcParams.update({**STYLE, "svg.hashsalt": figure.name})
         canvas = Canvas(layout="constrained")
         drawers[figure.kind](canvas, _printable(figure.rows), _printable(figure.options))
         drawn = io.StringIO()

@@ -20,10 +20,10 @@ def in_order(rows: Sequence[Row]) -> list[Row]:
 
 
 def place_text(x: str | float | None) -> str:
-    """An `x` as a reader sees it: `1,800`, `0.5`, `as stored`."""
+    """An `x` as a reader sees it, to three digits and whole from 100 on: `1,800`, `22.5`, `as stored`."""
     if not isinstance(x, int | float):
         return str(x)
-    return f"{round(x):,}" if x >= 10 else f"{x:g}"
+    return f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def _walk(folder: Path, root: Path) -> Iterator[str]:
     for path in folder.iterdir():
         if path.name in _LEFT_OUT or (path.name.startswith(".") and path.name not in _KNOWN_HIDDEN):
             continue
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             yield from _walk(path, root)
         elif path.suffix != ".pyc":
             yield path.relative_to(root).as_posix()
