@@ -18,6 +18,7 @@ from experiments.spec import ConfigurationError
 from report.pages.citation import citation_file, entry_of
 from report.review.bundle import codecheck, members, pack, write_bundle
 from report.review.crate import METADATA, crate_metadata
+from tests.small_git import git
 from tests.small_repository import PROVENANCE, make_record, make_repository, open_repository
 
 PAPER = ("metadata.yaml", "references.bib", "figures.yaml", "tables.yaml")
@@ -57,7 +58,7 @@ def test_what_is_private_stays_out(repository: Path) -> None:
     without_git = set(unpacked(write_bundle(repository).path))
     assert not {".env", "experiments/.env"} & without_git
     for arguments in (("init", "--quiet"), ("add", "experiments/plan.yaml")):
-        subprocess.run(["git", "-C", str(repository), *arguments], check=True)
+        git(repository, *arguments)
     names = set(unpacked(write_bundle(repository).path))
     assert not {".env", "experiments/.env", "notes.private", ".hidden/secret.txt"} & names
     assert {"report/paper/new.md", "experiments/records/tiny-z2-s0.json"} <= names
@@ -67,7 +68,7 @@ def test_a_repository_that_git_refuses_to_read_is_not_packed_as_if_there_were_no
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (repository / "passwords.txt").write_text("x", encoding="utf-8")
-    subprocess.run(["git", "-C", str(repository), "init", "--quiet"], check=True)
+    git(repository, "init", "--quiet")
     assert "passwords.txt" not in members(repository)
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as in a container that mounts a user's folder
     with pytest.raises(GitFailed, match="^git ls-files failed: fatal: .*safe.directory"):
