@@ -362,6 +362,14 @@ def test_a_claim_at_fault_is_told_before_anything_is_run_against_it(
     assert not list((root / "experiments").glob("records/*.json"))
 
 
+def test_a_label_of_no_parameter_is_told_before_anything_is_run(tmp_path: Path, capsys) -> None:
+    root = make_claims(tmp_path / "with-claims")
+    (root / "report/paper/tables.yaml").write_text("version: 1\nlabels: {sise: Edge}\ntables: {}\n")
+    assert build.main(["run", "tiny-z2*"], root) == 2
+    message = "error: tables.yaml: labels: no run has a parameter 'sise'; did you mean 'size' or 'seed'?\n"
+    assert capsys.readouterr().err == message
+
+
 def test_a_stale_record_is_run_again_and_replaced(root: Path, command: Command) -> None:
     edit(root / "method" / "model.py", "2 * value", "value * 2")
     code, out, _ = command("run", "tiny-z2-s0")

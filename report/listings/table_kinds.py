@@ -1,6 +1,6 @@
 """Which tables there can be, by kind: what builds each, and what its declaration in paper/tables.yaml has."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +49,13 @@ KINDS: Mapping[str, tuple[result_tables.Builder, Mapping[str, options.Check]]] =
 }
 
 
-def read_tables(root: Path, parameters: Collection[str] = ()) -> dict[str, Declaration]:
-    """The tables that paper/tables.yaml declares, by name; labels are of PARAMETERS, where these are known.
-
-    Raises ConfigurationError, naming table and field.
-    """
+def read_tables(root: Path) -> dict[str, Declaration]:
+    """The tables that paper/tables.yaml declares, by name. Raises ConfigurationError, naming table and field."""
     content = read_yaml(root / "report" / "paper" / FILE)
     check_names(content, {"version", "labels", "tables"}, {"version", "labels", "tables"}, FILE)
     if content["version"] != 1:
         refuse(f"{FILE}: version", content["version"], "1")
-    labels = check_labels(content["labels"], parameters)
+    labels = check_labels(content["labels"])
     declared = file_names(content["tables"], f"{FILE}: tables")
     return {name: _declare(name, item, labels, f"{FILE}: tables.{name}") for name, item in declared.items()}
 
