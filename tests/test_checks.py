@@ -468,6 +468,22 @@ def test_many_differences_are_summed_up(tmp_path: Path) -> None:
     assert findings[-1].message == "4 more lines differ"
 
 
+@pytest.mark.timeout(20)  # It took minutes.
+def test_thousands_of_lines_of_which_most_are_alike_are_compared_at_once(tmp_path: Path) -> None:
+    def write_values(name: str, sign: str) -> Path:
+        text = "".join(f'{{\n"run-{i}": {{\n"value": {sign if i % 3 == 0 else ""}{i}\n}},\n}},\n' for i in range(9000))
+        return write(tmp_path / name, report=text)
+
+    findings = compare(write_values("b", "-"), write_values("a", "+"), "out")
+    assert [finding.place for finding in findings[:2]] == ["out/report.md:3", "out/report.md:18"]
+    assert findings[-1].message == "2997 more lines differ"
+
+
+def test_an_empty_line_too_many_is_a_difference(tmp_path: Path) -> None:
+    rebuilt, tracked = write(tmp_path / "a", report="a\nb\n"), write(tmp_path / "b", report="a\n\nb\n")
+    assert [finding.place for finding in compare(tracked, rebuilt, "out")] == ["out/report.md:2"]
+
+
 def test_windows_line_ends_are_a_difference(tmp_path: Path) -> None:
     rebuilt, tracked = write(tmp_path / "a", report="1\n"), write(tmp_path / "b")
     (tracked / "report.md").write_bytes(b"1\r\n")

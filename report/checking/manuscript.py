@@ -18,7 +18,7 @@ from experiments.spec import ConfigurationError
 from experiments.strict_yaml import read_yaml
 from report.checking.findings import Finding
 from report.checking.typed import VERDICT, typed_results
-from report.pages.bibliography import read_entries
+from report.pages.bibliography import read_bibliography
 from report.pages.front import flat
 from report.pages.metadata import read_metadata
 
@@ -245,9 +245,7 @@ def _plain(found: re.Match[str]) -> str:
 
 
 def _inspect_citations(root: Path, sections: list[Section]) -> Iterator[Finding]:
-    path = root / "report/paper/references.bib"
-    entries = read_entries(read_text(path) if path.is_file() else "")
-    cited = set()
+    entries, cited = read_bibliography(root / "report/paper"), set()
     for section in sections:
         for found in _CITATION.finditer(section.prose):
             cited.add(found[1])

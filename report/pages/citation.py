@@ -9,7 +9,7 @@ from typing import Any
 
 from experiments.reading import read_text
 from experiments.spec import ConfigurationError
-from report.pages.bibliography import read_entries
+from report.pages.bibliography import Entry, read_bibliography
 from report.pages.conversion import texts_of_tex
 from report.pages.front import flat
 from report.pages.journal import split_name
@@ -38,7 +38,7 @@ def citation_file(root: Path) -> str:
         lines += ["keywords:", *(f"  - {_quoted(word)}" for word in keywords)]
     licence = licence_of(root)
     lines += [*([f"license: {licence}"] if licence else []), *_identifiers(metadata)]
-    return "\n".join([*lines, *_original(metadata, root / "report/paper/references.bib")]) + "\n"
+    return "\n".join([*lines, *_original(metadata, read_bibliography(root / "report/paper"))]) + "\n"
 
 
 def licence_of(root: Path) -> str | None:
@@ -92,11 +92,10 @@ def _identifiers(metadata: Mapping[str, Any]) -> Iterator[str]:
         yield from ("identifiers:", "  - type: swh", f"    value: {_quoted(code['swh'])}")
 
 
-def _original(metadata: Mapping[str, Any], bibliography: Path) -> Iterator[str]:
+def _original(metadata: Mapping[str, Any], bibliography: Mapping[str, Entry]) -> Iterator[str]:
     """The work that is reproduced, from its entry in the bibliography."""
     original = flat(metadata, "replication")
-    text = read_text(bibliography) if bibliography.is_file() else ""
-    entry = entry_of(original.get("bib", ""), text)
+    entry = entry_of(original.get("bib", ""), bibliography)
     if not {"author", "title"} <= entry.keys():
         return
     yield from ("references:", "  - type: article", f"    title: {_quoted(entry['title'])}", "    authors:")
@@ -110,9 +109,9 @@ def _original(metadata: Mapping[str, Any], bibliography: Path) -> Iterator[str]:
     yield from (f"    {key}: {_quoted(original[key])}" for key in ("doi", "url") if original.get(key))
 
 
-def entry_of(key: str, bibliography: str) -> dict[str, str]:
-    """Author, title and year of the entry KEY of a BIBLIOGRAPHY in BibTeX's language, as text; none where it is not there."""
-    entry = read_entries(bibliography).get(key)
+def entry_of(key: str, bibliography: Mapping[str, Entry]) -> dict[str, str]:
+    """Author, title and year of the entry KEY of a BIBLIOGRAPHY, as text; none where it is not there."""
+    entry = bibliography.get(key)
     fields = entry.fields if entry is not None else {}
     listed = {name: fields[name] for name in ("author", "title", "year") if fields.get(name)}
     if any("\\" in text or "$" in text for text in listed.values()):
