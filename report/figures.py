@@ -140,12 +140,14 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     if not drawn:
         _refuse_unknown_column(column, cells)
         return absent(name, item, cells, in_words(column))
-    names = [key for key in varying_parameters([cell for cell, _ in drawn.values()]) if key != "epochs"]
-    facet = _choose_facet([cell for cell, _ in drawn.values()], names)
+    ordered = [cell for cell, _ in drawn.values()]
+    names = [key for key in varying_parameters(ordered) if key != "epochs"]
+    common = [key for key in names if all(key in cell.parameters for cell in ordered)]
+    facet = _choose_facet(ordered, common)
     inside = [key for key in names if key != facet]
     rows: list[Row] = []
-    ordered = [cell for cell, _ in drawn.values()]
-    for key in (*reversed(inside), *([facet] if facet else [])):  # by panel, and in it by the first parameter
+    among = [key for key in reversed(common) if key != facet]
+    for key in (*among, *([facet] if facet else [])):  # by panel, and in it by the first parameter
         ordered = by_level(ordered, key)
     drawn = {cell.name: drawn[cell.name] for cell in ordered}
     for cell in ordered:

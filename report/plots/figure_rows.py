@@ -24,10 +24,10 @@ def absent(name: str, item: Mapping[str, Any], cells: Iterable[CellEvidence], dr
 
 
 def cell_label(cell: CellEvidence, names: Iterable[str]) -> str:
-    """What tells CELL from its neighbours: `patch size 4, kernel size 9, 5 epochs`; the epochs come last."""
-    listed = list(names)
-    words = [cell.words([name]) for name in listed if name != "epochs"]
-    return ", ".join([*words, epochs_words(cell)] if "epochs" in listed else words)
+    """What tells CELL from its neighbours: `patch size 4, kernel size 9, 5 epochs`; those of NAMES that it has, the epochs last."""
+    having = [name for name in names if name in cell.parameters]
+    words = [cell.words([name]) for name in having if name != "epochs"]
+    return ", ".join([*words, epochs_words(cell)] if "epochs" in having else words)
 
 
 def epochs_words(cell: CellEvidence) -> str:
