@@ -8,6 +8,7 @@ from report.cells import CellEvidence
 from report.judge.claims import Claim
 from report.judge.power import MOST_RUNS, POWER, Design
 from report.judge.trials import Trial, percent_text
+from report.words import amount
 
 
 def settle(claim: Claim, trial: Trial, design: Design | None) -> str:
@@ -26,9 +27,8 @@ def settle(claim: Claim, trial: Trial, design: Design | None) -> str:
 
 def _price(trial: Trial, needed: int, condition: str) -> str:
     prices = [price for cell in trial.cells for price in _prices(cell, needed - cell.n)]
-    runs = f"{len(prices)} more run{'s' if len(prices) != 1 else ''}"
     time = rough_time(sum(price.seconds for price in prices))
-    return f"what would settle it: {runs} ({needed} a cell), about {time}{reservation(prices)}, {condition}"
+    return f"what would settle it: {amount(len(prices), 'more run')} ({needed} a cell), about {time}{reservation(prices)}, {condition}"
 
 
 def _prices(cell: CellEvidence, more: int) -> Iterable[Price]:

@@ -32,10 +32,10 @@ KINDS: Mapping[str, tuple[result_tables.Builder, Mapping[str, options.Check]]] =
     "budget": (budget_tables.budget, {"group": options.TEXT, "columns": options.TEXTS}),
     "conditions": (
         budget_tables.conditions,
-        {"group": options.TEXT, "columns": options.TEXTS, "conditions": options.texts},
+        {"group": options.TEXT, "columns": options.TEXTS, "conditions": options.NAMED_TEXTS},
     ),
     "recipes": (contrast_tables.recipes, {"recipes": options.TEXTS}),
-    "settings": (run_tables.settings, {"protocols": options.TEXTS, "groups": options.texts_by_name}),
+    "settings": (run_tables.settings, {"protocols": options.TEXTS, "groups": options.by_name(options.TEXTS)}),
     "claims": (claim_tables.claims, _NONE),
     "verdicts": (claim_tables.verdicts, _NONE),
     "untested": (claim_tables.untested, _NONE),

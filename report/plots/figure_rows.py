@@ -6,7 +6,7 @@ from typing import Any
 from experiments.spec import State
 from report.cells import CellEvidence
 from report.plots.figure import Figure
-from report.words import price_text
+from report.words import amount, price_text
 
 INTERVALS = "Dots are single runs, diamonds their means with a 95 % t interval"
 
@@ -35,16 +35,11 @@ def epochs_words(cell: CellEvidence) -> str:
     return f"{cell.parameters['epochs']} epochs"
 
 
-def runs_words(count: int) -> str:
-    """`3 runs`."""
-    return f"{count} run{'s' if count != 1 else ''}"
-
-
 def sample_words(cells: Iterable[CellEvidence]) -> str:
     """How many runs stand behind a mean, and how they were run: `2 to 3 runs a setting (cifar10, keras, fp32).`"""
     drawn = [cell for cell in cells if cell.n]
     counts = sorted({cell.n for cell in drawn})
-    runs = runs_words(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
+    runs = amount(counts[0], "run") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
     shared = []
     for name in ("dataset", "recipe", "precision"):
         values = {getattr(cell.fidelity, name) for cell in drawn} - {None}
