@@ -17,7 +17,7 @@ from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan, select
 from experiments.plan_file import DEVICE_CLASSES
 from experiments.prices import Price, by_device, reservation
-from experiments.running.progress import Terminal, format_seconds, open_monitor
+from experiments.running.progress import Terminal, describe_price, format_seconds, open_monitor
 from experiments.running.workspace import LOCKS, Workspace
 from experiments.schema import RecordFault
 from experiments.spec import ConfigurationError, Group, MissingTool, ReproductionError, State
@@ -272,7 +272,7 @@ def _run(executor: Executor, tasks: Sequence[RunStatus]) -> int:
 
 def _print_outcome(outcome: RunsOutcome) -> None:
     words = f"{len(outcome.recorded)} recorded, {len(outcome.failed)} failed, {len(outcome.skipped)} not begun"
-    print(words + "".join(f"\n  not begun: {run.name}" for run in outcome.skipped))
+    print(words + "".join(f"\n  not begun: {run.name}: {why}" for run, why in outcome.skipped))
 
 
 def _leave_out_gated(wanted: Sequence[RunStatus], devices: Collection[str]) -> list[RunStatus]:
@@ -312,7 +312,7 @@ def _announce_fitting(tasks: Sequence[RunStatus], budget_seconds: float | None, 
 def _announce(tasks: Sequence[RunStatus]) -> None:
     for task in tasks:
         why = f" ({task.why})" if task.state in (State.STALE, State.FAILED) else ""
-        print(f"{task.run.name}: {task.state}{why}, {_words_of(task)}")
+        print(f"{task.run.name}: {task.state}{why}, {describe_price(task.price)}")
     print(f"{len(tasks)} run{'s' if len(tasks) != 1 else ''} to do: {_price_of(tasks)}")
 
 
@@ -321,11 +321,6 @@ def _price_of(found: Sequence[RunStatus]) -> str:
     seconds = sum(status.price.seconds for status in found)
     devices = sorted({status.price.device_class for status in found})
     return f"about {format_seconds(seconds)} on {' and '.join(devices)}{reservation(s.price for s in found)}"
-
-
-def _words_of(status: RunStatus) -> str:
-    price = status.price
-    return f"about {format_seconds(price.seconds)} on {price.device_class}{reservation([price])}"
 
 
 def _print_groups(groups: Sequence[Group], found: Sequence[RunStatus]) -> None:
@@ -362,7 +357,11 @@ def _print_runs(found: Sequence[RunStatus], explain: bool) -> None:
     for status in found:
         record = status.record
         accuracy = record.metrics.get("test_accuracy") if record is not None else None
-        result = f"{accuracy:.2%}" if accuracy is not None and status.state is State.MEASURED else _words_of(status)
+        result = (
+            f"{accuracy:.2%}"
+            if accuracy is not None and status.state is State.MEASURED
+            else describe_price(status.price)
+        )
         why = "\n".join(status.changes) if explain and status.changes else status.why
         table.add_row(status.run.name, Text(status.state, _STYLES.get(status.state, "")), result, Text(why))
     _console().print(table)

@@ -31,20 +31,21 @@ def show_machinery(name: str) -> str:
 
 _INSTALL_REPORT = f"{Path(sys.executable).name} -m pip install -r {show_machinery('requirements-report.lock')}"
 _INSTALL_RUNS = f"{Path(sys.executable).name} -m pip install -r {show_machinery('requirements.lock')}"
+_INSTALL_OTHER = "install the package that has this module, which the method imports"
 
-_REPORT_PACKAGES = (
-    "jinja2",
-    "matplotlib",
-    "numpy",
-    "orjson",
-    "pandas",
-    "pypandoc-binary",
-    "pyyaml",
-    "rich",
-    "scipy",
-    "typst",
-)
 # Distribution -> the module to import.
+_REPORT_PACKAGES = {
+    "jinja2": "jinja2",
+    "matplotlib": "matplotlib",
+    "numpy": "numpy",
+    "orjson": "orjson",
+    "pandas": "pandas",
+    "pypandoc-binary": "pypandoc",
+    "pyyaml": "yaml",
+    "rich": "rich",
+    "scipy": "scipy",
+    "typst": "typst",
+}
 _RUN_PACKAGES = {
     "torch": "torch",
     "torchvision": "torchvision",
@@ -59,6 +60,8 @@ _RUN_PACKAGES = {
     "scikit-learn": "sklearn",
     "tqdm": "tqdm",
 }
+_OF_EVERY_RUN = frozenset({"papermill", "ipykernel", "jupyter-client", "psutil"})
+_OF_RUNS_ON_CUDA = frozenset({"torch", "nvidia-ml-py"})  # They see the device, whatever computes on it.
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,20 @@ def find_missing() -> str:
 
 
 def examine(root: Path, plan: "Plan") -> list[Need]:
-    """Everything that some command needs, in the order in which one meets the need."""
-    errors, cuda = _try_imports(list(_RUN_PACKAGES.values()))
+    """Everything that some command needs for this paper, in the order in which one meets the need."""
+    imported = _list_imports(root, plan)
+    on_cuda = "cuda" in {*plan.speed, *(run.needs for run in plan.runs.values())}
+    always = _OF_EVERY_RUN | (_OF_RUNS_ON_CUDA if on_cuda else frozenset())
+    packages = {name: module for name, module in _RUN_PACKAGES.items() if name in always or module in imported}
+    others = sorted(imported.difference(_RUN_PACKAGES.values(), _REPORT_PACKAGES.values(), sys.stdlib_module_names))
+    errors, cuda = _try_imports([*packages.values(), *others])
     return [
         _examine_python(),
         *(_examine_package(name, "", _REPORT, _INSTALL_REPORT) for name in _REPORT_PACKAGES),
         _examine_pandoc(),
-        *(_examine_package(name, errors[module], _RUNS, _INSTALL_RUNS) for name, module in _RUN_PACKAGES.items()),
-        _examine_cuda(cuda),
+        *(_examine_package(name, errors[module], _RUNS, _INSTALL_RUNS) for name, module in packages.items()),
+        *(Need(name, not errors[name], errors[name] or "there", _RUNS, _INSTALL_OTHER) for name in others),
+        *([_examine_cuda(cuda)] if on_cuda else ()),
         *(_examine_data(root, name, folder) for name, folder in plan.data.items()),
         _examine_program("git", "the commit in a record; check, diff and bundle of a repository", "install git"),
         _examine_program("latexmk", "report --pdf latexmk", "install latexmk and XeTeX; report.pdf is made without"),
@@ -103,6 +112,14 @@ def examine(root: Path, plan: "Plan") -> list[Need]:
 def find_devices() -> tuple[str, ...]:
     """The device classes that runs can compute on here."""
     return ("cpu", "cuda") if _try_imports(["torch"])[1] else ("cpu",)
+
+
+def _list_imports(root: Path, plan: "Plan") -> set[str]:
+    """The packages that the plan's notebooks import, by themselves or through the repository's modules."""
+    from experiments.fingerprint import find_packages
+
+    notebooks = {root / "experiments" / run.notebook for run in plan.runs.values()}
+    return {name.partition(".")[0] for notebook in notebooks for name in find_packages(notebook, root)}
 
 
 def _examine_python() -> Need:

@@ -20,7 +20,7 @@ from experiments.ledger import Ledger
 from experiments.machine import count_cores
 from experiments.notebooks import refuse_broken_cells
 from experiments.running.gpu_slots import GpuSlots, list_gpus
-from experiments.running.progress import Monitor
+from experiments.running.progress import LEFT, Monitor, describe_price, format_seconds
 from experiments.running.warm_kernels import warm_start
 from experiments.running.workspace import Workspace
 from experiments.spec import AlreadyRecorded, ConfigurationError, Record, ReproductionError, Run, RunBusy, RunFailed
@@ -34,11 +34,11 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class RunsOutcome:
-    """What became of the runs that were asked for; `skipped` were not begun, or belong to another process."""
+    """What became of the runs that were asked for; `skipped` were not begun, each with the reason."""
 
     recorded: tuple[Record, ...]
     failed: tuple[tuple[Run, RunFailed], ...]
-    skipped: tuple[Run, ...]
+    skipped: tuple[tuple[Run, str], ...]
 
 
 class Workers(Protocol):
@@ -115,13 +115,15 @@ class Executor(ABC):
         running: dict[Future[Record], RunStatus] = {}
         recorded: list[Record] = []
         failed: list[tuple[Run, RunFailed]] = []
-        skipped: list[Run] = []
+        skipped: list[tuple[Run, str]] = []
         while waiting or running:
             batch: list[RunStatus] = []
             while waiting and len(running) + len(batch) < self.jobs:
                 task = waiting.popleft()
-                if (failed and not self.keep_going) or not self._affords(task, time.monotonic() - begun):
-                    skipped.append(task.run)
+                if failed and not self.keep_going:
+                    skipped.append((task.run, "another run failed; --keep-going begins the others all the same"))
+                elif over := self._exceeds_budget(task, time.monotonic() - begun):
+                    skipped.append((task.run, over))
                 else:
                     batch.append(task)
             running |= self._begin(batch, monitor, workers)
@@ -132,7 +134,7 @@ class Executor(ABC):
                     recorded.append(future.result())
                     monitor.finish(task.run, recorded[-1])
                 except (AlreadyRecorded, RunBusy):  # Another process sees to it, since the tasks were listed.
-                    skipped.append(task.run)
+                    skipped.append((task.run, LEFT))
                     monitor.leave(task.run)
                 except (RunFailed, ConfigurationError) as error:  # A file may have been edited since.
                     failed.append((task.run, error if isinstance(error, RunFailed) else RunFailed(str(error))))
@@ -149,8 +151,12 @@ class Executor(ABC):
             monitor.start(task.run, task.price.seconds)
         return dict(zip(workers.begin(batch), batch, strict=True))
 
-    def _affords(self, task: RunStatus, spent_seconds: float) -> bool:
-        return self.budget_seconds is None or spent_seconds + task.price.seconds <= self.budget_seconds
+    def _exceeds_budget(self, task: RunStatus, spent_seconds: float) -> str:
+        """Why the task does not fit into what is left of the budget; empty where it does."""
+        if self.budget_seconds is None or spent_seconds + task.price.seconds <= self.budget_seconds:
+            return ""
+        left = format_seconds(max(0.0, self.budget_seconds - spent_seconds))
+        return f"{describe_price(task.price)}, and {left} of the budget are left"
 
 
 @dataclass(frozen=True)

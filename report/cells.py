@@ -288,9 +288,11 @@ def make_cell(
 
 
 def varying_parameters(cells: Iterable[CellEvidence]) -> tuple[str, ...]:
-    """The parameters in which CELLS differ, in alphabetical order."""
-    listed = list(cells)
-    return tuple(name for name in listed[0].parameters if len({cell.parameters[name] for cell in listed}) > 1)
+    """The parameters in which CELLS differ, in alphabetical order; what one lacks altogether is no difference."""
+    values: dict[str, set[Any]] = {}
+    for name, value in (item for cell in cells for item in cell.parameters.items()):
+        values.setdefault(name, set()).add(value)
+    return tuple(sorted(name for name, found in values.items() if len(found) > 1))
 
 
 def by_level(cells: Iterable[CellEvidence], name: str) -> list[CellEvidence]:

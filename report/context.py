@@ -77,11 +77,11 @@ def build_context(root: Path, *, smoke: bool = False, cache: Path | None = None)
     ledger = Ledger(root / SMOKE_FOLDER if smoke else root / "experiments")
     stated = statuses(plan, ledger, root, cache=cache)
     facts = gather(root, plan, stated)
-    vocabulary, known = Vocabulary(facts), {name for run in plan.runs.values() for name in run.parameters}
+    vocabulary = Vocabulary(facts)
     return Context(
         metadata=_read_metadata(root / "report" / "paper" / "metadata.yaml", vocabulary.prefix()),
         facts=facts,
-        tables={name: build_table(declared, facts) for name, declared in read_tables(root, known).items()},
+        tables={name: build_table(declared, facts) for name, declared in read_tables(root).items()},
         ledger=ledger,
         statuses=stated,
         words=vocabulary.words,

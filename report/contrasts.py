@@ -46,7 +46,7 @@ def find_contrasts(
 
 def _change(cell: CellEvidence, base: CellEvidence) -> str:
     """What CELL has otherwise: `without randaugment`, `residual both`."""
-    return cell.words(name for name, value in cell.parameters.items() if value != base.parameters[name])
+    return cell.words(name for name, value in cell.parameters.items() if value != base.parameters.get(name, value))
 
 
 def _reported(original: Mapping[str, Quoted], who: str, cell: CellEvidence, there: Quoted | None) -> Quantity | None:

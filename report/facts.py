@@ -129,7 +129,8 @@ def _read(root: Path, plan: Plan, statuses: Iterable[RunStatus]) -> tuple[Claims
     """All that claims are judged by: themselves, the quoted values, the runs under the names that the paper gives."""
     paper = root / FOLDER
     claims, original = read_claims(paper / CLAIMS), read_original(paper / ORIGINAL, plan.naming)
-    return claims, original, Evidence(plan.groups.values(), statuses, read_labels(paper))
+    labels = read_labels(paper, {name for run in plan.runs.values() for name in run.parameters})
+    return claims, original, Evidence(plan.groups.values(), statuses, labels)
 
 
 def run_accuracy(record: Record) -> Quantity:

@@ -1,5 +1,6 @@
 """Checks of what the authors' files hold, which name file and field."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
@@ -47,6 +48,14 @@ def file_names(content: Any, place: str) -> dict[str, Any]:
 def is_whole(text: str) -> bool:
     """Whether TEXT is a whole number of at most 15 digits of ASCII: `²` is a digit too, and no number."""
     return len(text) <= 15 and text.isascii() and text.isdigit()
+
+
+def is_number(text: str) -> bool:
+    """Whether TEXT is a finite number."""
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def line(value: Any, place: str) -> str:

@@ -20,10 +20,10 @@ from report.judge.claims import Claim
 from report.original import EARLIER, PAPER, Quoted
 from report.plots import contrast_figures, learned_figures, series_figures
 from report.plots.figure import Figure, Row
-from report.plots.figure_rows import INTERVALS, absent, cell_label, epochs_words, runs_words, sample_words
+from report.plots.figure_rows import INTERVALS, absent, cell_label, epochs_words, sample_words
 from report.quantities import Kind, spell
 from report.unknown import UnknownName
-from report.words import cell_text, in_words
+from report.words import amount, cell_text, in_words
 
 CROWDED = 6  # more lines than this in one panel cannot be told apart
 
@@ -93,7 +93,7 @@ def _classes(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
     ordered = sorted(means, key=means.__getitem__)
     setting = cell_label(cell, sorted(item["cell"]))
     note = (
-        f"{item['note']} Dots are single runs ({setting}, {cell.fidelity.words}; {runs_words(runs)}), "
+        f"{item['note']} Dots are single runs ({setting}, {cell.fidelity.words}; {amount(runs, 'run')}), "
         "diamonds their means; classes stand in the order of the means."
     )
     alt = (
@@ -137,9 +137,11 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
         _refuse_unknown_column(column, cells)
         return absent(name, item, cells, in_words(column))
     names = [key for key in varying_parameters(drawn) if key != "epochs"]
-    facet = _choose_facet(drawn, names)
+    common = [key for key in names if all(key in cell.parameters for cell in drawn)]
+    facet = _choose_facet(drawn, common)
     inside = [key for key in names if key != facet]
-    for key in (*reversed(inside), *([facet] if facet else [])):  # by panel, and in it by the first parameter
+    among = [key for key in reversed(common) if key != facet]
+    for key in (*among, *([facet] if facet else [])):  # by panel, and in it by the first parameter
         drawn = by_level(drawn, key)
     rows: list[Row] = []
     for cell in drawn:
@@ -204,7 +206,7 @@ def _last(records: Iterable[Record], column: str) -> str:
         return "not measured"
     kind, mean = kind_of(column), sum(values) / len(values)
     shown = spell(kind, mean if kind is Kind.ACCURACY else float(f"{mean:.4g}"))
-    return f"{shown} ({runs_words(len(values))})"
+    return f"{shown} ({amount(len(values), 'run')})"
 
 
 def _quoted(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Quoted]:
@@ -251,7 +253,7 @@ def _accuracy_words(label: str, cell: CellEvidence, original: Mapping[str, Quote
     quantity = cell.quantity()
     words = [quantity.state.value]
     if quantity.is_measured:
-        words = [f"{spell(Kind.ACCURACY, quantity.value)} ({runs_words(cell.n)})"]
+        words = [f"{spell(Kind.ACCURACY, quantity.value)} ({amount(cell.n, 'run')})"]
     for quoted in _quoted(cell, original):
         after = f" after {quoted.epochs} epochs" if quoted.epochs != cell.parameters["epochs"] else ""
         words.append(f"{_who(quoted)}{after} {quoted.accuracy_pct} %")
@@ -337,11 +339,11 @@ KINDS: Mapping[str, tuple[Callable[..., Figure], Mapping[str, options.Check]]] =
     "budget": (series_figures.budget, {"group": options.TEXT, "panels": options.TEXTS}),
     "conditions": (
         series_figures.conditions,
-        {"group": options.TEXT, "label": options.TEXTS, "panels": options.texts_by_panel},
+        {"group": options.TEXT, "label": options.TEXTS, "panels": options.by_name(options.NAMED_TEXTS)},
     ),
     "filters": (
         learned_figures.filters,
-        {"group": options.TEXT, "cell": options.parameters, "arrays": options.texts},
+        {"group": options.TEXT, "cell": options.parameters, "arrays": options.NAMED_TEXTS},
     ),
     "confusion": (
         learned_figures.confusion,

@@ -4,9 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
+from experiments.search_path import MACHINERY
 from experiments.spec import ConfigurationError
 from report.pages.citation import citation_file
-from report.pages.formats import MACHINERY
 
 _PLACE = "@MACHINERY@"  # in the template's build.py
 

@@ -52,25 +52,15 @@ def some(value: Any, place: str) -> None:
     lines(_list(value, place), place)
 
 
-def texts(value: Any, place: str) -> None:
-    """A mapping of names to texts."""
-    for name, text in mapping(value, place).items():
-        line(name, f"{place}: the name")
-        line(text, f"{place}.{name}")
+def by_name(of_each: Check) -> Check:
+    """A mapping of names to what OF_EACH takes."""
 
+    def check(value: Any, place: str) -> None:
+        for name, item in mapping(value, place).items():
+            line(name, f"{place}: the name")
+            of_each(item, f"{place}.{name}")
 
-def texts_by_name(value: Any, place: str) -> None:
-    """A mapping of names to lists of texts."""
-    for name, listed in mapping(value, place).items():
-        line(name, f"{place}: the name")
-        some(listed, f"{place}.{name}")
-
-
-def texts_by_panel(value: Any, place: str) -> None:
-    """A mapping of panels to such mappings."""
-    for name, panel in mapping(value, place).items():
-        line(name, f"{place}: the name")
-        texts(panel, f"{place}.{name}")
+    return check
 
 
 def items(needed: Mapping[str, Check], others: Mapping[str, Check] | None = None) -> Check:
@@ -121,6 +111,7 @@ def _list(value: Any, place: str) -> list[Any]:
 TEXT: Check = line
 TEXTS: Check = some
 MAYBE_TEXTS: Check = lines
+NAMED_TEXTS: Check = by_name(line)
 SWEEPS: Check = items({"group": line, "along": line}, {"where": parameters})
 EFFECT_PANELS: Check = items({"group": line, "parameter": line}, {"where": parameters})
 SCATTER_PANELS: Check = items({"metric": line, "text": line})

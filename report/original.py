@@ -1,7 +1,6 @@
 """What others reported, as original.csv quotes it: each number with its source and how certain it is."""
 
 import csv
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from experiments.naming import Naming
 from experiments.reading import read_text
 from experiments.spec import ConfigurationError, FrozenMapping, State
 from report.cells import FIDELITY
-from report.fields import is_whole, line, refuse
+from report.fields import is_number, is_whole, line, refuse
 from report.quantities import Fidelity, Kind, Quantity, Tier
 from report.unknown import UnknownName
 
@@ -197,17 +196,10 @@ def _cell(text: str, place: str) -> Mapping[str, int | float | str]:
 
 
 def _value(text: str) -> int | float | str:
-    return int(text) if is_whole(text) else float(text) if _is_number(text) else text
+    return int(text) if is_whole(text) else float(text) if is_number(text) else text
 
 
 def _whole(text: str, place: str) -> int | None:
     if text and not is_whole(text):
         refuse(place, text, "a whole number or nothing")
     return int(text) if text else None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False

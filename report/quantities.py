@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from experiments.spec import ReproductionError, State
+from report.words import amount
 
 MINUS = "\N{MINUS SIGN}"
 MOST_ORIGINS = 24  # at most this many origins are listed on a page; of more, the first and the last
@@ -67,7 +68,7 @@ class Fidelity:
         """The settings for a reader: `cifar10, 5 epochs, recipe keras, fp32, 45,000 training images`."""
         known = (
             self.dataset,
-            None if self.epochs is None else f"{self.epochs} epoch{'s' if self.epochs != 1 else ''}",
+            None if self.epochs is None else amount(self.epochs, "epoch"),
             None if self.recipe is None else f"recipe {self.recipe}",
             self.precision,
             None if self.train_images is None else f"{self.train_images:,} training images",

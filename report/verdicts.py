@@ -195,7 +195,7 @@ def _verdict(
         details.ours,
         details.difference,
         deviations=deviations,
-        settling=settle(claim, trial, details.design) if outcome is Outcome.INCONCLUSIVE else None,
+        settling=settle(claim, trial, details.design) if outcome is Outcome.INCONCLUSIVE else "",
         history=history,
         span=trial.span,
     )

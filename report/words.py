@@ -16,6 +16,11 @@ def first_few(texts: Sequence[str], most: int) -> str:
     return ", ".join(texts[:most]) + more
 
 
+def amount(count: int, what: str) -> str:
+    """`1 run`, `3 runs`, `1,200 runs`."""
+    return f"{count:,} {what}{'s' if count != 1 else ''}"
+
+
 def listed(texts: Sequence[str]) -> str:
     """All of TEXTS as a sentence lists them: `a, b and c`."""
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
@@ -55,4 +60,4 @@ def price_text(statuses: Iterable[RunStatus]) -> str:
     stale = sum(status.state is State.STALE for status in waiting)
     again = f" ({stale} stale)" if stale else ""
     time = rough_time(math.fsum(price.seconds for price in prices))
-    return f"{len(prices)} run{'s' if len(prices) != 1 else ''} to come{again}, about {time}{reservation(prices)}"
+    return f"{amount(len(prices), 'run')} to come{again}, about {time}{reservation(prices)}"

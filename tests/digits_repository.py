@@ -3,8 +3,6 @@
 import shutil
 from pathlib import Path
 
-from experiments.ledger import Ledger
-from experiments.plan import load_plan
 from experiments.spec import Record
 
 REPOSITORY = Path(__file__).parent.parent
@@ -15,7 +13,7 @@ work: "width * epochs"
 speed: {{cpu: 10}}
 defaults:
   notebook: train.ipynb
-  parameters: {{dataset: digits, recipe: smoke, epochs: {epochs}, depth: 1, patch_size: 2, kernel_size: 3}}
+  parameters: {{dataset: digits, recipe: smoke, epochs: 2, depth: 1, patch_size: 2, kernel_size: 3}}
   resources: {resources}
 groups:
   widths:
@@ -26,20 +24,14 @@ groups:
 """
 
 
-def make_digits_repository(folder: Path, epochs: int = 2, resources: str = "{}") -> Path:
+def make_digits_repository(folder: Path, resources: str = "{}") -> Path:
     """Lays out the code, the notebook and a plan of four runs in the folder, which is returned."""
     ignored = shutil.ignore_patterns("__pycache__", "records", "executed", "*.jsonl", "paper", "out")
     for name in ("convmixer", "experiments", "report"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored)
     shutil.copy(REPOSITORY / "build.py", folder)
-    (folder / "experiments" / "plan.yaml").write_text(PLAN.format(epochs=epochs, resources=resources))
+    (folder / "experiments" / "plan.yaml").write_text(PLAN.format(resources=resources))
     return folder
-
-
-def load_records(root: Path) -> dict[str, Record]:
-    """Run -> record, each read with all the ledger's distrust."""
-    plan = load_plan(root / "experiments" / "plan.yaml")
-    return {record.run: record for record in Ledger(root / "experiments").load(plan)}
 
 
 def numbers_of(record: Record) -> tuple[object, ...]:

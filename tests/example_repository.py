@@ -29,16 +29,6 @@ def run(folder: Path, *command: str, **variables: str) -> subprocess.CompletedPr
     return subprocess.run(words, cwd=folder, env=environment, check=False, capture_output=True, text=True)
 
 
-def commit(root: Path) -> None:
-    """Makes the folder a repository if it is none, and commits all that is there."""
-    who = ("-c", "user.name=A", "-c", "user.email=a@example.org")
-    if not (root / ".git").exists():
-        run(root, "git", "init", "--quiet", "--initial-branch=main")
-    for arguments in (("add", "--all"), (*who, "commit", "--quiet", "--message=a state")):
-        done = run(root, "git", *arguments)
-        assert done.returncode == 0, done.stderr
-
-
 def fenced(page: Path, kind: str) -> list[tuple[str, str]]:
     """(title, content) of each fenced block of this kind on a page of the documentation, in order."""
     pattern = re.compile(rf'^```{kind}(?: title="([^"]*)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)

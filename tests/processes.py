@@ -61,12 +61,16 @@ def finish(process: subprocess.Popen[str], seconds: float = 240) -> tuple[int, s
 
 
 def find_kernels(root: Path) -> list[int]:
-    """The kernel processes that work in the folder."""
+    """The kernel processes that work in the folder, but for those that were forked."""
+    return find_processes(root, of=b"ipykernel_launcher")
+
+
+def find_processes(root: Path, of: bytes = b"") -> list[int]:
+    """The processes that work in the folder, with OF in their command."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            is_kernel = b"ipykernel_launcher" in (entry / "cmdline").read_bytes()
-            if is_kernel and (entry / "cwd").resolve() == root.resolve():
+            if of in (entry / "cmdline").read_bytes() and (entry / "cwd").resolve() == root.resolve():
                 found.append(int(entry.name))
         except OSError:  # It has ended, or is not ours.
             continue

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +18,13 @@ from experiments import doctor
 from experiments.execute import find_data
 from experiments.ledger import Ledger
 from experiments.notebooks import refuse_broken_cells
-from experiments.plan import load_plan
+from experiments.plan import Plan, load_plan
 from experiments.running.workspace import Workspace
 from experiments.spec import Incomplete
 from report.arguments import make_parser, read_duration
 from report.checking.findings import Finding
 from report.render import OUTPUTS
-from tests.processes import CAN_MOUNT, UNSHARE, finish, start_build
+from tests.processes import CAN_MOUNT, UNSHARE, finish, start_build, wait_for
 from tests.schemas import faults_of
 from tests.small_claims import make_claims
 from tests.small_git import commit, git
@@ -364,6 +363,14 @@ def test_a_claim_at_fault_is_told_before_anything_is_run_against_it(
     assert not list((root / "experiments").glob("records/*.json"))
 
 
+def test_a_label_of_no_parameter_is_told_before_anything_is_run(tmp_path: Path, capsys) -> None:
+    root = make_claims(tmp_path / "with-claims")
+    (root / "report/paper/tables.yaml").write_text("version: 1\nlabels: {sise: Edge}\ntables: {}\n")
+    assert build.main(["run", "tiny-z2*"], root) == 2
+    message = "error: tables.yaml: labels: no run has a parameter 'sise'; did you mean 'size' or 'seed'?\n"
+    assert capsys.readouterr().err == message
+
+
 def test_a_stale_record_is_run_again_and_replaced(root: Path, command: Command) -> None:
     edit(root / "method" / "model.py", "2 * value", "value * 2")
     code, out, _ = command("run", "tiny-z2-s0")
@@ -378,7 +385,10 @@ def test_a_failed_run_ends_with_1(root: Path, command: Command) -> None:
     code, out, errors = command("run", "tiny-z3-*")
     assert code == 1
     assert "FAILED tiny-z3-s0: raises.ipynb: cell [3] raised ValueError" in errors
-    assert out.splitlines()[-2:] == ["0 recorded, 1 failed, 1 not begun", "  not begun: tiny-z3-s1"]
+    assert out.splitlines()[-2:] == [
+        "0 recorded, 1 failed, 1 not begun",
+        "  not begun: tiny-z3-s1: another run failed; --keep-going begins the others all the same",
+    ]
     assert "failed" in command("status", "tiny-z3-s0")[1]
 
 
@@ -473,11 +483,17 @@ def test_doctor_ends_with_5_where_the_report_cannot_be_built(command: Command, m
 
 def test_doctor_tells_what_is_there_from_what_is_not(root: Path, monkeypatch) -> None:
     monkeypatch.setattr(doctor, "_RUN_PACKAGES", {"papermill": "papermill", "no-such-package": "no_such_module"})
+    (root / "method/data.py").write_text("import no_such_module, neither\nimport yaml\nCHECKSUM = 1\n")
     plan = load_plan(root / "experiments" / "plan.yaml")
     found = {item.name: item for item in doctor.examine(root, replace(plan, data={"a data set": "its-folder"}))}
     assert [name for name, item in found.items() if item.vital and not item.good] == []
     assert found["papermill"].good and found["pandoc"].found[0].isdigit()
     assert (found["no-such-package"].good, found["no-such-package"].found) == (False, "not installed")
+    assert (found["neither"].good, found["neither"].found) == (
+        False,
+        "ModuleNotFoundError: No module named 'neither'",
+    )
+    assert "yaml" not in found and "no_such_module" not in found
     assert (found["a data set"].good, found["a data set"].found) == (False, "not there")
     assert all(item.remedy and item.purpose for item in found.values())
 
@@ -488,6 +504,20 @@ def test_doctor_looks_for_data_where_a_run_does(root: Path, tmp_path: Path, monk
     monkeypatch.setenv("REPRODUCTION_DATA", "~/sets")
     assert find_data() == tmp_path / "sets"
     assert doctor._examine_data(root, "a data set", "its-folder").good
+
+
+def test_doctor_asks_for_what_the_notebooks_import_and_for_a_gpu_where_one_is_planned(root: Path, monkeypatch) -> None:
+    monkeypatch.setattr(doctor, "_try_imports", lambda modules: (dict.fromkeys(modules, ""), ""))
+    plan = load_plan(root / "experiments" / "plan.yaml")
+
+    def ask(plan: Plan) -> set[str]:
+        needs = {item.name for item in doctor.examine(root, plan) if item.purpose != "the report"}
+        return needs - {"papermill", "ipykernel", "jupyter-client", "psutil", "git", "latexmk"}
+
+    assert ask(replace(plan, speed={"cpu": 1.0})) == set()
+    assert ask(replace(plan, speed={"cpu": 1.0, "cuda": 9.0})) == {"torch", "nvidia-ml-py", "CUDA device"}
+    (root / "method/data.py").write_text("from sklearn.datasets import load_digits\nCHECKSUM = 1\n")
+    assert ask(replace(plan, speed={"cpu": 1.0})) == {"scikit-learn"}
 
 
 def test_doctor_finds_half_an_installation() -> None:
@@ -627,13 +657,6 @@ def test_a_polite_kill_of_a_build_leaves_no_process_and_no_folder(tmp_path: Path
     output = process.communicate(timeout=30)  # ends only when no child holds the pipes
     assert (process.returncode, output) == (build.INTERRUPTED, (b"", b"interrupted\n"))
     assert list(out.parent.iterdir()) == []
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_the_up_to_date_check_imports_nothing_heavy() -> None:

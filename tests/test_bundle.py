@@ -15,9 +15,11 @@ import yaml
 
 from experiments.git import GitFailed, read_commit
 from experiments.spec import ConfigurationError
+from report.pages.bibliography import read_entries
 from report.pages.citation import citation_file, entry_of
 from report.review.bundle import codecheck, members, pack, write_bundle
 from report.review.crate import METADATA, crate_metadata
+from tests.small_git import git
 from tests.small_repository import PROVENANCE, make_record, make_repository, open_repository
 
 PAPER = ("metadata.yaml", "references.bib", "figures.yaml", "tables.yaml")
@@ -57,7 +59,7 @@ def test_what_is_private_stays_out(repository: Path) -> None:
     without_git = set(unpacked(write_bundle(repository).path))
     assert not {".env", "experiments/.env"} & without_git
     for arguments in (("init", "--quiet"), ("add", "experiments/plan.yaml")):
-        subprocess.run(["git", "-C", str(repository), *arguments], check=True)
+        git(repository, *arguments)
     names = set(unpacked(write_bundle(repository).path))
     assert not {".env", "experiments/.env", "notes.private", ".hidden/secret.txt"} & names
     assert {"report/paper/new.md", "experiments/records/tiny-z2-s0.json"} <= names
@@ -67,7 +69,7 @@ def test_a_repository_that_git_refuses_to_read_is_not_packed_as_if_there_were_no
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (repository / "passwords.txt").write_text("x", encoding="utf-8")
-    subprocess.run(["git", "-C", str(repository), "init", "--quiet"], check=True)
+    git(repository, "init", "--quiet")
     assert "passwords.txt" not in members(repository)
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as in a container that mounts a user's folder
     with pytest.raises(GitFailed, match="^git ls-files failed: fatal: .*safe.directory"):
@@ -247,25 +249,29 @@ def test_people_and_groups_are_told_apart(repository: Path) -> None:
 
 def test_an_entry_of_the_bibliography_is_read_without_its_braces() -> None:
     text = "@misc{a,\n author = {Lee, Ann and\n   Roe, Bob},\n title = {{A {B} c}}\n}\n@misc{b,\n title = {D}\n}\n"
-    assert entry_of("a", text) == {"author": "Lee, Ann and Roe, Bob", "title": "A B c"}
-    assert entry_of("b", text) == {"title": "D"}
-    assert entry_of("c", text) == {}
+    assert entry_of("a", read_entries(text)) == {"author": "Lee, Ann and Roe, Bob", "title": "A B c"}
+    assert entry_of("b", read_entries(text)) == {"title": "D"}
+    assert entry_of("c", read_entries(text)) == {}
 
 
 def test_an_entry_of_the_bibliography_may_stand_on_one_line_as_registries_print_it() -> None:
     fields = 'title={A {B}, 2nd}, volume={1}, author="{M}ay, Ann and Roe, Bob", month=jan, year={2020} }'
     expected = {"author": "May, Ann and Roe, Bob", "title": "A B, 2nd", "year": "2020"}
-    assert entry_of("a", f"@article{{a, {fields}\n@misc{{b, title={{B}}}}\n") == expected
-    assert entry_of("b", f"@article{{a, {fields}\n@misc{{b, title={{B}}}}\n") == {"title": "B"}
+    assert entry_of("a", read_entries(f"@article{{a, {fields}\n@misc{{b, title={{B}}}}\n")) == expected
+    assert entry_of("b", read_entries(f"@article{{a, {fields}\n@misc{{b, title={{B}}}}\n")) == {"title": "B"}
 
 
 def test_an_entry_of_the_bibliography_is_read_without_the_commands_of_tex() -> None:
     text = (
         '@misc{a,\n author = {M{\\"u}ller, R\\"udiger and {\\O}y, {\\c C}a},\n title = {A: a \\& b},\n year = 2020\n}\n'
     )
-    assert entry_of("a", text) == {"author": "Müller, Rüdiger and Øy, Ça", "title": "A: a & b", "year": "2020"}
+    assert entry_of("a", read_entries(text)) == {
+        "author": "Müller, Rüdiger and Øy, Ça",
+        "title": "A: a & b",
+        "year": "2020",
+    }
     with pytest.raises(ConfigurationError, match="^references.bib: a: author, title or year cannot be read: "):
-        entry_of("a", "@misc{a,\n title = {of $x}\n}\n")
+        entry_of("a", read_entries("@misc{a,\n title = {of $x}\n}\n"))
 
 
 def test_a_crate_of_one_author_names_that_one(repository: Path) -> None:

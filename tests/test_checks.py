@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from experiments.tampering import dropped_after_run, edited_after_run
 from report.checking.findings import RULES, Finding
 from report.checks import check, compare, inspect_ledger, inspect_tracked
 from report.render import build_report
+from tests.small_git import commit, git
 from tests.small_repository import PROVENANCE, edit, make_record, make_repository, open_repository
 
 TRACKED = ("build.py", "convmixer", "experiments", "report", "templates")
@@ -146,11 +146,6 @@ def test_a_pdf_of_another_typesetter_is_not_compared(tmp_path: Path) -> None:
     assert (finding.rule, finding.severity, finding.place) == ("pdf-unchecked", "warning", "out/report.pdf")
 
 
-def git(folder: Path, *arguments: str) -> None:
-    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
-
-
 def test_a_record_of_code_that_was_not_committed_is_a_warning(tmp_path: Path) -> None:
     root = make_repository(tmp_path / "root")
     dirty = make_record(root, "tiny-z2-s0", provenance=PROVENANCE | {"commit": "0123456789" * 4, "dirty": True})
@@ -166,8 +161,7 @@ def test_a_record_that_git_holds_otherwise_is_a_warning_with_its_fields(tmp_path
     record = make_record(root, "tiny-z2-s0")
     Ledger(root / "experiments").save(record)
     git(root, "init")
-    git(root, "add", ".")
-    git(root, "commit", "-m", "a run")
+    commit(root, "a run")
     assert list(inspect_ledger(root)) == []
     again = {**record.provenance, "started": "2026-01-02T00:00:00Z"}
     changed = replace(record, cost={**record.cost, "seconds": 5.0}, provenance=again)
@@ -199,8 +193,7 @@ def committed(tmp_path: Path) -> Path:
     cells = [{"outputs": [{"data": {"text/plain": shown}}]}, {"outputs": [{"text": "epoch 1: 0.5"}]}]
     write_atomically(root / "experiments/executed/tiny-z2-s0.ipynb", json.dumps({"cells": cells}) + "\n")
     git(root, "init")
-    git(root, "add", ".")
-    git(root, "commit", "-m", "a run")
+    commit(root, "a run")
     assert list(inspect_ledger(root)) == []
     return root
 
@@ -291,8 +284,7 @@ def test_a_run_that_is_left_out_after_it_was_recorded_is_told_and_one_that_got_a
 ) -> None:
     path, executed = (committed / f"experiments/{name}" for name in ("records/tiny-z2-s0.json", "executed"))
     path.rename(path.with_name("tiny-z4-s0.json"))
-    git(committed, "add", "--all")
-    git(committed, "commit", "-m", "another name")
+    commit(committed, "another name")
     assert dropped_after_run(path.parent) == []
     path.with_name("tiny-z4-s0.json").unlink()
     shutil.rmtree(executed)
@@ -312,13 +304,11 @@ def test_a_record_that_was_edited_in_a_merge_is_found_however_the_user_looks_at_
     for branch in ("side", "main"):
         git(committed, "checkout", "-q", "-B", branch)
         write_atomically(committed / f"{branch}.txt", branch)
-        git(committed, "add", ".")
-        git(committed, "commit", "-m", branch)
+        commit(committed, branch)
         git(committed, "checkout", "-q", "HEAD~1" if branch == "side" else branch)
     git(committed, "merge", "--no-commit", "--no-ff", "side")
     ledger.save(replace(record, cost={**record.cost, "seconds": 5.0}), force=True)
-    git(committed, "add", ".")
-    git(committed, "commit", "-m", "merged")
+    commit(committed, "merged")
     found = [(finding.rule, finding.place) for finding in inspect_ledger(committed)]
     assert ("record-edited", "experiments/records/tiny-z2-s0.json: cost.seconds") in found
 
@@ -506,6 +496,22 @@ def test_many_differences_are_summed_up(tmp_path: Path) -> None:
         "out/report.md",
     ]
     assert findings[-1].message == "4 more lines differ"
+
+
+@pytest.mark.timeout(20)  # It took minutes.
+def test_thousands_of_lines_of_which_most_are_alike_are_compared_at_once(tmp_path: Path) -> None:
+    def write_values(name: str, sign: str) -> Path:
+        text = "".join(f'{{\n"run-{i}": {{\n"value": {sign if i % 3 == 0 else ""}{i}\n}},\n}},\n' for i in range(9000))
+        return write(tmp_path / name, report=text)
+
+    findings = compare(write_values("b", "-"), write_values("a", "+"), "out")
+    assert [finding.place for finding in findings[:2]] == ["out/report.md:3", "out/report.md:18"]
+    assert findings[-1].message == "2997 more lines differ"
+
+
+def test_an_empty_line_too_many_is_a_difference(tmp_path: Path) -> None:
+    rebuilt, tracked = write(tmp_path / "a", report="a\nb\n"), write(tmp_path / "b", report="a\n\nb\n")
+    assert [finding.place for finding in compare(tracked, rebuilt, "out")] == ["out/report.md:2"]
 
 
 def test_windows_line_ends_are_a_difference(tmp_path: Path) -> None:

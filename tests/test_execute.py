@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from experiments.running.kernels import Kernels
 from experiments.running.orders import Answer, Order, settle
 from experiments.running.workspace import Workspace
 from experiments.spec import ConfigurationError, Record, Run, RunBusy, RunFailed, RunInterrupted
+from tests.processes import find_processes, wait_for
 from tests.small_repository import edit, make_record, make_repository, open_repository
 
 NAME = "tiny-z2-s0"
@@ -159,7 +159,7 @@ def test_a_kernel_that_is_slow_to_start_is_not_called_dead(root: Path, monkeypat
     run, ledger = plan_run(root)
     with pytest.raises(RunFailed, match=f"^{NAME}: the kernel did not start within 0 s: this machine or its file sys"):
         execute(run, root, ledger, kernels=Kernels([sys.executable, "-c", later, "-f", "{connection_file}"]))
-    wait_for(lambda: not find_kernels(root))
+    wait_for(lambda: not find_processes(root))
 
 
 def test_a_killed_kernel_is_a_failure(root: Path) -> None:
@@ -406,25 +406,6 @@ def test_a_killed_command_keeps_the_checkpoint_and_leaves_no_kernel(
     if how is not signal.SIGKILL:
         assert errors.splitlines()[-1] == "interrupted"
     assert "Traceback" not in errors
-    wait_for(lambda: not find_kernels(root))
+    wait_for(lambda: not find_processes(root))
     assert list(folder.glob("*/*.pt"))
     assert list(root.glob("*/records/*")) == list(root.glob("*/failures.jsonl")) == []
-
-
-def find_kernels(root: Path) -> list[int]:
-    """The processes that work in the folder."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if (entry / "cwd").resolve() == root.resolve():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
-
-
-def wait_for(condition, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)

@@ -121,7 +121,8 @@ def test_after_a_failure_no_run_is_begun(root: Path, tasks: tuple[RunStatus, ...
     outcome, told = go(root, tasks, fail_first)
     assert outcome.recorded == ()
     assert [(run.name, str(error)) for run, error in outcome.failed] == [("tiny-z2-s0", "tiny-z2-s0: it went wrong")]
-    assert names(outcome.skipped) == [task.run.name for task in tasks[1:]]
+    why = "another run failed; --keep-going begins the others all the same"
+    assert outcome.skipped == tuple((task.run, why) for task in tasks[1:])
     assert told == [("start", "tiny-z2-s0"), ("fail", "tiny-z2-s0", "tiny-z2-s0: it went wrong")]
 
 
@@ -176,7 +177,11 @@ def test_a_budget_begins_only_what_fits(root: Path, tasks: tuple[RunStatus, ...]
     """Prices at 5 GFLOP/s: 4, 4, 6, 6 and 8 seconds, none of which is really spent."""
     outcome, _ = go(root, tasks, budget_seconds=5)
     assert names(outcome.recorded) == ["tiny-z2-s0", "tiny-z2-s1"]
-    assert names(outcome.skipped) == ["tiny-z3-s0", "tiny-z3-s1", "tiny-z4-s0"]
+    assert [(run.name, why) for run, why in outcome.skipped] == [
+        ("tiny-z3-s0", "about 6 s on cpu (a guess), and 5 s of the budget are left"),
+        ("tiny-z3-s1", "about 6 s on cpu (a guess), and 5 s of the budget are left"),
+        ("tiny-z4-s0", "about 8 s on cpu (a guess), and 5 s of the budget are left"),
+    ]
 
 
 def test_progress_is_passed_on(root: Path, tasks: tuple[RunStatus, ...]) -> None:
@@ -207,6 +212,6 @@ def test_a_run_that_another_process_has_recorded_meanwhile_is_left_and_the_other
         return make_record(root, run.name)
 
     outcome, _ = go(root, tasks, execute, jobs=2)
-    assert outcome.skipped == (tasks[0].run,)
+    assert outcome.skipped == ((tasks[0].run, "left to another process, which is running it or has recorded it"),)
     assert not outcome.failed
     assert len(outcome.recorded) == len(tasks) - 1

@@ -608,6 +608,17 @@ def test_a_cell_of_two_groups_is_drawn_once_with_the_runs_of_the_first(tmp_path:
     assert {row["seed"] for row in build_figures(curves, evidence, {})["demo"].rows} == {0, 1}
 
 
+@pytest.mark.parametrize("groups", [["sweep", "other"], ["other", "sweep"]])
+def test_cells_of_two_notebooks_are_told_apart_by_what_each_has(tmp_path: Path, groups: list[str]) -> None:
+    other = [make_cell([0.6], kernel_size=size, norm=norm)[0] for size, norm in ((5, "batch"), (7, "none"))]
+    evidence = make_evidence(*make_cell([0.5]), other=other)
+    settings = {"kernel size 3", "kernel size 5, norm batch", "kernel size 7, norm none"}
+    curves = declare(tmp_path, "curves", groups=groups, column="test_accuracy")
+    assert {row["setting"] for row in build_figures(curves, evidence, {})["demo"].rows} == settings
+    rows = build_figures(declare(tmp_path, "rows", groups=groups), evidence, {})["demo"].rows
+    assert {row["row"] for row in rows} == {f"{setting}, 5 epochs" for setting in settings}
+
+
 @pytest.mark.parametrize(
     ("kind", "fields", "what"),
     [

@@ -1,7 +1,6 @@
 """Each rule has a fault that breaks it: a rule without one here fails, and so does a fault that is not found."""
 
 import re
-import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -77,9 +76,8 @@ def changed_record(folder: Path) -> Findings:
     root = make_repository(folder / "root")
     record = make_record(root, "tiny-z2-s0")
     path = open_repository(root)[1].save(record)
-    for arguments in (("init",), ("add", "."), ("commit", "-m", "a run")):
-        identity = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
-        subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True)
+    git(root, "init", "--quiet")
+    commit(root, "a run")
     changed = replace(record, cost={**record.cost, "seconds": 5.0})
     path.write_text(changed.to_text(), encoding="utf-8")
     return inspect_ledger(root)

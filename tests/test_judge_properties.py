@@ -127,10 +127,10 @@ def test_every_decided_verdict_and_only_an_inconclusive_one_says_what_it_must(
 ) -> None:
     verdict = judged(sweep(a, b), DIRECTION)
     if verdict.outcome in DECIDED:
-        assert verdict.settling is None and verdict.detectable is not None and verdict.robustness.tried
+        assert not verdict.settling and verdict.detectable is not None and verdict.robustness.tried
         assert verdict.ours is not None and verdict.ours.spread is not None and verdict.ours.n
     if verdict.outcome is Outcome.INCONCLUSIVE:
-        assert verdict.settling is not None or "exactly equal" in verdict.reasons[0]
+        assert verdict.settling or "exactly equal" in verdict.reasons[0]
 
 
 def test_the_quoted_values_of_these_tests_are_those_of_the_claims() -> None:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import stat
-import subprocess
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -19,6 +18,7 @@ from experiments.plan import Plan
 from experiments.schema import RecordFault
 from experiments.spec import ConfigurationError
 from experiments.status import statuses
+from tests.small_git import git
 from tests.small_repository import edit, make_record, make_repository, open_repository
 
 NAME = "tiny-z2-s0"
@@ -40,11 +40,6 @@ def ledger(root: Path) -> Ledger:
     ledger = Ledger(root / "experiments")
     ledger.save(make_record(root, NAME))
     return ledger
-
-
-def git(root: Path, *arguments: str) -> None:
-    identity = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    subprocess.run(["git", "-C", root, *arguments], check=True, capture_output=True, env={**os.environ, **identity})
 
 
 def refuse(ledger: Ledger, plan: Plan) -> RecordFault:

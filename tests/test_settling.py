@@ -12,22 +12,19 @@ def test_a_claim_short_of_runs_says_how_many_more_its_rule_asks_for() -> None:
     planned = [waiting(make_run(seed, kernel_size=5)) for seed in (1, 2)]
     verdict = judged(make_evidence(*low, *high, *planned), DIRECTION)
     assert len(verdict.reasons) == 1  # that runs are missing is said once
-    settling = verdict.settling
-    assert settling is not None and settling.more is not None and settling.hours is not None
-    assert settling.text == (
+    assert verdict.settling == (
         "what would settle it: 2 more runs (3 a cell), about 1 h (a guess), before its rule can judge"
     )
-    assert (settling.more.value, settling.hours.value) == (2, 1.0)
 
 
 def test_a_straddling_difference_says_with_how_many_runs_it_would_be_shown() -> None:
     verdict = judged(sweep((0.600, 0.610, 0.620), (0.605, 0.617, 0.628)), DIRECTION)
-    assert verdict.outcome is Outcome.INCONCLUSIVE and verdict.settling is not None
-    assert verdict.settling.text == (
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.settling == (
         "what would settle it: 62 more runs (34 a cell), about 10 h, with a chance of 80 %, if difference and spread "
         "are those seen"
     )
-    assert verdict.notes[-1] == verdict.settling.text
+    assert verdict.notes[-1] == verdict.settling
 
 
 def test_a_trend_is_settled_by_its_whole_rule_and_not_by_its_ends_alone() -> None:
@@ -35,18 +32,17 @@ def test_a_trend_is_settled_by_its_whole_rule_and_not_by_its_ends_alone() -> Non
     first, last = (0.6380, 0.6382, 0.6400), (0.6446, 0.6366, 0.6495)
     between = judged(sweep(first, (0.6410, 0.6350, 0.6470), last), TREND).settling
     apart = judged(sweep(first, (0.6310, 0.6330, 0.6350), last), TREND).settling
-    assert between is not None and between.more is not None and apart is not None and apart.more is not None
-    assert (between.more.value, apart.more.value) == (42, 204)
+    assert between.startswith("what would settle it: 42 more runs (")
+    assert apart.startswith("what would settle it: 204 more runs (")
 
 
 def test_a_value_that_one_run_may_give_is_refuted_by_no_number_of_runs() -> None:
     verdict = judged(sweep((0.70, 0.73, 0.76)), replace(EQUALITY, margin=0.001))
-    assert verdict.outcome is Outcome.INCONCLUSIVE and verdict.settling is not None
-    assert verdict.settling.text == (
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.settling == (
         "what would settle it: more than 100 runs a cell, if difference and spread are those seen"
     )
-    assert verdict.settling.more is None
 
 
 def test_a_decided_claim_needs_nothing_more() -> None:
-    assert judged(sweep((0.600, 0.602, 0.601), (0.650, 0.652, 0.648)), DIRECTION).settling is None
+    assert judged(sweep((0.600, 0.602, 0.601), (0.650, 0.652, 0.648)), DIRECTION).settling == ""

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from report.arguments import make_parser
-from tests.example_repository import EXAMPLE, REPOSITORY, apply_diff, commit, make_example, run
+from tests.example_repository import EXAMPLE, REPOSITORY, apply_diff, make_example, run
+from tests.small_git import commit, git
 
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yml"))
 ACTION = REPOSITORY / ".github/actions/check/action.yml"
@@ -181,7 +182,9 @@ def comment(folder: Path, pulls: list[Any], comments: list[Any]) -> list[Any]:
 def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example in a repository with one commit, then changed: its report was not built again."""
     paper = make_example(tmp_path_factory.mktemp("repository"))
-    commit(paper.parents[len(EXAMPLE.parts) - 1])
+    repository = paper.parents[len(EXAMPLE.parts) - 1]
+    git(repository, "init", "--quiet", "--initial-branch=main")
+    commit(repository, "a state")
     return paper
 
 

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from experiments.prices import Price, reservation
 from experiments.spec import Record, Run, RunFailed
 
-_LEFT = "left to another process, which is running it or has recorded it"
+LEFT = "left to another process, which is running it or has recorded it"
 _LINE_SECONDS = 30  # Off a terminal, at most one line of progress in this time a run.
 
 
@@ -87,7 +88,7 @@ class PlainMonitor:
 
     def leave(self, run: Run) -> None:
         self._done += 1
-        self._print(f"[{self._done}/{self._total}] {run.name}: {_LEFT}")
+        self._print(f"[{self._done}/{self._total}] {run.name}: {LEFT}")
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -115,7 +116,7 @@ class TerminalMonitor:
         self._end(run, f"[red]FAILED[/] {escape(str(error))}")
 
     def leave(self, run: Run) -> None:
-        self._end(run, f"{escape(run.name)}: {_LEFT}")
+        self._end(run, f"{escape(run.name)}: {LEFT}")
 
     def _end(self, run: Run, line: str) -> None:
         self._bars.remove_task(self._tasks.pop(run.name))
@@ -127,6 +128,11 @@ def describe_result(run: Run, record: Record) -> str:
     """A finished run in a line: its name, time, and test accuracy or else its first metric."""
     name = "test_accuracy" if "test_accuracy" in record.metrics else next(iter(record.metrics))
     return f"{run.name}: {name} {record.metrics[name]:.4f} in {format_seconds(record.cost['seconds'] or 0.0)}"
+
+
+def describe_price(price: Price) -> str:
+    """What a run will cost, as a person says it: `about 12 min on cpu (extrapolated)`."""
+    return f"about {format_seconds(price.seconds)} on {price.device_class}{reservation([price])}"
 
 
 def format_seconds(seconds: float) -> str:

@@ -4,7 +4,6 @@ Nothing is built for it, so every finding has a file and a line. The build itsel
 """
 
 import html
-import math
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from experiments.spec import ConfigurationError
 from experiments.strict_yaml import read_yaml
 from report.checking.findings import Finding
 from report.checking.typed import VERDICT, typed_results
-from report.pages.bibliography import read_entries
+from report.fields import is_number
+from report.pages.bibliography import read_bibliography
 from report.pages.front import flat
 from report.pages.metadata import read_metadata
 
@@ -213,18 +213,11 @@ def _inspect_sentences(root: Path) -> Iterator[Finding]:
             continue
         known = [row["accuracy_pct"] for row in (quoted.get(str(name)) for name in item["quoted"]) if row]
         for found in _SHARE_QUOTED.finditer(str(item.get("sentence", ""))) if known else ():
-            if not any(_is_number(value) and float(value) == float(found[1]) for value in known):
+            if not any(is_number(value) and float(value) == float(found[1]) for value in known):
                 place, rows = f"report/paper/{CLAIMS}: claims.{id}.sentence", ", ".join(known)
                 yield Finding(
                     "typed-result", place, f"{found[0]!r} is none of the values that the claim quotes: {rows}"
                 )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def as_printed(prose: str) -> tuple[str, list[int]]:
@@ -245,9 +238,7 @@ def _plain(found: re.Match[str]) -> str:
 
 
 def _inspect_citations(root: Path, sections: list[Section]) -> Iterator[Finding]:
-    path = root / "report/paper/references.bib"
-    entries = read_entries(read_text(path) if path.is_file() else "")
-    cited = set()
+    entries, cited = read_bibliography(root / "report/paper"), set()
     for section in sections:
         for found in _CITATION.finditer(section.prose):
             cited.add(found[1])

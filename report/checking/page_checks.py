@@ -24,24 +24,24 @@ _LATEX_PICTURE = re.compile(r"\\includegraphics(?:\[([^\n]*?)\])?\{figures/")
 _UNDRAWN = re.compile(r"\\protected\\def(.)\{\\standin\{\"[0-9A-F]+\}\{\\missing\{([0-9A-F]+)\}\}\}")
 
 
-def inspect_pages(out: Path, root: Path, label: str = "report/out") -> Iterator[Finding]:
-    """The faults of the pages in OUT, which links below ROOT/report/out; LABEL is how the folder is called."""
+def inspect_pages(out: Path, root: Path) -> Iterator[Finding]:
+    """The faults of the pages in OUT, which are to stand in ROOT/report/out."""
     texts = {name: (out / file).read_text(encoding="utf-8") for name, file in PAGES.items() if (out / file).is_file()}
     places = (out, root / "report/out")
     if "html" in texts:
-        page, place = _SCRIPT.sub(_blank, texts["html"]), f"{label}/{PAGES['html']}"
+        page, place = _SCRIPT.sub(_blank, texts["html"]), f"report/out/{PAGES['html']}"
         yield from _inspect_links(page, place, _HTML_LINK, _HTML_ID, places)
         for found in _HTML_PICTURE.finditer(page):
             words = re.search(r'\b(?:aria-label|alt)="([^"]*)"', found[0])
             yield from _inspect_alt(html.unescape(words[1]) if words else "", _at(page, found.start(), place))
     if "markdown" in texts:
-        page, place = texts["markdown"], f"{label}/{PAGES['markdown']}"
+        page, place = texts["markdown"], f"report/out/{PAGES['markdown']}"
         yield from _inspect_links(page, place, _MARKDOWN_LINK, re.compile(r'<a id="([^"]*)">'), places)
         for found in _MARKDOWN_PICTURE.finditer(page):
             yield from _inspect_alt(found[1], _at(page, found.start(), place))
         yield from _inspect_summary(page, place)
     if "latex" in texts:
-        yield from _inspect_latex(texts["latex"], f"{label}/{PAGES['latex']}")
+        yield from _inspect_latex(texts["latex"], f"report/out/{PAGES['latex']}")
 
 
 def _blank(found: re.Match[str]) -> str:
@@ -108,9 +108,7 @@ def inspect_log(log: str, place: str) -> Iterator[Finding]:
         yield Finding("missing-glyph", place, text)
 
 
-def inspect_formats(
-    out: Path, printed: Iterable[Quantity], tables: Iterable[Table], label: str = "report/out"
-) -> Iterator[Finding]:
+def inspect_formats(out: Path, printed: Iterable[Quantity], tables: Iterable[Table]) -> Iterator[Finding]:
     """The numbers that a page lacks though another format prints them.
 
     On paper a long table stands condensed: what is in the whole one is looked for in Markdown and HTML, what is in the
@@ -129,7 +127,7 @@ def inspect_formats(
                 continue
             if any(text not in numbers for text in _NUMBER.findall(quantity.parts.value)):
                 message = f"the number {quantity.id!r} is not on the page"
-                yield Finding("formats-differ", f"{label}/{PAGES[name]}", message, quantity.parts.text, "nothing")
+                yield Finding("formats-differ", f"report/out/{PAGES[name]}", message, quantity.parts.text, "nothing")
 
 
 def _quantities(table: Table) -> set[str]:

@@ -12,7 +12,7 @@ from report.diffs.changes import NOTHING, Change, Severity, Subject, names_of_bo
 from report.diffs.meaning import Meaning
 from report.judge.claims import Claim
 from report.judge.gates import setting_text
-from report.words import price_text
+from report.words import amount, price_text
 
 _NO_RULE = EXPLAINING | {"digest", "protocol"}
 
@@ -107,7 +107,7 @@ def _plans(before: Meaning, after: Meaning) -> Iterator[Change]:
             if name not in there.cells:
                 by_group.setdefault(cell.statuses[0].run.groups[0], []).append(cell)
         for group, cells in by_group.items():
-            text = f"{_amount(len(cells), 'cell')}, {_amount(sum(cell.planned for cell in cells), 'run')} {words}"
+            text = f"{amount(len(cells), 'cell')}, {amount(sum(cell.planned for cell in cells), 'run')} {words}"
             yield Change(Subject.PLAN, group, Severity.EVIDENCE, "", text)
     for name in (name for name in after.cells if name in before.cells):
         was, now = (sorted(s.run.seed for s in meaning.cells[name].statuses) for meaning in (before, after))
@@ -178,7 +178,3 @@ def _line_text(was: str | None, now: str | None) -> str:
 
 def _listed(seeds: list[int]) -> str:
     return ", ".join(map(str, seeds))
-
-
-def _amount(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number != 1 else ''}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from experiments.record_fields import RULES
 from experiments.spec import Record
 from report.judge.claims import Claim
+from report.words import amount
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class RuleHistory:
         return f"{self._share(self.unrecorded)} were recorded without the rule's digest" if self.unrecorded else ""
 
     def _share(self, part: int) -> str:
-        return f"{part} of {self.records} run{'s' if self.records != 1 else ''}"
+        return f"{part} of {amount(self.records, 'run')}"
 
 
 def rule_history(claim: Claim, records: Iterable[Record]) -> RuleHistory:

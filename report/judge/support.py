@@ -4,6 +4,7 @@ from report.cells import CellEvidence
 from report.judge import ordering
 from report.judge.mcnemar import combine, discord
 from report.judge.trials import p_text
+from report.words import amount
 
 
 def same_images(better: CellEvidence, worse: CellEvidence) -> tuple[str, ...]:
@@ -21,7 +22,7 @@ def same_images(better: CellEvidence, worse: CellEvidence) -> tuple[str, ...]:
         return ()
     p = combine([one.p_first for one in found])
     won = sum(one.first > one.second for one in found)
-    seeds = f"{len(found)} seed{'s' if len(found) != 1 else ''}"
+    seeds = amount(len(found), "seed")
     words = (
         f"beside it, on the same test images: the claimed network is right more often in {won} of {seeds}; McNemar's "
         f"exact one-sided test of these networks, combined as twice the mean p of the seeds, has {p_text(p)}"

@@ -175,11 +175,11 @@ def cell_names(cells: tuple[CellEvidence, ...]) -> dict[str, str]:
     """
     varying = varying_parameters(cells)
     for name in varying:
-        values = {cell.parameters[name] for cell in cells}
+        values = {cell.parameters.get(name) for cell in cells}
         if len(values) == len(cells) and all(isinstance(value, str) for value in values):
             varying = (name,)
             break
-    return {cell.name: cell.words(varying) or cell.name for cell in cells}
+    return {cell.name: cell.words(n for n in varying if n in cell.parameters) or cell.name for cell in cells}
 
 
 def p_text(p: float | None) -> str:

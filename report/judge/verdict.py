@@ -7,7 +7,6 @@ from report.judge.claims import Claim
 from report.judge.gates import TOLD, Deviation
 from report.judge.robustness import Robustness
 from report.judge.rule_history import RuleHistory
-from report.judge.settling import Settling
 from report.judge.trials import Outcome
 from report.quantities import Kind, Quantity, spell
 
@@ -46,7 +45,7 @@ class Verdict:
     detectable: Quantity | None = None
     robustness: Robustness = _UNTRIED
     support: tuple[str, ...] = ()
-    settling: Settling | None = None
+    settling: str = ""
     history: RuleHistory = _UNKNOWN
     span: str = ""
 
@@ -97,13 +96,12 @@ class Verdict:
     @property
     def notes(self) -> tuple[str, ...]:
         """How far to trust the verdict, in words: power, margins, single runs, other tests, what would settle it."""
-        settling = self.settling.text if self.settling else ""
         notes = (
             _power_text(self.detectable),
             *self._margin_notes,
             self.stability,
             *self.support,
-            settling,
+            self.settling,
         )
         return tuple(note for note in (*notes, self.history.note) if note)
 

@@ -236,7 +236,7 @@ def effects(declared: Declaration, facts: Facts) -> Table:
     quoted_rows: list[Quoted | None] = []
     for along, levels in sweeps:
         for index, cell in enumerate(levels):
-            fixed = cell.words(sorted(told - {along}))
+            fixed = cell.words(sorted((told & cell.parameters.keys()) - {along}))
             quoted = facts.quoted_for(declared.options["original"], cell.parameters)
             quoted_rows.append(quoted)
             rows.append(

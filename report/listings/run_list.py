@@ -10,7 +10,7 @@ from report.facts import Facts, run_accuracy, run_number
 from report.listings.result_tables import DASH, Declaration
 from report.quantities import Kind
 from report.tables import Cell, Column, Table
-from report.words import first_few
+from report.words import amount, first_few
 
 PAPER_ROWS = 100  # about two pages; a list of more runs is looked up by a machine, not read
 _NAMED = 3  # at most this many commits of a cell are named
@@ -143,4 +143,4 @@ def device_of(record: Record) -> str:
     if gpu:
         return str(gpu)
     threads = record.provenance.get("threads")
-    return f"{record.provenance.get('cpu')} ({threads} thread{'s' if threads != 1 else ''})"
+    return f"{record.provenance.get('cpu')} ({amount(threads, 'thread')})"

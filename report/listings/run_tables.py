@@ -15,7 +15,7 @@ from report.listings.run_list import device_of, state_counts
 from report.quantities import Kind, Quantity, Tier, count, spell
 from report.tables import Cell, Column, Table
 from report.unknown import UnknownName
-from report.words import ascending, in_words
+from report.words import amount, ascending, in_words
 
 _BASES = {
     "recorded": "recorded runs of the same cell",
@@ -91,7 +91,7 @@ def missing(declared: Declaration, facts: Facts) -> Table:
     )
     if not everything:
         return declared.table("Nothing: every planned run is recorded.", columns, rows)
-    runs = f"{len(everything)} run{'s' if len(everything) != 1 else ''}"
+    runs = amount(len(everything), "run")
     totals = " or ".join(
         f"{rough_time(math.fsum(item.seconds for item in prices))} on {_called(device)}{reservation(prices)}"
         for device, prices in by_device(status.every_price for status in everything).items()
@@ -175,7 +175,7 @@ def cost(declared: Declaration, facts: Facts) -> Table:
     hours = math.fsum(record.cost["seconds"] or 0.0 for record in everything) / 3600
     finding = "No run is recorded yet."
     if everything:
-        finding = f"{len(everything)} run{'s' if len(everything) != 1 else ''}, {spell(Kind.HOURS, hours)} in all."
+        finding = f"{amount(len(everything), 'run')}, {spell(Kind.HOURS, hours)} in all."
     return declared.table(finding, columns, rows)
 
 

@@ -1,6 +1,6 @@
 """Which tables there can be, by kind: what builds each, and what its declaration in paper/tables.yaml has."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,10 @@ KINDS: Mapping[str, tuple[result_tables.Builder, Mapping[str, options.Check]]] =
     "budget": (budget_tables.budget, {"group": options.TEXT, "columns": options.TEXTS}),
     "conditions": (
         budget_tables.conditions,
-        {"group": options.TEXT, "columns": options.TEXTS, "conditions": options.texts},
+        {"group": options.TEXT, "columns": options.TEXTS, "conditions": options.NAMED_TEXTS},
     ),
     "recipes": (contrast_tables.recipes, {"recipes": options.TEXTS}),
-    "settings": (run_tables.settings, {"protocols": options.TEXTS, "groups": options.texts_by_name}),
+    "settings": (run_tables.settings, {"protocols": options.TEXTS, "groups": options.by_name(options.TEXTS)}),
     "claims": (claim_tables.claims, _NONE),
     "verdicts": (claim_tables.verdicts, _NONE),
     "untested": (claim_tables.untested, _NONE),
@@ -49,16 +49,13 @@ KINDS: Mapping[str, tuple[result_tables.Builder, Mapping[str, options.Check]]] =
 }
 
 
-def read_tables(root: Path, parameters: Collection[str] = ()) -> dict[str, Declaration]:
-    """The tables that paper/tables.yaml declares, by name; labels are of PARAMETERS, where these are known.
-
-    Raises ConfigurationError, naming table and field.
-    """
+def read_tables(root: Path) -> dict[str, Declaration]:
+    """The tables that paper/tables.yaml declares, by name. Raises ConfigurationError, naming table and field."""
     content = read_yaml(root / "report" / "paper" / FILE)
     check_names(content, {"version", "labels", "tables"}, {"version", "labels", "tables"}, FILE)
     if content["version"] != 1:
         refuse(f"{FILE}: version", content["version"], "1")
-    labels = check_labels(content["labels"], parameters)
+    labels = check_labels(content["labels"])
     declared = file_names(content["tables"], f"{FILE}: tables")
     return {name: _declare(name, item, labels, f"{FILE}: tables.{name}") for name, item in declared.items()}
 

@@ -35,6 +35,12 @@ class Entry:
     fields: Mapping[str, str]
 
 
+def read_bibliography(paper: Path) -> dict[str, Entry]:
+    """The entries of references.bib in the folder PAPER; none where there is no such file."""
+    path = paper / "references.bib"
+    return read_entries(read_text(path)) if path.is_file() else {}
+
+
 def read_entries(text: str) -> dict[str, Entry]:
     """The entries of a bibliography by their keys, each on one line or on many."""
     return {

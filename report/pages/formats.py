@@ -18,12 +18,11 @@ from typing import Any
 
 import jinja2
 
+from experiments.search_path import MACHINERY
 from experiments.spec import ConfigurationError, ReproductionError
 from report.judge.trials import Outcome
 from report.judge.verdict import Verdict
 from report.quantities import Quantity
-
-MACHINERY = Path(__file__).resolve().parents[2]
 
 ANGLE = {
     "variable_start_string": "<<",

@@ -19,7 +19,7 @@ from report.evidence import Evidence
 from report.plots.figure import Figure
 from report.quantities import Quantity, Tier
 from report.tables import Cell, Column, Table
-from report.words import first_few
+from report.words import amount, first_few
 
 VERSION = 2
 ORIGINS_TABLE = "origins"  # the name of the table that the report makes itself
@@ -64,7 +64,7 @@ class Origin:
         """What stands behind it, for a table: cells, else sources, else the files that were counted."""
         if not self.cells:
             return "; ".join(self.sources)
-        runs = f"{len(self.runs):,} run{'s' if len(self.runs) != 1 else ''}" if self.runs else "no run yet"
+        runs = amount(len(self.runs), "run") if self.runs else "no run yet"
         return f"{first_few(self.cells, _LISTED)}, {runs}"
 
     @property

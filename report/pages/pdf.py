@@ -127,37 +127,37 @@ def pdf_of_svg(folder: Path, name: str) -> bytes:
         return typst.compile(file.name, root=folder, ignore_system_fonts=True, timestamp=int(EPOCH), pdf_tags=False)
 
 
-def pdf_by_latexmk(folder: Path, name: str = "report.tex") -> bytes:
-    """The PDF of FOLDER/NAME by latexmk and xelatex, built beside it in a temporary folder.
+def pdf_by_latexmk(folder: Path) -> bytes:
+    """The PDF of FOLDER/report.tex by latexmk and xelatex, built beside it in a temporary folder.
 
     Raises MissingTool where latexmk or xelatex is not installed, ReproductionError with TeX's own words where it fails.
     """
-    return _by_latexmk(folder, name, ".pdf")
+    return _by_latexmk(folder, ".pdf")
 
 
-def log_of_latexmk(folder: Path, name: str = "report.tex") -> str:
-    """TeX's log of FOLDER/NAME, its lines not broken; raises as `pdf_by_latexmk` does."""
-    return _by_latexmk(folder, name, ".log").decode("utf-8", "replace")
+def log_of_latexmk(folder: Path) -> str:
+    """TeX's log of FOLDER/report.tex, its lines not broken; raises as `pdf_by_latexmk` does."""
+    return _by_latexmk(folder, ".log").decode("utf-8", "replace")
 
 
-def _by_latexmk(folder: Path, name: str, suffix: str) -> bytes:
+def _by_latexmk(folder: Path, suffix: str) -> bytes:
     for tool in ("latexmk", "xelatex"):
         if shutil.which(tool) is None:
             raise MissingTool(f"{tool} is not there; install TeX Live (latexmk, xelatex) or build with --pdf typst")
     with tempfile.TemporaryDirectory() as place:
         # Without -norc it would run a latexmkrc, which is Perl, from the folder.
         command = ["latexmk", "-norc", "-xelatex", "-latexoption=-no-shell-escape", "-interaction=nonstopmode"]
-        command += ["-halt-on-error", f"-outdir={place}", name]
+        command += ["-halt-on-error", f"-outdir={place}", "report.tex"]
         environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH, "FORCE_SOURCE_DATE": "1", "max_print_line": "1000"}
         environment |= CONFINED
         words = {"capture_output": True, "text": True, "errors": "replace", "timeout": TYPESETTING_SECONDS}
         try:
             run = subprocess.run(command, cwd=folder, env=environment, check=False, **words)
         except subprocess.TimeoutExpired as error:
-            raise ReproductionError(f"latexmk is not done with {name} after {TYPESETTING_SECONDS} s") from error
-        made = Path(place, name).with_suffix(suffix)
+            raise ReproductionError(f"latexmk is not done with report.tex after {TYPESETTING_SECONDS} s") from error
+        made = Path(place, f"report{suffix}")
         if run.returncode or not made.is_file():
-            raise ReproductionError(f"latexmk refuses {name}:\n{_tex_error(run.stdout)}")
+            raise ReproductionError(f"latexmk refuses report.tex:\n{_tex_error(run.stdout)}")
         return made.read_bytes()
 
 

@@ -10,9 +10,9 @@ from report.contrasts import Contrast, find_contrasts
 from report.evidence import Evidence
 from report.original import Quoted
 from report.plots.figure import Figure, Row
-from report.plots.figure_rows import absent, cell_label, epochs_words, runs_words, sample_words
+from report.plots.figure_rows import absent, cell_label, epochs_words, sample_words
 from report.quantities import Kind, spell
-from report.words import in_words
+from report.words import amount, in_words
 
 
 def forest(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
@@ -103,4 +103,4 @@ def _scatter_row(cell: CellEvidence, label: str, metric: str) -> Row:
 
 def _scatter_words(cell: CellEvidence, name: str, label: str) -> str:
     accuracy = spell(Kind.ACCURACY, cell.quantity().value)
-    return f"{cell.word(name)} {label}, {epochs_words(cell)}: {accuracy} ({runs_words(cell.n)})"
+    return f"{cell.word(name)} {label}, {epochs_words(cell)}: {accuracy} ({amount(cell.n, 'run')})"

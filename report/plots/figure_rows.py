@@ -6,7 +6,7 @@ from typing import Any
 from experiments.spec import State
 from report.cells import CellEvidence
 from report.plots.figure import Figure
-from report.words import price_text
+from report.words import amount, price_text
 
 INTERVALS = "Dots are single runs, diamonds their means with a 95 % t interval"
 
@@ -24,10 +24,10 @@ def absent(name: str, item: Mapping[str, Any], cells: Iterable[CellEvidence], dr
 
 
 def cell_label(cell: CellEvidence, names: Iterable[str]) -> str:
-    """What tells CELL from its neighbours: `patch size 4, kernel size 9, 5 epochs`; the epochs come last."""
-    listed = list(names)
-    words = [cell.words([name]) for name in listed if name != "epochs"]
-    return ", ".join([*words, epochs_words(cell)] if "epochs" in listed else words)
+    """What tells CELL from its neighbours: `patch size 4, kernel size 9, 5 epochs`; those of NAMES that it has, the epochs last."""
+    having = [name for name in names if name in cell.parameters]
+    words = [cell.words([name]) for name in having if name != "epochs"]
+    return ", ".join([*words, epochs_words(cell)] if "epochs" in having else words)
 
 
 def epochs_words(cell: CellEvidence) -> str:
@@ -35,16 +35,11 @@ def epochs_words(cell: CellEvidence) -> str:
     return f"{cell.parameters['epochs']} epochs"
 
 
-def runs_words(count: int) -> str:
-    """`3 runs`."""
-    return f"{count} run{'s' if count != 1 else ''}"
-
-
 def sample_words(cells: Iterable[CellEvidence]) -> str:
     """How many runs stand behind a mean, and how they were run: `2 to 3 runs a setting (cifar10, keras, fp32).`"""
     drawn = [cell for cell in cells if cell.n]
     counts = sorted({cell.n for cell in drawn})
-    runs = runs_words(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
+    runs = amount(counts[0], "run") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
     shared = []
     for name in ("dataset", "recipe", "precision"):
         values = {getattr(cell.fidelity, name) for cell in drawn} - {None}

@@ -13,9 +13,9 @@ from report.cells import CellEvidence, has_same_curves
 from report.evidence import Evidence
 from report.original import Quoted
 from report.plots.figure import Figure, Row
-from report.plots.figure_rows import absent, cell_label, runs_words
+from report.plots.figure_rows import absent, cell_label
 from report.unknown import UnknownName
-from report.words import listed
+from report.words import amount, listed
 
 MAX_PICTURES = 64  # in a row, which is as wide as the text
 MAX_SIDE = 64  # pixels of a picture: no more can be seen, and each takes a byte on the page
@@ -112,7 +112,7 @@ def confusion(name: str, item: Mapping[str, Any], evidence: Evidence, original: 
         if images[i]
     ]
     setting = cell_label(cell, [*sorted(item["cell"]), "epochs"])
-    runs = f"mean of {runs_words(len(records))}" if len(records) > 1 else "one run"
+    runs = f"mean of {amount(len(records), 'run')}" if len(records) > 1 else "one run"
     note = f"{item['note']} Per cent of the test images of each class, {runs} ({setting})."
     mistakes = sorted((row for row in rows if row["class"] != row["taken for"]), key=lambda row: -float(row["share"]))
     told = "; ".join(
@@ -188,7 +188,7 @@ def hardness(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
     groups = [group for group in item["groups"] if any(cell.n for cell in evidence.cells(group))]
     note = f"{item['note']} Networks of the group{'s' * (len(groups) > 1)} {listed(groups)}. {line}{first}"
     if same := len(runs) - networks:
-        note += f" A network that was trained again, and came out the same bit by bit, counts once ({runs_words(same)} less)."
+        note += f" A network that was trained again, and came out the same bit by bit, counts once ({amount(same, 'run')} less)."
     alt = f"Bars: test images by how many of {networks} networks recognise them, with a line for independent errors. {line}"
     return Figure(name, "hardness", item["title"], note.strip(), alt, tuple(rows), {"networks": networks})
 

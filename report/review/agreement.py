@@ -22,6 +22,7 @@ from enum import StrEnum
 from experiments.spec import ACCURACY, Record
 from report.cells import COMPUTING, FIDELITY, has_same_curves, is_time, setting_of
 from report.statistics import Comparison, Interval, Summary, bartlett, of_equal_shares, summarise
+from report.words import amount
 
 LEVEL = 0.05  # of a certificate: so often is a true ledger called disagreeing, where its cells have one spread
 _OWN_DEGREES = 3
@@ -135,7 +136,7 @@ def find_yardsticks(recorded: Record, cells: Mapping[str, Sequence[Record]], cel
     if not spreads or bartlett(list(spreads.values())) < _EQUAL_SPREADS:
         return _known(own)
     number = len(spreads)
-    pooled = _yardstick(spreads.values(), f"within {number} cell{'s' if number > 1 else ''} of the same settings")
+    pooled = _yardstick(spreads.values(), f"within {amount(number, 'cell')} of the same settings")
     return _known(own, pooled)
 
 

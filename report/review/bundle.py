@@ -6,7 +6,6 @@ files give the same bytes: nothing in it tells when it was packed.
 """
 
 import io
-import json
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -18,15 +17,16 @@ from experiments.files import write_atomically
 from experiments.git import read_commit, run_git
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
+from experiments.search_path import MACHINERY
 from experiments.spec import ConfigurationError
 from report.figures import read_figures
 from report.listings.table_kinds import read_tables
 from report.pages.citation import citation_file, licence_of
-from report.pages.formats import MACHINERY
 from report.pages.front import flat
-from report.pages.journal import is_orcid
+from report.pages.journal import is_orcid, quoted
 from report.pages.metadata import read_metadata
 from report.review.crate import METADATA, crate_metadata
+from report.words import amount
 
 NAME = "reviewer-bundle.zip"
 CITATION = "CITATION.cff"
@@ -51,7 +51,7 @@ class Bundle:
     warning: str = ""
 
     def __str__(self) -> str:
-        runs = f"{self.records} record{'s' if self.records != 1 else ''}"
+        runs = amount(self.records, "record")
         told = f"{os.path.relpath(self.path)}: {self.files} files, {runs}, {self.size_mib:.1f} MiB"
         return f"{told}\nwarning: {self.warning}" if self.warning else told
 
@@ -153,15 +153,15 @@ def codecheck(root: Path, metadata: Mapping[str, Any]) -> str:
     Who checked, when and with what certificate is the codechecker's to add.
     """
     article, review, code = (flat(metadata, field).get("url", "") for field in ("article", "review", "code"))
-    lines = ["---", f"version: {_SPECIFICATION}", "paper:", f"  title: {_quoted(metadata['title'])}", "  authors:"]
+    lines = ["---", f"version: {_SPECIFICATION}", "paper:", f"  title: {quoted(metadata['title'])}", "  authors:"]
     for author in metadata["authors"]:
-        lines.append(f"    - name: {_quoted(' '.join(author['name'].split()))}")
+        lines.append(f"    - name: {quoted(' '.join(author['name'].split()))}")
         lines += [f"      ORCID: {author['orcid']}"] if is_orcid(str(author.get("orcid") or "")) else []
-    lines += [f"  reference: {_quoted(article or review or code)}", "manifest:"]
+    lines += [f"  reference: {quoted(article or review or code)}", "manifest:"]
     for file, comment in _manifest(root):
-        lines += [f"  - file: {file}", f"    comment: {_quoted(comment)}"]
+        lines += [f"  - file: {file}", f"    comment: {quoted(comment)}"]
     if code:
-        lines.append(f"repository: {_quoted(code)}")
+        lines.append(f"repository: {quoted(code)}")
     return "\n".join(lines) + "\n"
 
 
@@ -200,7 +200,3 @@ def pack(contents: Mapping[str, bytes]) -> bytes:
 def _write_if_changed(path: Path, text: str) -> None:
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)

@@ -8,6 +8,7 @@ from typing import Any
 from experiments.spec import ACCURACY, Disagreement, Incomplete, Record, RunFailed
 from report.review.agreement import LEVEL, Agreement, Judged
 from report.review.spot_check import Pick
+from report.words import amount
 
 SCHEMA_NAME = "reproduction/certificate/1"
 _MACHINE = ("python", "platform", "cpu", "gpu", "driver", "threads", "versions")
@@ -108,8 +109,8 @@ class Certificate:
     def heading(self) -> str:
         """`Confirmed for 10 of 14 picked runs`: what was not begun is not confirmed either."""
         said = " for" if self.overall is Overall.CONFIRMED else ": agreement in"
-        amount = _amount(len(self.runs), "picked run")
-        return f"{self.overall.capitalize()}{said} {self.count(Agreement.AGREES)} of {amount}"
+        runs = amount(len(self.runs), "picked run")
+        return f"{self.overall.capitalize()}{said} {self.count(Agreement.AGREES)} of {runs}"
 
     @property
     def exit_code(self) -> int:
@@ -124,7 +125,7 @@ class Certificate:
         counts = ((state, self.count(state)) for state in Agreement)
         told = ", ".join(f"{state} {number}" for state, number in counts if number)
         lacking = f", other bits though the same were due {self.lacking_bits}" if self.lacking_bits else ""
-        return f"{_amount(len(self.runs))} picked: {told}; same bits {self.same_bits}{lacking}"
+        return f"{amount(len(self.runs), 'run')} picked: {told}; same bits {self.same_bits}{lacking}"
 
     def to_json(self) -> dict[str, Any]:
         """The document that report/schemas/certificate.schema.json describes."""
@@ -145,10 +146,6 @@ class Certificate:
             "lacking_bits": self.lacking_bits,
             "runs": [_describe(verified) for verified in self.runs],
         }
-
-
-def _amount(number: int, what: str = "run") -> str:
-    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def _describe(verified: Verified) -> dict[str, Any]:
@@ -203,7 +200,7 @@ def machines_of(runs: Sequence[Verified]) -> tuple[str, ...]:
     for verified in runs:
         if verified.again is not None:
             told = verified.again.provenance
-            threads = f"{told['threads']} thread{'s' if told['threads'] != 1 else ''}"
+            threads = amount(told["threads"], "thread")
             versions = ", ".join(f"{name} {version}" for name, version in sorted(told["versions"].items()))
             found.append(f"{told['device']} ({told['platform']}), {threads}, Python {told['python']}, {versions}")
     return tuple(dict.fromkeys(found))

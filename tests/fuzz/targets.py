@@ -17,7 +17,7 @@ from report.figures import read_figures
 from report.judge.claims import read_claims
 from report.listings.table_kinds import read_tables
 from report.original import read_original
-from report.pages.bibliography import check_bibliography, check_style
+from report.pages.bibliography import check_bibliography, check_style, read_entries
 from report.pages.citation import entry_of
 from report.pages.front import build_front
 from report.pages.journal import journal_fields, to_latex, to_yaml
@@ -66,7 +66,7 @@ def _load_metadata(path: Path) -> None:
 
 def _load_bibliography(path: Path) -> None:
     check_bibliography(path)
-    entry_of("he2016deep", read_text(path))
+    entry_of("he2016deep", read_entries(read_text(path)))
 
 
 def _load_expression(path: Path) -> None:
