@@ -22,6 +22,7 @@ _SYMBOL = re.compile(r"\s+\S$")  # the k of `Kernel size k`, which a table's hea
 NOT_MEASURED = "not measured on the machine used"
 EQUAL_RUNS = "95 % t interval of the mean, from the binomial error of the test images: the runs are exactly equal"
 FIDELITY = ("dataset", "epochs", "recipe", "precision", "train_images")
+SAME = 5e-7  # half an image of a million: shares that agree to so much differ by rounding alone
 _COUNTED = ("epochs", "train_images")
 COMPUTING = ("precision", "path")  # how a run was computed: cells may differ in it, and it is told
 _ASKED = ("epochs", "dataset", "fraction")  # parameters that tables and figures name though their declarations do not
@@ -214,7 +215,8 @@ class CellEvidence:
     @cached_property
     def is_without_spread(self) -> bool:
         """Whether several runs have exactly the same accuracy: a coincidence, or seeds that change nothing."""
-        return self.n > 1 and len(set(self.values())) == 1
+        values = self.values()
+        return len(values) > 1 and max(values) - min(values) < SAME
 
     @property
     def has_unknown_spread(self) -> bool:

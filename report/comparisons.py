@@ -4,12 +4,10 @@ import math
 from dataclasses import replace
 
 from experiments.spec import ACCURACY, State
-from report.cells import COMPUTING, CellEvidence, differing_settings, spread
+from report.cells import COMPUTING, SAME, CellEvidence, differing_settings, spread
 from report.original import Quoted
 from report.quantities import Kind, Quantity, Spread, Tier
 from report.statistics import Comparison, Summary, against, paired, summarise, welch
-
-SAME = 1e-12  # differences of shares of images that agree to so much are the same number of images
 
 
 def are_pairs(a: CellEvidence, b: CellEvidence) -> bool:
@@ -33,13 +31,13 @@ def compare(a: CellEvidence, b: CellEvidence) -> Comparison | None:
     if not are_pairs(a, b):
         return None if a.has_unknown_spread or b.has_unknown_spread else welch(a.summary(), b.summary())
     first, second = a.values(), b.values()
-    differences = summarise([x - y for x, y in zip(first, second, strict=True)])
-    if differences.sd is None or differences.sd >= SAME:
+    differences = [x - y for x, y in zip(first, second, strict=True)]
+    if max(differences) - min(differences) >= SAME:
         return paired(first, second)
     if a.test_images is None:
         return None
     one_image = 1 / a.test_images
-    return against(Summary(a.n, differences.mean, one_image, one_image / math.sqrt(a.n)), 0.0)
+    return against(Summary(a.n, summarise(differences).mean, one_image, one_image / math.sqrt(a.n)), 0.0)
 
 
 def difference(a: CellEvidence, b: CellEvidence) -> Quantity:

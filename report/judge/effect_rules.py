@@ -12,8 +12,8 @@ from report.judge import ordering
 from report.judge.claims import Claim
 from report.judge.power import (
     Design,
+    chance_beyond,
     chance_equivalent,
-    chance_greater,
     chance_rising,
     foresee,
     repeat,
@@ -75,7 +75,7 @@ def direction(claim: Claim, sources: Sources) -> Trial:
         if after.opposite < claim.alpha:
             told = adjusted_text(raw.opposite, after.opposite)
             return Outcome.NOT_REPRODUCED, (f"the difference has the opposite sign ({told})",)
-        return _judge_absence(claim, comparison, adjusted_text(raw.claimed, after.claimed), margin)
+        return _judge_absence(claim, comparison, adjusted_text(raw.claimed, after.claimed), margin, "difference")
 
     return Trial(cells, rule, details, raw, judge)
 
@@ -137,9 +137,8 @@ def _design(
 
     def chance(n: int) -> float:
         new, gap = repeat(with_runs(high, n), with_runs(low, n)), high.mean - low.mean
-        shown = chance_greater(gap, new, level)
-        opposite = chance_greater(-gap, new, level)
-        return max(shown, opposite, chance_equivalent(gap, margin, new, claim.alpha))
+        shown, opposite = (chance_beyond(sign * gap, margin, new, level, claim.alpha) for sign in (1, -1))
+        return shown + opposite + chance_equivalent(gap, margin, new, claim.alpha)
 
     words = f"true {what} that {by} would have shown"
     return Design(smallest_gap(foresee(high, low), level), words, chance)
@@ -164,10 +163,11 @@ def _trend_design(claim: Claim, cells: tuple[CellEvidence, ...], sources: Source
         seen = [with_runs(cell.summary(), n) for cell in cells]
         high, low, margin = seen[-1], seen[0], claim.margin or 0.0
         new, gap = repeat(high, low), high.mean - low.mean
-        shown = min(chance_rising(seen, level), chance_greater(gap, new, claim.alpha / 2))
-        opposite = min(chance_rising(seen[::-1], level), chance_greater(-gap, new, claim.alpha / 2))
-        absent = chance_equivalent(gap, margin, new, claim.alpha) if margin else 0.0
-        return max(shown, opposite, absent)
+        shown, opposite = (
+            min(chance_rising(order, level), chance_beyond(sign * gap, margin, new, claim.alpha / 2, claim.alpha))
+            for sign, order in ((1, seen), (-1, seen[::-1]))
+        )
+        return shown + opposite + chance_equivalent(gap, margin, new, claim.alpha)
 
     return replace(ends, chance=chance)
 
@@ -257,7 +257,7 @@ def _judge_trend(
     if after.opposite < claim.alpha and ends.high < 0:
         opposite = adjusted_text(raw.opposite, after.opposite)
         return Outcome.NOT_REPRODUCED, (f"accuracy follows {along} in the opposite order ({opposite})",)
-    return _judge_absence(claim, end_to_end, told, margin)
+    return _judge_absence(claim, end_to_end, told, margin, "end-to-end difference")
 
 
 def _reversed_steps(claim: Claim, cells: tuple[CellEvidence, ...]) -> list[str]:
@@ -271,10 +271,10 @@ def _reversed_steps(claim: Claim, cells: tuple[CellEvidence, ...]) -> list[str]:
     ]
 
 
-def _judge_absence(claim: Claim, comparison: Comparison, told: str, margin: float | None) -> Judgement:
-    """What remains where neither the effect, with the p that is TOLD, nor its opposite is shown."""
+def _judge_absence(claim: Claim, comparison: Comparison, told: str, margin: float | None, what: str) -> Judgement:
+    """What remains where neither the effect, with the p that is TOLD, nor its opposite is shown: WHAT may be slight."""
     if _is_slight(claim, comparison, margin):
-        return Outcome.NOT_REPRODUCED, (f"the effect is absent: the difference lies within {margin_text(margin)}",)
+        return Outcome.NOT_REPRODUCED, (f"the effect is absent: the {what} lies within {margin_text(margin)}",)
     return Outcome.INCONCLUSIVE, (f"neither the claimed effect ({told}) nor its absence is shown",)
 
 

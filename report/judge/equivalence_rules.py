@@ -77,7 +77,7 @@ def _design(claim: Claim, cell: CellEvidence, reference: CellEvidence, compared:
     def chance(n: int) -> float:
         again = repeat(*(with_runs(each, n) for each in cells))
         outside = chance_greater(abs(compared.difference) - margin, again, claim.alpha / 2)
-        return max(outside, chance_equivalent(compared.difference, margin, again, claim.alpha))
+        return outside + chance_equivalent(compared.difference, margin, again, claim.alpha)
 
     what = "margin within which these runs would have shown two equal cells to be equal"
     return Design(smallest_margin(foresee(*cells), claim.alpha), what, chance)

@@ -11,6 +11,8 @@ from report.judge.power import MOST_RUNS, POWER, Design
 from report.judge.trials import Trial, percent_text
 from report.quantities import Kind, Quantity, Tier, count
 
+SECOND_LOOK = "judged again at the same level, it errs up to twice as often as stated"
+
 
 @dataclass(frozen=True)
 class Settling:
@@ -32,7 +34,7 @@ def settle(claim: Claim, trial: Trial, design: Design | None) -> Settling | None
     seen = "if difference and spread are those seen"
     if needed is None:
         return Settling(f"what would settle it: more than {MOST_RUNS} runs a cell, {seen}")
-    return _price(claim, trial, needed, f"with a chance of {percent_text(POWER)}, {seen}")
+    return _price(claim, trial, needed, f"with a chance of {percent_text(POWER)}, {seen}; {SECOND_LOOK}")
 
 
 def _price(claim: Claim, trial: Trial, needed: int, condition: str) -> Settling:

@@ -70,7 +70,7 @@ def _equality_design(claim: Claim, cell: CellEvidence, target: float) -> Design:
     def chance(n: int) -> float:
         more, gap = with_runs(seen, n), abs(seen.mean - target)
         within = chance_equivalent(gap, margin, repeat(more), claim.alpha)
-        return max(within, chance_unlike(gap, margin, repeat(more), claim.alpha, more.n))
+        return within + chance_unlike(gap, margin, repeat(more), claim.alpha, more.n)
 
     what = "margin within which these runs would have shown a mean that is equal to be equal"
     return Design(smallest_margin(foresee(seen), claim.alpha), what, chance)
