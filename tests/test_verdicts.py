@@ -223,6 +223,17 @@ def test_an_equality(accuracies: Sequence[float], outcome: Outcome, reason: str)
     assert (verdict.outcome, verdict.reasons) == (outcome, (reason,))
 
 
+@pytest.mark.parametrize(("text", "by"), [("71", "0.50 pp"), ("71.0", ""), ("71.00", "")])
+def test_an_equality_says_that_its_quoted_value_was_rounded_where_the_margin_is_not_far_more(
+    text: str, by: str
+) -> None:
+    judged_claim, evidence = replace(EQUALITY, margin=0.008), sweep((0.7101, 0.711, 0.709))
+    rows = {"a": quoted("a", text)}
+    reasons = judge(claims_file(judged_claim), evidence, rows)["it"].reasons
+    told = f"the quoted value, {text} %, may have been rounded by {by}, which no interval covers"
+    assert reasons[1:] == ((told,) if by else ())
+
+
 def test_an_equality_says_what_other_margins_would_give() -> None:
     verdict = judged(sweep((0.715, 0.717, 0.716)), EQUALITY)
     assert verdict.outcome is Outcome.REPRODUCED
