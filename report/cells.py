@@ -14,7 +14,7 @@ from typing import Any
 from experiments.spec import ACCURACY, FrozenMapping, Record, State
 from experiments.status import RunStatus
 from report.quantities import Fidelity, Kind, Quantity, Spread, Tier
-from report.statistics import Interval, Summary, of_equal_shares, summarise
+from report.statistics import Interval, Summary, are_equal_shares, of_equal_shares, summarise
 from report.unknown import UnknownName, UnknownParameter
 from report.words import in_words, price_text
 
@@ -22,7 +22,6 @@ _SYMBOL = re.compile(r"\s+\S$")  # the k of `Kernel size k`, which a table's hea
 NOT_MEASURED = "not measured on the machine used"
 EQUAL_RUNS = "95 % t interval of the mean, from the binomial error of the test images: the runs are exactly equal"
 FIDELITY = ("dataset", "epochs", "recipe", "precision", "train_images")
-SAME = 5e-7  # half an image of a million: shares that agree to so much differ by rounding alone
 _COUNTED = ("epochs", "train_images")
 COMPUTING = ("precision", "path")  # how a run was computed: cells may differ in it, and it is told
 _ASKED = ("epochs", "dataset", "fraction")  # parameters that tables and figures name though their declarations do not
@@ -216,7 +215,7 @@ class CellEvidence:
     def is_without_spread(self) -> bool:
         """Whether several runs have exactly the same accuracy: a coincidence, or seeds that change nothing."""
         values = self.values()
-        return len(values) > 1 and max(values) - min(values) < SAME
+        return len(values) > 1 and are_equal_shares(values)
 
     @property
     def has_unknown_spread(self) -> bool:

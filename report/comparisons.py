@@ -4,10 +4,10 @@ import math
 from dataclasses import replace
 
 from experiments.spec import ACCURACY, State
-from report.cells import COMPUTING, SAME, CellEvidence, differing_settings, spread
+from report.cells import COMPUTING, CellEvidence, differing_settings, spread
 from report.original import Quoted
 from report.quantities import Kind, Quantity, Spread, Tier
-from report.statistics import Comparison, Summary, against, paired, summarise, welch
+from report.statistics import Comparison, Summary, against, are_equal_shares, paired, summarise, welch
 
 
 def are_pairs(a: CellEvidence, b: CellEvidence) -> bool:
@@ -32,7 +32,7 @@ def compare(a: CellEvidence, b: CellEvidence) -> Comparison | None:
         return None if a.has_unknown_spread or b.has_unknown_spread else welch(a.summary(), b.summary())
     first, second = a.values(), b.values()
     differences = [x - y for x, y in zip(first, second, strict=True)]
-    if max(differences) - min(differences) >= SAME:
+    if not are_equal_shares(differences):
         return paired(first, second)
     if a.test_images is None:
         return None
