@@ -25,7 +25,7 @@ def test_a_straddling_difference_says_with_how_many_runs_it_would_be_shown() -> 
     assert verdict.outcome is Outcome.INCONCLUSIVE and verdict.settling is not None
     assert verdict.settling.text == (
         "what would settle it: 60 more runs (33 a cell), about 10 h, with a chance of 80 %, if difference and spread "
-        "are those seen; judged again at the same level, it errs up to twice as often as stated"
+        "are those seen; judged again at the same level, it errs up to about twice as often as stated"
     )
     assert verdict.notes[-1] == verdict.settling.text
 

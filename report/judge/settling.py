@@ -11,7 +11,7 @@ from report.judge.power import MOST_RUNS, POWER, Design
 from report.judge.trials import Trial, percent_text
 from report.quantities import Kind, Quantity, Tier, count
 
-SECOND_LOOK = "judged again at the same level, it errs up to twice as often as stated"
+SECOND_LOOK = "judged again at the same level, it errs up to about twice as often as stated"
 
 
 @dataclass(frozen=True)
