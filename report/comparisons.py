@@ -16,8 +16,13 @@ def are_pairs(a: CellEvidence, b: CellEvidence) -> bool:
     Only then do a seed's two runs start from the same weights and see the same images in the same order. In networks
     of different shape the same seed is no pair. No run is dropped to make pairs of the rest.
     """
+    return a.seeds == b.seeds and differ_in_computing_alone(a, b)
+
+
+def differ_in_computing_alone(a: CellEvidence, b: CellEvidence) -> bool:
+    """Whether A and B are the same training, but for how it is computed."""
     names = {*a.parameters, *b.parameters} - set(COMPUTING)
-    return a.seeds == b.seeds and all(a.parameters.get(name) == b.parameters.get(name) for name in names)
+    return all(a.parameters.get(name) == b.parameters.get(name) for name in names)
 
 
 def compare(a: CellEvidence, b: CellEvidence) -> Comparison | None:
@@ -38,6 +43,15 @@ def compare(a: CellEvidence, b: CellEvidence) -> Comparison | None:
         return None
     one_image = 1 / a.test_images
     return against(Summary(a.n, summarise(differences).mean, one_image, one_image / math.sqrt(a.n)), 0.0)
+
+
+def compared_means(a: CellEvidence, b: CellEvidence) -> tuple[Summary, ...]:
+    """What `compare` sets against each other: the differences of the pairs, as one summary, or the two cells."""
+    if not are_pairs(a, b):
+        return a.summary(), b.summary()
+    compared = compare(a, b)
+    assert compared is not None
+    return (Summary(a.n, compared.difference, compared.error * math.sqrt(a.n), compared.error),)
 
 
 def difference(a: CellEvidence, b: CellEvidence) -> Quantity:

@@ -96,7 +96,7 @@ def _parts(claim: Claim, trial: Trial) -> tuple[list[tuple[int, frozenset[str]]]
     if claim.kind is ClaimKind.COUNT:
         return [], False
     runs = [(int(record.parameters["seed"]), record.run) for record in trial.records]
-    if claim.kind is ClaimKind.EQUIVALENCE and are_pairs(*trial.cells):
+    if claim.kind in (ClaimKind.EQUIVALENCE, ClaimKind.DIRECTION) and are_pairs(*trial.cells):
         by_seed: dict[int, list[str]] = {}
         for seed, run in runs:
             by_seed.setdefault(seed, []).append(run)
