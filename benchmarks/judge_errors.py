@@ -6,13 +6,23 @@ from functools import partial
 
 from numpy.random import Generator
 
-from benchmarks.judge_papers import Question, decide, decide_family, draw_sweep, draw_ways, make_sweep, make_ways
+from benchmarks.judge_papers import (
+    Question,
+    decide,
+    decide_family,
+    draw_sweep,
+    draw_ways,
+    make_sweep,
+    make_ways,
+    try_claim,
+)
 from report import statistics
 from report.evidence import Evidence
 from report.judge.claims import Claim, ClaimKind
 from report.judge.compound import judge_compound
 from report.judge.mcnemar import Discordance, combine
-from report.judge.trials import Outcome
+from report.judge.power import MOST_RUNS
+from report.judge.trials import Outcome, Tails
 from report.judge.verdict import Verdict
 from tests.judging import DIRECTION, EQUALITY, EQUIVALENCE, THRESHOLD, TREND, claim
 
@@ -174,3 +184,42 @@ def _broken() -> Iterator[Question]:
     below = "at the quoted value, one run in ten astray, 5 runs"
     yield Question("threshold", below, "NOT REPRODUCED", ALPHA, skewed_threshold, False)
     yield Question("trend", "equal levels, sd 0.1 to 0.8 pp, 5 runs", "REPRODUCED or PARTIAL", ALPHA, spreads, False)
+    for size in (1, 7):
+        truth = f"equal levels, sd 0.5 pp at the ends and 0.1 between, 5 runs, first of {size} by Holm"
+        answer = partial(_err_at_unequal_ends, family=size)
+        yield Question("trend", truth, "REPRODUCED or PARTIAL", ALPHA / size, answer, False)
+    yield from _second_looks()
+
+
+def _err_at_unequal_ends(noise: Generator, family: int) -> bool:
+    trial = try_claim(TREND, draw_sweep(noise, *((0.7, sd, 5) for sd in (0.005, 0.001, 0.001, 0.005))))
+    assert trial.tails is not None and trial.judge is not None
+    after = Tails(family * trial.tails.claimed, family * trial.tails.opposite)
+    return trial.judge(after, TREND.margin)[0] in (REPRODUCED, PARTIAL)
+
+
+def _second_looks() -> Iterator[Question]:
+    """Undecided, then judged again at the same level with as many runs as the first look asks for."""
+
+    def ask(judged: Claim, truth: str, wrong: tuple[Outcome, ...], *means: float) -> Question:
+        answer = partial(_err_at_either_look, judged=judged, wrong=wrong, means=means)
+        words = f"{truth}, judged again with the runs that would settle it"
+        return Question(str(judged.kind), words, " or ".join(wrong), ALPHA, answer, False)
+
+    yield ask(DIRECTION, "no difference, 3 runs", (REPRODUCED, PARTIAL), 0.7, 0.7)
+    yield ask(EQUALITY, "above the quoted value by the margin, 3 runs", (REPRODUCED,), 0.72)
+    yield ask(THRESHOLD, "at the quoted value, 3 runs", (REPRODUCED,), 0.71)
+
+
+def _err_at_either_look(
+    noise: Generator, judged: Claim, wrong: tuple[Outcome, ...], means: tuple[float, ...], n: int = 3
+) -> bool:
+    runs = [noise.normal(mean, 0.003, MOST_RUNS).tolist() for mean in means]
+    first = make_sweep(*(cell[:n] for cell in runs))
+    outcome = decide(judged, first)
+    if outcome is Outcome.INCONCLUSIVE:
+        design = try_claim(judged, first).details().design
+        assert design is not None
+        needed = design.runs_needed(n) or MOST_RUNS
+        outcome = decide(judged, make_sweep(*(cell[:needed] for cell in runs)))
+    return outcome in wrong

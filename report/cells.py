@@ -14,7 +14,7 @@ from typing import Any
 from experiments.spec import ACCURACY, FrozenMapping, Record, State
 from experiments.status import RunStatus
 from report.quantities import Fidelity, Kind, Quantity, Spread, Tier
-from report.statistics import Interval, Summary, of_equal_shares, summarise
+from report.statistics import Interval, Summary, are_equal_shares, of_equal_shares, summarise
 from report.unknown import UnknownName, UnknownParameter
 from report.words import ascending, in_words, price_text
 
@@ -214,7 +214,8 @@ class CellEvidence:
     @cached_property
     def is_without_spread(self) -> bool:
         """Whether several runs have exactly the same accuracy: a coincidence, or seeds that change nothing."""
-        return self.n > 1 and len(set(self.values())) == 1
+        values = self.values()
+        return len(values) > 1 and are_equal_shares(values)
 
     @property
     def has_unknown_spread(self) -> bool:

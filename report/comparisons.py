@@ -7,9 +7,7 @@ from experiments.spec import ACCURACY, State
 from report.cells import COMPUTING, CellEvidence, differing_settings, spread
 from report.original import Quoted
 from report.quantities import Kind, Quantity, Spread, Tier
-from report.statistics import Comparison, Summary, against, paired, summarise, welch
-
-SAME = 1e-12  # differences of shares of images that agree to so much are the same number of images
+from report.statistics import Comparison, Summary, against, are_equal_shares, paired, summarise, welch
 
 
 def are_pairs(a: CellEvidence, b: CellEvidence) -> bool:
@@ -18,8 +16,13 @@ def are_pairs(a: CellEvidence, b: CellEvidence) -> bool:
     Only then do a seed's two runs start from the same weights and see the same images in the same order. In networks
     of different shape the same seed is no pair. No run is dropped to make pairs of the rest.
     """
+    return a.seeds == b.seeds and differ_in_computing_alone(a, b)
+
+
+def differ_in_computing_alone(a: CellEvidence, b: CellEvidence) -> bool:
+    """Whether A and B are the same training, but for how it is computed."""
     names = {*a.parameters, *b.parameters} - set(COMPUTING)
-    return a.seeds == b.seeds and all(a.parameters.get(name) == b.parameters.get(name) for name in names)
+    return all(a.parameters.get(name) == b.parameters.get(name) for name in names)
 
 
 def compare(a: CellEvidence, b: CellEvidence) -> Comparison | None:
@@ -33,13 +36,22 @@ def compare(a: CellEvidence, b: CellEvidence) -> Comparison | None:
     if not are_pairs(a, b):
         return None if a.has_unknown_spread or b.has_unknown_spread else welch(a.summary(), b.summary())
     first, second = a.values(), b.values()
-    differences = summarise([x - y for x, y in zip(first, second, strict=True)])
-    if differences.sd is None or differences.sd >= SAME:
+    differences = [x - y for x, y in zip(first, second, strict=True)]
+    if not are_equal_shares(differences):
         return paired(first, second)
     if a.test_images is None:
         return None
     one_image = 1 / a.test_images
-    return against(Summary(a.n, differences.mean, one_image, one_image / math.sqrt(a.n)), 0.0)
+    return against(Summary(a.n, summarise(differences).mean, one_image, one_image / math.sqrt(a.n)), 0.0)
+
+
+def compared_means(a: CellEvidence, b: CellEvidence) -> tuple[Summary, ...]:
+    """What `compare` sets against each other: the differences of the pairs, as one summary, or the two cells."""
+    if not are_pairs(a, b):
+        return a.summary(), b.summary()
+    compared = compare(a, b)
+    assert compared is not None
+    return (Summary(a.n, compared.difference, compared.error * math.sqrt(a.n), compared.error),)
 
 
 def difference(a: CellEvidence, b: CellEvidence) -> Quantity:

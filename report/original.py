@@ -104,9 +104,12 @@ class Quoted:
 
     def counts(self, parameters: float) -> bool:
         """Whether PARAMETERS is the quoted count: no further from it than half of its last digit."""
-        quoted = Decimal(self._thousands)
-        last = Decimal(1).scaleb(int(quoted.as_tuple().exponent))
-        return 2 * abs(Decimal(parameters) / 1000 - quoted) <= last
+        return abs(Decimal(parameters) / 1000 - Decimal(self._thousands)) <= _half_of_last_digit(self._thousands)
+
+    @property
+    def rounding(self) -> float:
+        """How far the accuracy may have been from what is quoted of it, as a fraction: half of its last digit."""
+        return float(_half_of_last_digit(self.accuracy_pct)) / 100
 
     def _quantity(self, what: str, kind: Kind, value: float, text: str) -> Quantity:
         fidelity = Fidelity(self.dataset, self.epochs, self.recipe or None, None, self.train_images)
@@ -122,6 +125,10 @@ class Quoted:
             tier=Tier.QUOTED,
             quoted=text,
         )
+
+
+def _half_of_last_digit(text: str) -> Decimal:
+    return Decimal("0.5").scaleb(int(Decimal(text).as_tuple().exponent))
 
 
 def _letters(name: str) -> str:

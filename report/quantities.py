@@ -184,7 +184,9 @@ _STYLES = {
     Kind.SECONDS: _Style("s", 1, lambda value: 1 if value < 100 else 0),
     Kind.HOURS: _Style("h", 1, lambda value: 2 if value < 10 else 1),
     Kind.MEMORY: _Style("MiB", 1, lambda value: 0),
-    Kind.PROBABILITY: _Style("", 1, lambda value: 3),
+    Kind.PROBABILITY: _Style(
+        "", 1, lambda value: 4 if round(value, 3) == 0.05 else 3
+    ),  # on which side of the usual level
     Kind.NUMBER: _Style("", 1, lambda value: max(0, 3 - math.floor(math.log10(value))) if value else 3),
 }
 

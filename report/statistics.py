@@ -95,6 +95,11 @@ def _summary(sample: Sample) -> Summary:
     return sample
 
 
+def are_equal_shares(values: Sequence[float]) -> bool:
+    """Whether VALUES, shares of images or differences of such, are one number but for rounding: half an image of a million."""
+    return max(values) - min(values) < 5e-7
+
+
 def of_equal_shares(summary: Summary, trials: int) -> Summary:
     """SUMMARY of shares of TRIALS images that are all equal, with the binomial error of one share as its sd.
 

@@ -112,11 +112,12 @@ def test_a_single_run_is_judged_by_like_cells_and_alone_by_nothing() -> None:
     assert yardsticks_of(unlike) == ()
 
 
-def test_equal_runs_are_given_the_binomial_error_of_the_test_images() -> None:
+@pytest.mark.parametrize("rounding", [0.0, 1e-10])
+def test_equal_runs_are_given_the_binomial_error_of_the_test_images(rounding: float) -> None:
     binomial = math.sqrt(0.6 * 0.4 / 10_000)
-    found = yardsticks_of({"a": cell([0.5, 0.6, 0.6])})
+    found = yardsticks_of({"a": cell([0.5, 0.6, 0.6 + rounding])})
     assert found == (Yardstick(pytest.approx(binomial), 1, 2, "other seeds of its cell"),)
-    bare = [replace(item, correct=None) for item in cell([0.5, 0.6, 0.6])]
+    bare = [replace(item, correct=None) for item in cell([0.5, 0.6, 0.6 + rounding])]
     assert yardsticks_of({"a": bare}) == ()
 
 

@@ -156,6 +156,16 @@ def test_a_claim_is_read_with_its_protocol_and_the_common_rules(tmp_path: Path) 
             "claims.yaml: formulas.parameters.constants.cifar10: the name: found 3; expected text that is not empty",
         ),
         (
+            "alpha: 0.05",
+            "alpha: 0.5",
+            "claims.yaml: alpha: found 0.5; expected an error rate between 0 and 0.5, such as 0.05",
+        ),
+        (
+            "margin: 0.005",
+            "margin: 0.005\n    alpha: 0.6",
+            "claims.yaml: claims.kernel.alpha: found 0.6; expected an error rate between 0 and 0.5, such as 0.05",
+        ),
+        (
             "settings: {epochs: 200}",
             "settings: {200: 5}",
             "claims.yaml: protocols.paper.settings: the name: found 200; expected text that is not empty",

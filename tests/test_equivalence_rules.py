@@ -7,7 +7,7 @@ import pytest
 from experiments.spec import ConfigurationError
 from report.judge.claims import ClaimKind
 from report.judge.trials import Outcome
-from tests.judging import EQUIVALENCE, claim, judged, sweep, ways
+from tests.judging import DIRECTION, EQUIVALENCE, claim, judged, sweep, ways
 from tests.made_up import make_cell, make_evidence
 
 PLAIN = (0.700, 0.710, 0.690, 0.705)
@@ -110,3 +110,21 @@ def test_a_cell_is_not_compared_with_itself() -> None:
     with pytest.raises(ConfigurationError) as caught:
         judged(sweep(PLAIN), same)
     assert str(caught.value) == "claims.yaml: claims.it: cell and reference are the same one, 'e5-p8-k3'"
+
+
+def test_a_direction_between_ways_of_computing_is_judged_on_the_pairs_whose_interval_is_printed() -> None:
+    better = claim(
+        ClaimKind.DIRECTION, better={"path": "native"}, worse={"path": "plain"}, margin=0.002, family="effects"
+    )
+    plain, native = (0.700, 0.710, 0.720, 0.730), (0.7051, 0.7149, 0.7252, 0.7349)
+    verdict = judged(ways(plain, native), better)
+    assert verdict.ours is not None and verdict.ours.parts.text == "+0.50 ± 0.02 pp (n = 4)"
+    assert (verdict.outcome, verdict.reasons) == (
+        Outcome.REPRODUCED,
+        ("the difference has the claimed sign (p < 0.001)",),
+    )
+    assert "paired by seed where both cells have the same seeds" in verdict.rule
+    assert verdict.stability == "the same whichever of the 4 pairs is left out"
+    assert judged(ways(plain, native[:3]), better).outcome is Outcome.INCONCLUSIVE  # no pairs any more
+    assert judged(ways(plain, plain), better).reasons[0].startswith("the differences of the pairs are exactly equal")
+    assert "paired" not in judged(sweep(plain, native), DIRECTION).rule

@@ -113,6 +113,7 @@ def test_without_any_spread_every_effect_is_certain() -> None:
     exact = power.repeat(cell(3, 0.0), cell(3, 0.0))
     assert (power.chance_greater(0.1, exact, 0.05), power.chance_greater(0.0, exact, 0.05)) == (1.0, 0.0)
     assert power.smallest_gap(power.foresee(cell(3, 0.0), cell(3, 0.0)), 0.05) == 0.0
+    assert [power.chance_beyond(gap, 0.2, exact, 0.05, 0.05) for gap in (0.3, 0.2, 0.1, -0.3)] == [1, 1, 0, 0]
     assert (power.chance_equivalent(0.1, 0.2, exact, 0.05), power.chance_equivalent(0.3, 0.2, exact, 0.05)) == (1, 0)
 
 
@@ -127,6 +128,19 @@ def test_the_power_of_equivalence_agrees_with_repeated_draws() -> None:
     draws = [[noise.gauss(gap, 0.25) for _ in range(n)] for _ in range(3000)]
     found = sum(statistics.against(draw, 0.0).p_equivalent(margin) < 0.05 for draw in draws) / len(draws)
     assert power.chance_equivalent(gap, margin, power.repeat(cell(n, 0.25)), 0.05) == pytest.approx(found, abs=0.03)
+
+
+@pytest.mark.parametrize(("gap", "n"), [(0.0, 12), (0.6, 8), (0.6, 25), (1.4, 10)])
+def test_the_chance_of_a_decision_agrees_with_repeated_draws_also_where_it_may_be_either(gap: float, n: int) -> None:
+    noise, margin, level = np.random.default_rng(10), 1.2, 0.01
+    first, second = noise.normal(gap, 1.0, (4000, n)), noise.normal(0.0, 0.5, (4000, n))
+    test = stats.ttest_ind(first, second, axis=1, equal_var=False)
+    low, high = test.confidence_interval(0.9)
+    one_sided = np.minimum(test.pvalue, 2 * level) / 2
+    found = ((one_sided < level) | ((low > -margin) & (high < margin))).mean()
+    repeats = power.repeat(cell(n), cell(n, 0.5))
+    told = sum(power.chance_beyond(sign * gap, margin, repeats, level, 0.05) for sign in (1, -1))
+    assert told + power.chance_equivalent(gap, margin, repeats, 0.05) == pytest.approx(found, abs=0.025)
 
 
 def test_with_many_degrees_of_freedom_the_smallest_margin_is_the_normal_distributions() -> None:

@@ -112,6 +112,8 @@ def test_a_quoted_value_keeps_the_decimals_of_its_source() -> None:
         (Kind.HOURS, 122.33, "122.3 h"),
         (Kind.MEMORY, 1894.4, "1,894 MiB"),
         (Kind.PROBABILITY, 0.0123, "0.012"),
+        (Kind.PROBABILITY, 0.0496, "0.0496"),
+        (Kind.PROBABILITY, 0.0503, "0.0503"),
         (Kind.PROBABILITY, 0.00012, "< 0.001"),
         (Kind.NUMBER, 0.001, "0.001"),
         (Kind.NUMBER, 1e-7, "0.0000001"),

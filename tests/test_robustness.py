@@ -34,6 +34,12 @@ def test_a_verdict_on_as_few_runs_as_its_rule_asks_for_says_so() -> None:
     )
 
 
+def test_runs_without_which_nothing_would_be_known_of_the_spread_are_not_called_left_out() -> None:
+    verdict = judged(sweep((0.600, 0.600, 0.602), HIGH), DIRECTION)
+    assert verdict.robustness == Robustness(tried=5, asked=3, untried=1)
+    assert verdict.stability == "the same whichever of the 5 runs that can be left out is left out"
+
+
 def test_in_a_family_a_claim_is_tried_without_a_run_at_the_level_it_shares() -> None:
     evidence = sweep((0.600, 0.606, 0.612, 0.606), (0.611, 0.616, 0.623, 0.617))
     alone = judged(evidence, DIRECTION)

@@ -112,7 +112,7 @@ def test_a_direction_reports_the_quoted_difference_ours_and_p() -> None:
         (
             sweep(LOW, NEAR, (0.6004, 0.602, 0.6008)),
             Outcome.NOT_REPRODUCED,
-            "the effect is absent: the difference lies within ± 0.50 pp",
+            "the effect is absent: the end-to-end difference lies within ± 0.50 pp",
         ),
         (
             sweep(NOISY, NOISY, NOISY),
@@ -221,6 +221,17 @@ def test_a_falling_trend_is_judged_in_its_own_order() -> None:
 def test_an_equality(accuracies: Sequence[float], outcome: Outcome, reason: str) -> None:
     verdict = judged(sweep(accuracies), EQUALITY)
     assert (verdict.outcome, verdict.reasons) == (outcome, (reason,))
+
+
+@pytest.mark.parametrize(("text", "by"), [("71", "0.50 pp"), ("71.0", ""), ("71.00", "")])
+def test_an_equality_says_that_its_quoted_value_was_rounded_where_the_margin_is_not_far_more(
+    text: str, by: str
+) -> None:
+    judged_claim, evidence = replace(EQUALITY, margin=0.008), sweep((0.7101, 0.711, 0.709))
+    rows = {"a": quoted("a", text)}
+    reasons = judge(claims_file(judged_claim), evidence, rows)["it"].reasons
+    told = f"the quoted value, {text} %, may have been rounded by {by}, which no interval covers"
+    assert reasons[1:] == ((told,) if by else ())
 
 
 def test_an_equality_says_what_other_margins_would_give() -> None:
@@ -666,6 +677,16 @@ def test_equal_runs_of_an_unknown_number_of_images_decide_nothing() -> None:
         Outcome.INCONCLUSIVE,
         "the runs of e5-p8-k3 are exactly equal, so that nothing is known of their spread",
     )
+
+
+@pytest.mark.parametrize("rounding", [1e-10, 1e-7])
+def test_runs_that_differ_by_rounding_alone_are_equal_runs(rounding: float) -> None:
+    """As where a notebook adds up batches in another order each time; a spread of rounding would show anything."""
+    equal, other = [0.711, 0.711, 0.711 + rounding], [0.7111, 0.7111, 0.7111 + rounding]
+    for verdict in (judged(sweep(equal), THRESHOLD), judged(sweep(equal, other), DIRECTION)):
+        assert verdict.outcome is Outcome.INCONCLUSIVE
+        assert verdict.reasons[0].endswith("exactly equal, so that nothing is known of their spread")
+    assert judged(ways(equal, [0.711] * 3), EQUIVALENCE).outcome is Outcome.INCONCLUSIVE
 
 
 def test_another_precision_is_told_and_a_value_is_compared_all_the_same() -> None:

@@ -158,7 +158,7 @@ def read_claims(path: Path) -> Claims:
     check_names(content, _TOP, {name for name, needed in _TOP.items() if needed}, place)
     if content["version"] != 1:
         refuse(f"{place}: version", content["version"], "1")
-    alpha = _probability(content["alpha"], f"{place}: alpha")
+    alpha = _alpha(content["alpha"], f"{place}: alpha")
     min_seeds = _min_seeds(content["min_seeds"], f"{place}: min_seeds")
     parts = {part: _named(content.get(part, {}), f"{place}: {part}") for part in ("formulas", "protocols", "claims")}
     formulas = {name: _formula(name, item, f"{place}: formulas.{name}") for name, item in parts["formulas"].items()}
@@ -246,10 +246,10 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
         refuse(f"{place}.main", True, f"false: a claim of certainty {OURS!r} cannot decide on the original")
     if item["certainty"] == OURS and item.get("quoted"):
         refuse(f"{place}.quoted", item["quoted"], f"none: what an original says is no claim of certainty {OURS!r}")
-    _probability(item["alpha"], f"{place}.alpha")
+    _alpha(item["alpha"], f"{place}.alpha")
     _min_seeds(item["min_seeds"], f"{place}.min_seeds")
     if "margin" in item:
-        _probability(item["margin"], f"{place}.margin")
+        _share(item["margin"], f"{place}.margin", 1, "a number between 0 and 1 (0.005 is 0.5 pp)")
     values = dict(item, id=id, kind=kind, protocol=protocols.get(item["protocol"]))
     for field in ("sentence", "source", "reason", "untested", "along", "family"):
         if field in values:
@@ -269,9 +269,14 @@ def _claim(id: str, item: Any, protocols: Mapping[str, Protocol], place: str) ->
     return Claim(**values)
 
 
-def _probability(value: Any, place: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
-        refuse(place, value, "a number between 0 and 1 (0.005 is 0.5 pp)")
+def _alpha(value: Any, place: str) -> float:
+    """An error rate: from a half on, the interval that goes with two one-sided tests is none."""
+    return _share(value, place, 0.5, "an error rate between 0 and 0.5, such as 0.05")
+
+
+def _share(value: Any, place: str, below: float, expected: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < below:
+        refuse(place, value, expected)
     return float(value)
 
 

@@ -7,13 +7,13 @@ from itertools import pairwise
 from experiments.spec import ConfigurationError
 from report import statistics
 from report.cells import CellEvidence, varying_parameters
-from report.comparisons import difference, quoted_difference
+from report.comparisons import compare, compared_means, differ_in_computing_alone, difference, quoted_difference
 from report.judge import ordering
 from report.judge.claims import Claim
 from report.judge.power import (
     Design,
+    chance_beyond,
     chance_equivalent,
-    chance_greater,
     chance_rising,
     foresee,
     repeat,
@@ -22,6 +22,7 @@ from report.judge.power import (
 )
 from report.judge.support import other_orderings, same_images
 from report.judge.trials import (
+    EQUAL_PAIRS,
     Details,
     Judgement,
     Outcome,
@@ -42,27 +43,31 @@ from report.words import cell_text, in_words
 
 
 def direction(claim: Claim, sources: Sources) -> Trial:
-    """The cell `better` is better than the cell `worse`: Welch's one-sided test."""
+    """The cell `better` is better than the cell `worse`: Welch's one-sided test, or that of pairs.
+
+    Of cells that differ only in how they are computed the runs are pairs, and the test is that of their differences.
+    """
     better, worse = (sources.evidence.cell(str(claim.group), which) for which in (claim.better, claim.worse))
     if better.name == worse.name:
         raise ConfigurationError(f"claims.yaml: claims.{claim.id}: better and worse are the same cell, {better.name!r}")
     _refuse_other_rows(claim, better, worse, sources)
     rule = (
         f"REPRODUCED if Welch's one-sided p, after Holm over {sources.family_text(claim)}, is below {claim.alpha:g} "
-        f"(PARTIAL if the difference is slight); {_failing(claim)}; at least {claim.min_seeds} runs a cell"
+        f"(PARTIAL if the difference is slight); {_failing(claim)}; "
+        f"{_pairing(better, worse)}at least {claim.min_seeds} runs a cell"
     )
     cells = (better, worse)
 
     def details() -> Details:
         found = Details(_reported(claim, sources), difference(better, worse))
-        if shortage:
+        if shortage or comparison is None:
             return found
         design = _design(claim, better, worse, sources.strictest(claim), "difference")
         return replace(found, design=design, support=same_images(better, worse))
 
-    if shortage := find_shortage(claim, cells):
-        return Trial(cells, rule, details, shortage=shortage)
-    comparison = statistics.welch(better.summary(), worse.summary())
+    comparison, shortage = compare(better, worse), find_shortage(claim, cells)
+    if comparison is None or shortage:
+        return Trial(cells, rule, details, shortage=shortage or EQUAL_PAIRS)
     raw = Tails(comparison.p_greater(), comparison.p_less())
 
     def judge(after: Tails | None, margin: float | None) -> Judgement:
@@ -75,9 +80,16 @@ def direction(claim: Claim, sources: Sources) -> Trial:
         if after.opposite < claim.alpha:
             told = adjusted_text(raw.opposite, after.opposite)
             return Outcome.NOT_REPRODUCED, (f"the difference has the opposite sign ({told})",)
-        return _judge_absence(claim, comparison, adjusted_text(raw.claimed, after.claimed), margin)
+        return _judge_absence(claim, comparison, adjusted_text(raw.claimed, after.claimed), margin, "difference")
 
     return Trial(cells, rule, details, raw, judge)
+
+
+def _pairing(better: CellEvidence, worse: CellEvidence) -> str:
+    """That runs are paired, where the cells differ in nothing but how they are computed."""
+    if not differ_in_computing_alone(better, worse):
+        return ""
+    return "the runs are paired by seed where both cells have the same seeds, and the p is that of their differences; "
 
 
 def _refuse_other_rows(claim: Claim, better: CellEvidence, worse: CellEvidence, sources: Sources) -> None:
@@ -133,16 +145,19 @@ def _design(
     claim: Claim, better: CellEvidence, worse: CellEvidence, level: float, what: str, by: str = "these runs"
 ) -> Design:
     """What two cells could have shown at LEVEL, the strictest at which the rule may test them, BY the test named."""
-    high, low, margin = better.summary(), worse.summary(), claim.margin or 0.0
+    means, margin, gap = (
+        compared_means(better, worse),
+        claim.margin or 0.0,
+        better.summary().mean - worse.summary().mean,
+    )
 
     def chance(n: int) -> float:
-        new, gap = repeat(with_runs(high, n), with_runs(low, n)), high.mean - low.mean
-        shown = chance_greater(gap, new, level)
-        opposite = chance_greater(-gap, new, level)
-        return max(shown, opposite, chance_equivalent(gap, margin, new, claim.alpha))
+        new = repeat(*(with_runs(each, n) for each in means))
+        shown, opposite = (chance_beyond(sign * gap, margin, new, level, claim.alpha) for sign in (1, -1))
+        return shown + opposite + chance_equivalent(gap, margin, new, claim.alpha)
 
     words = f"true {what} that {by} would have shown"
-    return Design(smallest_gap(foresee(high, low), level), words, chance)
+    return Design(smallest_gap(foresee(*means), level), words, chance)
 
 
 def _trend_design(claim: Claim, cells: tuple[CellEvidence, ...], sources: Sources) -> Design:
@@ -164,10 +179,11 @@ def _trend_design(claim: Claim, cells: tuple[CellEvidence, ...], sources: Source
         seen = [with_runs(cell.summary(), n) for cell in cells]
         high, low, margin = seen[-1], seen[0], claim.margin or 0.0
         new, gap = repeat(high, low), high.mean - low.mean
-        shown = min(chance_rising(seen, level), chance_greater(gap, new, claim.alpha / 2))
-        opposite = min(chance_rising(seen[::-1], level), chance_greater(-gap, new, claim.alpha / 2))
-        absent = chance_equivalent(gap, margin, new, claim.alpha) if margin else 0.0
-        return max(shown, opposite, absent)
+        shown, opposite = (
+            min(chance_rising(order, level), chance_beyond(sign * gap, margin, new, claim.alpha / 2, claim.alpha))
+            for sign, order in ((1, seen), (-1, seen[::-1]))
+        )
+        return shown + opposite + chance_equivalent(gap, margin, new, claim.alpha)
 
     return replace(ends, chance=chance)
 
@@ -257,7 +273,7 @@ def _judge_trend(
     if after.opposite < claim.alpha and ends.high < 0:
         opposite = adjusted_text(raw.opposite, after.opposite)
         return Outcome.NOT_REPRODUCED, (f"accuracy follows {along} in the opposite order ({opposite})",)
-    return _judge_absence(claim, end_to_end, told, margin)
+    return _judge_absence(claim, end_to_end, told, margin, "end-to-end difference")
 
 
 def _reversed_steps(claim: Claim, cells: tuple[CellEvidence, ...]) -> list[str]:
@@ -271,10 +287,10 @@ def _reversed_steps(claim: Claim, cells: tuple[CellEvidence, ...]) -> list[str]:
     ]
 
 
-def _judge_absence(claim: Claim, comparison: Comparison, told: str, margin: float | None) -> Judgement:
-    """What remains where neither the effect, with the p that is TOLD, nor its opposite is shown."""
+def _judge_absence(claim: Claim, comparison: Comparison, told: str, margin: float | None, what: str) -> Judgement:
+    """What remains where neither the effect, with the p that is TOLD, nor its opposite is shown: WHAT may be slight."""
     if _is_slight(claim, comparison, margin):
-        return Outcome.NOT_REPRODUCED, (f"the effect is absent: the difference lies within {margin_text(margin)}",)
+        return Outcome.NOT_REPRODUCED, (f"the effect is absent: the {what} lies within {margin_text(margin)}",)
     return Outcome.INCONCLUSIVE, (f"neither the claimed effect ({told}) nor its absence is shown",)
 
 

@@ -1,13 +1,12 @@
 """The rule of claims that two cells give the same accuracy: two one-sided tests on their difference."""
 
-import math
-
 from experiments.spec import ConfigurationError
 from report.cells import CellEvidence
-from report.comparisons import are_pairs, compare, difference
+from report.comparisons import are_pairs, compare, compared_means, difference
 from report.judge.claims import Claim
 from report.judge.power import Design, chance_equivalent, chance_greater, foresee, repeat, smallest_margin, with_runs
 from report.judge.trials import (
+    EQUAL_PAIRS,
     Details,
     Judgement,
     Outcome,
@@ -19,7 +18,7 @@ from report.judge.trials import (
     p_text,
     percent_text,
 )
-from report.statistics import Comparison, Summary
+from report.statistics import Comparison
 
 
 def equivalence(claim: Claim, sources: Sources) -> Trial:
@@ -45,7 +44,7 @@ def equivalence(claim: Claim, sources: Sources) -> Trial:
 
     comparison, shortage = compare(cell, reference), find_shortage(claim, cells)
     if comparison is None and not shortage:
-        shortage = "the differences of the pairs are exactly equal, so that nothing is known of their spread"
+        shortage = EQUAL_PAIRS
     if comparison is None or shortage:
         return Trial(cells, rule, details, shortage=shortage)
 
@@ -69,15 +68,12 @@ def _judge(claim: Claim, comparison: Comparison, margin: float, is_paired: bool)
 
 
 def _design(claim: Claim, cell: CellEvidence, reference: CellEvidence, compared: Comparison) -> Design:
-    margin = claim.margin or 0.0
-    pairs = Summary(cell.n, compared.difference, compared.error * math.sqrt(cell.n), compared.error)
-
-    cells = (pairs,) if are_pairs(cell, reference) else (cell.summary(), reference.summary())
+    margin, cells = claim.margin or 0.0, compared_means(cell, reference)
 
     def chance(n: int) -> float:
         again = repeat(*(with_runs(each, n) for each in cells))
         outside = chance_greater(abs(compared.difference) - margin, again, claim.alpha / 2)
-        return max(outside, chance_equivalent(compared.difference, margin, again, claim.alpha))
+        return outside + chance_equivalent(compared.difference, margin, again, claim.alpha)
 
     what = "margin within which these runs would have shown two equal cells to be equal"
     return Design(smallest_margin(foresee(*cells), claim.alpha), what, chance)

@@ -144,6 +144,17 @@ def _equivalent(gap: float, margin: float, half_widths: Array, error: Any) -> fl
     return float(numpy.maximum(ndtr(high) - ndtr(low), 0.0).mean())
 
 
+def chance_beyond(gap: float, margin: float, repeats: Repeats, level: float, alpha: float) -> float:
+    """The power of a one-sided test at LEVEL, less that of the differences which two at ALPHA place within +-MARGIN.
+
+    A difference between zero and the margin may end as either, so that the chance of a decision is the sum of both.
+    """
+    if repeats.error == 0:
+        return 1.0 if gap > 0 and gap >= margin else 0.0
+    slight = margin - repeats.half_widths(alpha)
+    return _greater(gap, numpy.maximum(repeats.half_widths(level), slight), repeats.error)
+
+
 def chance_unlike(gap: float, margin: float, repeats: Repeats, level: float, n: int) -> float:
     """The chance that the mean of N runs, GAP from a value, leaves it outside at LEVEL, twice.
 

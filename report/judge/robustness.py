@@ -29,8 +29,9 @@ class Change:
 class Robustness:
     """`tried` runs (or pairs) were left out one at a time; `changes` lists those without which the outcome is other.
 
-    Where the rule asks for as many runs a cell as there are, `asked` is this number, and nothing less can be expected to
-    show the same. `by_seed` names what is left out by its seed alone.
+    `untried` are those without which the rule has not enough evidence. Where it asks for as many runs a cell as there are,
+    `asked` is this number, and nothing less can be expected to show the same. `by_seed` names what is left out by its seed
+    alone.
     """
 
     tried: int = 0
@@ -38,12 +39,13 @@ class Robustness:
     pairs: bool = False
     by_seed: bool = False
     asked: int = 0
+    untried: int = 0
 
     def told(self, say: Callable[[Outcome], str]) -> str:
         """`the same whichever of the 9 runs is left out`, outcomes as SAY has them; empty where nothing was tried."""
-        things = "pairs" if self.pairs else "runs"
         if not self.tried:
             return ""
+        things = ("pairs" if self.pairs else "runs") + (" that can be left out" if self.untried else "")
         if not self.changes:
             return f"the same whichever of the {self.tried} {things} is left out"
         shown = first_few([f"{say(change.outcome)} without {self._name(change)}" for change in self.changes], _SHOWN)
@@ -86,7 +88,7 @@ def leave_out(
     if not tried:
         return Robustness(pairs=pairs)
     asked = claim.min_seeds if any(cell.n <= claim.min_seeds for cell in trial.cells) else 0
-    return Robustness(tried, tuple(changes), pairs, pairs or len(trial.cells) == 1, asked)
+    return Robustness(tried, tuple(changes), pairs, pairs or len(trial.cells) == 1, asked, len(parts) - tried)
 
 
 def _parts(claim: Claim, trial: Trial) -> tuple[list[tuple[int, frozenset[str]]], bool]:
@@ -94,7 +96,7 @@ def _parts(claim: Claim, trial: Trial) -> tuple[list[tuple[int, frozenset[str]]]
     if claim.kind is ClaimKind.COUNT:
         return [], False
     runs = [(int(record.parameters["seed"]), record.run) for record in trial.records]
-    if claim.kind is ClaimKind.EQUIVALENCE and are_pairs(*trial.cells):
+    if claim.kind in (ClaimKind.EQUIVALENCE, ClaimKind.DIRECTION) and are_pairs(*trial.cells):
         by_seed: dict[int, list[str]] = {}
         for seed, run in runs:
             by_seed.setdefault(seed, []).append(run)

@@ -10,6 +10,8 @@ from report.judge.power import MOST_RUNS, POWER, Design
 from report.judge.trials import Trial, percent_text
 from report.words import amount
 
+SECOND_LOOK = "judged again at the same level, it errs up to about twice as often as stated"
+
 
 def settle(claim: Claim, trial: Trial, design: Design | None) -> str:
     """What would settle CLAIM, which its TRIAL by DESIGN leaves open, in words; empty where more runs are not what is lacking."""
@@ -22,7 +24,7 @@ def settle(claim: Claim, trial: Trial, design: Design | None) -> str:
     seen = "if difference and spread are those seen"
     if needed is None:
         return f"what would settle it: more than {MOST_RUNS} runs a cell, {seen}"
-    return _price(trial, needed, f"with a chance of {percent_text(POWER)}, {seen}")
+    return _price(trial, needed, f"with a chance of {percent_text(POWER)}, {seen}; {SECOND_LOOK}")
 
 
 def _price(trial: Trial, needed: int, condition: str) -> str:

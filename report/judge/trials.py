@@ -31,6 +31,7 @@ class Outcome(StrEnum):
 
 
 Judgement = tuple[Outcome, tuple[str, ...]]
+EQUAL_PAIRS = "the differences of the pairs are exactly equal, so that nothing is known of their spread"
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ def equality(claim: Claim, sources: Sources) -> Trial:
     comparison = statistics.against(cell.summary(), target)
 
     def judge(_: Tails | None, margin: float | None) -> Judgement:
-        return _judge_equality(claim, cell, comparison, target, margin or 0.0)
+        outcome, reasons = _judge_equality(claim, cell, comparison, target, margin or 0.0)
+        return outcome, (*reasons, *_rounding(row, margin or 0.0))
 
     return Trial((cell,), rule, details, judge=judge, unlike=unlike(cell, row))
 
@@ -70,7 +71,7 @@ def _equality_design(claim: Claim, cell: CellEvidence, target: float) -> Design:
     def chance(n: int) -> float:
         more, gap = with_runs(seen, n), abs(seen.mean - target)
         within = chance_equivalent(gap, margin, repeat(more), claim.alpha)
-        return max(within, chance_unlike(gap, margin, repeat(more), claim.alpha, more.n))
+        return within + chance_unlike(gap, margin, repeat(more), claim.alpha, more.n)
 
     what = "margin within which these runs would have shown a mean that is equal to be equal"
     return Design(smallest_margin(foresee(seen), claim.alpha), what, chance)
@@ -98,6 +99,14 @@ def _judge_equality(
             return Outcome.INCONCLUSIVE, (f"{wholly}, but {compatible}",)
         return Outcome.NOT_REPRODUCED, (f"{wholly}, and {compatible}",)
     return Outcome.INCONCLUSIVE, (f"the runs do not settle it ({p_text(p)}); {compatible}",)
+
+
+def _rounding(row: Quoted, margin: float) -> tuple[str, ...]:
+    """That the quoted value may have been another, where this is more than a tenth of the MARGIN."""
+    if row.rounding <= margin / 10:
+        return ()
+    by = spell(Kind.DIFFERENCE, row.rounding).lstrip("+")
+    return (f"the quoted value, {row.accuracy.quoted} %, may have been rounded by {by}, which no interval covers",)
 
 
 def _prediction_text(claim: Claim, cell: CellEvidence, target: float) -> tuple[bool, str]:
@@ -151,7 +160,7 @@ def _threshold_design(claim: Claim, cell: CellEvidence, target: float) -> Design
             return chance_unlike(target - seen.mean, 0.0, repeat(more), claim.alpha, more.n)
         return chance_greater(seen.mean - target, repeat(more), claim.alpha)
 
-    what = "true distance from the quoted value that these runs would have shown"
+    what = "true distance above the quoted value that these runs would have shown"
     return Design(smallest_gap(foresee(seen), claim.alpha), what, chance)
 
 

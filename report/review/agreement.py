@@ -16,12 +16,20 @@ are called disagreeing in about a quarter of all certificates where it has three
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from experiments.spec import ACCURACY, Record
 from report.cells import COMPUTING, FIDELITY, has_same_curves, is_time, setting_of
-from report.statistics import Comparison, Interval, Summary, bartlett, of_equal_shares, summarise
+from report.statistics import (
+    Comparison,
+    Interval,
+    Summary,
+    are_equal_shares,
+    bartlett,
+    of_equal_shares,
+    summarise,
+)
 from report.words import amount
 
 LEVEL = 0.05  # of a certificate: so often is a true ledger called disagreeing, where its cells have one spread
@@ -159,9 +167,11 @@ def _words(record: Record) -> dict[str, str]:
 
 def _summarise(records: Sequence[Record]) -> Summary:
     """The accuracies of one cell; equal ones do not show that there is no spread: it is then that of the test images."""
-    summary = summarise([record.metrics[ACCURACY] for record in records])
-    correct = records[0].correct
-    return of_equal_shares(summary, correct.count) if summary.sd == 0 and correct is not None else summary
+    values, correct = [record.metrics[ACCURACY] for record in records], records[0].correct
+    summary = summarise(values)
+    if not are_equal_shares(values):
+        return summary
+    return replace(summary, sd=0.0, error=0.0) if correct is None else of_equal_shares(summary, correct.count)
 
 
 def _yardstick(cells: Iterable[Summary], basis: str) -> Yardstick:
