@@ -83,6 +83,7 @@ class Conversion:
         command += [str(bibliography), str(style), str(self._out), self._holes.seal]
         # Where it refuses a text, or is stopped, pandoc leaves its temporary files: they go with the folder.
         environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), self._folder.name)}
+        environment["LC_ALL"] = "C.UTF-8"  # in which it reads the names of files: a folder may be called Maß
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment
         )
