@@ -12,7 +12,7 @@ from rich.text import Text
 from experiments import doctor
 from experiments.executors import Executor, LocalExecutor, RunsOutcome
 from experiments.fingerprint import find_modules
-from experiments.git import GitFailed, list_changed, list_untracked
+from experiments.git import GitFailed, list_changed, list_untracked, read_head
 from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan, select
 from experiments.plan_file import DEVICE_CLASSES
@@ -248,6 +248,9 @@ def _warn_of_uncommitted(root: Path, notebooks: Iterable[str]) -> None:
     for name in sorted(notebooks):
         code += [folder / name, *find_modules(folder / name, root)]
     try:
+        if read_head(root) is None:
+            _warn(["git has no commit here; a record names the commit of its code: `git init` and commit first"])
+            return
         untracked = list_untracked(root, [path.relative_to(root).as_posix() for path in code])
         found = [*untracked, *(list_changed(root) or ())]
     except GitFailed as error:

@@ -150,7 +150,7 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     drawn = {cell.name: drawn[cell.name] for cell in ordered}
     for cell in ordered:
         records = drawn[cell.name][1]
-        panel = ", ".join([epochs_words(cell), *([cell_label(cell, [facet])] if facet else [])])
+        panel = ", ".join(filter(None, [epochs_words(cell), *([cell_label(cell, [facet])] if facet else [])]))
         shared = {"panel": panel, "setting": cell_label(cell, inside) if names else cell.name}
         for record in records:
             for epoch, value in enumerate(record.history[column], 1):
@@ -185,10 +185,10 @@ def _choose_facet(cells: list[CellEvidence], names: Iterable[str]) -> str | None
 
     Of NAMES it is the one that leaves the most lines together which can be told apart; else the one with the fewest.
     """
-    if max(Counter(cell.parameters["epochs"] for cell in cells).values()) <= CROWDED:
+    if max(Counter(cell.parameters.get("epochs") for cell in cells).values()) <= CROWDED:
         return None
     fullest = {
-        name: max(Counter((cell.parameters["epochs"], cell.parameters[name]) for cell in cells).values())
+        name: max(Counter((cell.parameters.get("epochs"), cell.parameters[name]) for cell in cells).values())
         for name in names
     }
     clear = {name: lines for name, lines in fullest.items() if lines <= CROWDED}
@@ -215,7 +215,7 @@ def _quoted(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Quoted]:
         for quoted in original.values()
         if not quoted.is_bound
         and quoted.fits(cell.parameters)
-        and (quoted.who == PAPER or (quoted.who == EARLIER and quoted.epochs == cell.parameters["epochs"]))
+        and (quoted.who == PAPER or (quoted.who == EARLIER and quoted.epochs == cell.parameters.get("epochs")))
     ]
 
 
@@ -232,7 +232,7 @@ def _quoted_rows(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Row
 
 def _measured_rows(cell: CellEvidence) -> list[Row]:
     """Every run of CELL, then the mean with its interval."""
-    epochs = cell.parameters["epochs"]
+    epochs = cell.parameters.get("epochs")
     runs = zip(cell.seeds, cell.values(), strict=True)
     rows: list[Row] = [{"who": "run", "epochs": epochs, "seed": seed, ACCURACY: value} for seed, value in runs]
     quantity = cell.quantity()
@@ -251,7 +251,7 @@ def _accuracy_words(label: str, cell: CellEvidence, original: Mapping[str, Quote
     if quantity.is_measured:
         words = [f"{spell(Kind.ACCURACY, quantity.value)} ({runs_words(cell.n)})"]
     for quoted in _quoted(cell, original):
-        after = f" after {quoted.epochs} epochs" if quoted.epochs != cell.parameters["epochs"] else ""
+        after = f" after {quoted.epochs} epochs" if quoted.epochs not in (None, cell.parameters.get("epochs")) else ""
         words.append(f"{_who(quoted)}{after} {quoted.accuracy_pct} %")
     return f"{label}: {', '.join(words)}"
 

@@ -15,6 +15,11 @@ def first_few(texts: Sequence[str], most: int) -> str:
     return ", ".join(texts[:most]) + more
 
 
+def plural(number: int, what: str) -> str:
+    """`1 claim`, `2 claims`."""
+    return f"{number} {what}{'s' if number != 1 else ''}"
+
+
 def listed(texts: Sequence[str]) -> str:
     """All of TEXTS as a sentence lists them: `a, b and c`."""
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)

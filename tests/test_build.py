@@ -212,7 +212,8 @@ def test_a_run_of_code_that_is_not_committed_is_warned_of(root: Path, command: C
     def warning() -> str:
         return command("run", "-n", "tiny-z3")[2]
 
-    assert warning() == ""  # there is no git
+    told = "git has no commit here; a record names the commit of its code: `git init` and commit first"
+    assert warning() == f"warning: {told}\n"
     git(root, "init", "--quiet")
     (root / ".gitignore").write_text(".cache/\nfine.ipynb\n", encoding="utf-8")
     commit(root, "all but the notebook")

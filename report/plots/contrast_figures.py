@@ -103,4 +103,5 @@ def _scatter_row(cell: CellEvidence, label: str, metric: str) -> Row:
 
 def _scatter_words(cell: CellEvidence, name: str, label: str) -> str:
     accuracy = spell(Kind.ACCURACY, cell.quantity().value)
-    return f"{cell.word(name)} {label}, {epochs_words(cell)}: {accuracy} ({runs_words(cell.n)})"
+    setting = ", ".join(filter(None, (f"{cell.word(name)} {label}", epochs_words(cell))))
+    return f"{setting}: {accuracy} ({runs_words(cell.n)})"

@@ -27,12 +27,13 @@ def cell_label(cell: CellEvidence, names: Iterable[str]) -> str:
     """What tells CELL from its neighbours: `patch size 4, kernel size 9, 5 epochs`; the epochs come last."""
     listed = list(names)
     words = [cell.words([name]) for name in listed if name != "epochs"]
-    return ", ".join([*words, epochs_words(cell)] if "epochs" in listed else words)
+    return ", ".join(filter(None, [*words, epochs_words(cell)] if "epochs" in listed else words))
 
 
 def epochs_words(cell: CellEvidence) -> str:
-    """`5 epochs`."""
-    return f"{cell.parameters['epochs']} epochs"
+    """`5 epochs`; empty where the notebook has no such parameter."""
+    epochs = cell.parameters.get("epochs")
+    return "" if epochs is None else f"{epochs} epoch{'s' if epochs != 1 else ''}"
 
 
 def runs_words(count: int) -> str:
