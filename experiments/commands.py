@@ -31,6 +31,7 @@ _UNFINISHED = {
     "checkpoints": "from which unfinished runs go on",
     "slurm": "from which the answers of Slurm's jobs are taken",
 }
+_BESIDE_NAMES = 80  # columns of a table of runs; one of groups needs half of them
 _WIDE = 200  # Columns off a terminal, so that no line is wrapped or cut.
 
 
@@ -325,6 +326,7 @@ def _print_groups(groups: Sequence[Group], found: Sequence[RunStatus]) -> None:
     devices = tuple(by_device(status.every_price for status in found))
     columns = ("group", "runs", *(f"rest on {device}" for device in devices), "state")
     table = Table(*columns, box=None, pad_edge=False)
+    table.columns[0].no_wrap = True  # of a name that is cut nobody knows which it is
     for column in table.columns[1:-1]:
         column.justify = "right"
     for group in groups:
@@ -336,7 +338,8 @@ def _print_groups(groups: Sequence[Group], found: Sequence[RunStatus]) -> None:
             Text(f"{count} {state}", _STYLES.get(state, "")) for state, count in count_states(listed).items()
         )
         table.add_row(group.name, str(len(listed)), *totals, state)
-    _console().print(table)
+    longest = max((len(group.name) for group in groups), default=0)
+    _console(least=longest + _BESIDE_NAMES // 2).print(table)
     print("A run of several groups counts in each. ~ extrapolated from other cells' runs, ? by a speed that is a guess")
 
 
@@ -357,7 +360,8 @@ def _print_runs(found: Sequence[RunStatus], explain: bool) -> None:
         result = f"{accuracy:.2%}" if accuracy is not None and status.state is State.MEASURED else _words_of(status)
         why = "\n".join(status.changes) if explain and status.changes else status.why
         table.add_row(status.run.name, Text(status.state, _STYLES.get(status.state, "")), result, Text(why))
-    _console().print(table)
+    longest = max((len(status.run.name) for status in found), default=0)
+    _console(least=longest + _BESIDE_NAMES).print(table)
 
 
 def _print_faults(faults: Sequence[ReproductionError]) -> None:
@@ -366,6 +370,9 @@ def _print_faults(faults: Sequence[ReproductionError]) -> None:
         errors.print(f"error: {fault}", style="red", markup=False, highlight=False)
 
 
-def _console() -> Terminal:
+def _console(least: int = 0) -> Terminal:
+    """Of LEAST columns: a narrower terminal breaks the lines itself, where a table would break words into letters."""
     console = Terminal(highlight=False)
-    return console if console.is_terminal else Terminal(highlight=False, width=_WIDE)
+    if not console.is_terminal:
+        return Terminal(highlight=False, width=_WIDE)
+    return console if console.width >= least else Terminal(highlight=False, width=least)

@@ -277,12 +277,10 @@ def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
             words.append(_accuracy_words(cell_label(cell, [*fixed, parameter]), cell, original))
     if not any(cell.n for cell in cells.values()):
         return absent(name, item, cells.values())
-    quoted = any(row["who"] in ("original", EARLIER) for row in rows)
-    others = (
-        "; hollow marks are others' results, after the number of epochs that the legend names, in digits above the broken line where they lie beyond the scale"
-        if quoted
-        else ""
-    )
+    quoted = [row for row in rows if row["who"] in ("original", EARLIER)]
+    after = ", after the number of epochs that the legend names" if any(row["epochs"] for row in quoted) else ""
+    beyond = "in digits above the broken line where they lie beyond the scale"
+    others = f"; hollow marks are others' results{after}, {beyond}" if quoted else ""
     alt = "Dot plots of test accuracy. " + "; ".join(words) + "."
     note = f"{item['note']} {INTERVALS}, {sample_words(cells.values())[:-1]}{others}.".strip()
     if hidden:

@@ -108,6 +108,7 @@ def test_a_method_without_epochs_is_drawn_without_them(tmp_path: Path) -> None:
     assert made.alt == (
         "Dot plots of test accuracy. kernel size 3: 51.00 % (3 runs), original 95.0 %; kernel size 5: 55.00 % (1 run)."
     )
+    assert "epochs" not in made.note
     path = declare(tmp_path, "rows", groups=["sweep"])
     assert [line["row"] for line in build_figures(path, evidence, {})["demo"].rows][-1] == "kernel size 5"
     panels = [{"metric": "parameters", "text": "parameters"}]
