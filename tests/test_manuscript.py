@@ -152,6 +152,7 @@ def test_a_result_typed_in_a_caption_or_the_abstract_is_found(tmp_path: Path, ro
         json.dumps({"tables": {"a": declared, "b": 3}, "labels": labels}), encoding="utf-8"
     )
     (paper / "figures.yaml").write_text("figures: {c: {title: A fall of 3 pp}}\n", encoding="utf-8")
+    (paper / "references.bib").write_text(f"{BIBLIOGRAPHY}\n@misc{{a,\n note = {{REPRODUCED}}}}\n", encoding="utf-8")
     (paper / "numeric.csl").write_text('<layout prefix="97.1&#160;% [">\n', encoding="utf-8")
     text = (paper / "metadata.yaml").read_text(encoding="utf-8")
     (paper / "metadata.yaml").write_text(text.replace('abstract: "', 'abstract: "We reach 93.4 %. '), encoding="utf-8")
@@ -166,6 +167,7 @@ def test_a_result_typed_in_a_caption_or_the_abstract_is_found(tmp_path: Path, ro
             ("tables.yaml: tables.a.conditions.test_accuracy", "93.4 %"),
             ("tables.yaml: labels.width", "3 pp"),
             ("figures.yaml: figures.c.title", "3 pp"),
+            ("references.bib:5", "REPRODUCED"),
             ("numeric.csl", "97.1\xa0%"),
         )
     ]

@@ -167,6 +167,14 @@ def test_a_pull_request_whose_repository_was_deleted_gets_no_comment(
     ("names", "told"),
     [
         (["report/checks.py"], "(`report/checks.py`)"),
+        (
+            ["examples/dropout/templates/html/verdict.html", ".gitignore"],
+            "(`examples/dropout/templates/html/verdict.html`, `.gitignore`)",
+        ),
+        (
+            ["report/__pycache__/checks.cpython-311.pyc", ".cache/jinja/a"],
+            "(`report/__pycache__/checks.cpython-311.pyc`, `.cache/jinja/a`)",
+        ),
         ([".github/workflows/check.yml", "experiments/records/a.json"], "(`.github/workflows/check.yml`)"),
         (["a`@all<b>.py"], "(`a??all?b?.py`)"),
         (

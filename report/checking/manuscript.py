@@ -22,6 +22,7 @@ from report.pages.bibliography import read_entries
 from report.pages.front import flat
 from report.pages.metadata import read_metadata
 
+_REFERENCES = "references.bib"
 _STYLE = "numeric.csl"  # of citations: what stands beside their numbers is printed on every page
 FATAL = frozenset({"placeholder", "typed-result", "raw-format", "image", "citation-unknown", "reference-unknown"})
 HEADINGS = (
@@ -205,6 +206,12 @@ def _inspect_captions(root: Path) -> Iterator[Finding]:
         texts += [
             (f"{path.relative_to(root).as_posix()}: {place}", text, _RESULT if _TITLE.search(place) else VERDICT)
             for place, text in _leaves(content.get(part), part)
+        ]
+    if (paper / _REFERENCES).is_file():
+        texts += [
+            (f"report/paper/{_REFERENCES}:{entry.line}", value, VERDICT)
+            for entry in read_entries(read_text(paper / _REFERENCES)).values()
+            for value in entry.fields.values()
         ]
     if (paper / _STYLE).is_file():
         texts.append((f"report/paper/{_STYLE}", html.unescape(read_text(paper / _STYLE)), _RESULT))
