@@ -107,10 +107,14 @@ def plan_fields() -> str:
         "smoke": plan_file._SMOKE,
     }
     rows = (
-        (f"`{name}`", _listed(f"{field}: {_types(kind)}" for field, kind in fields.items()))
+        (
+            f"`{name}`",
+            _listed(f"{field}: {_types(kind)}" for field, kind in fields.items()),
+            _listed(plan_file.REQUIRED.get(name, ())),
+        )
         for name, fields in sections.items()
     )
-    return _table(("section", "fields"), rows)
+    return _table(("section", "fields", "must have"), rows)
 
 
 def states() -> str:

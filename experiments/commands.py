@@ -12,7 +12,7 @@ from rich.text import Text
 from experiments import doctor
 from experiments.executors import Executor, LocalExecutor, RunsOutcome
 from experiments.fingerprint import find_modules
-from experiments.git import GitFailed, list_changed, list_untracked
+from experiments.git import GitFailed, list_changed, list_untracked, read_head
 from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan, select
 from experiments.plan_file import DEVICE_CLASSES
@@ -31,6 +31,7 @@ _UNFINISHED = {
     "checkpoints": "from which unfinished runs go on",
     "slurm": "from which the answers of Slurm's jobs are taken",
 }
+_BESIDE_NAMES = 80  # columns of a table of runs; one of groups needs half of them
 _WIDE = 200  # Columns off a terminal, so that no line is wrapped or cut.
 
 
@@ -238,6 +239,9 @@ def _warn_of_uncommitted(root: Path, notebooks: Iterable[str]) -> None:
     for name in sorted(notebooks):
         code += [folder / name, *find_modules(folder / name, root)]
     try:
+        if read_head(root) is None:
+            _warn(["git has no commit here; a record names the commit of its code: `git init` and commit first"])
+            return
         untracked = list_untracked(root, [path.relative_to(root).as_posix() for path in code])
         found = [*untracked, *(list_changed(root) or ())]
     except GitFailed as error:
@@ -328,6 +332,7 @@ def _print_groups(groups: Sequence[Group], found: Sequence[RunStatus]) -> None:
     devices = tuple(by_device(status.every_price for status in found))
     columns = ("group", "runs", *(f"rest on {device}" for device in devices), "state")
     table = Table(*columns, box=None, pad_edge=False)
+    table.columns[0].no_wrap = True  # of a name that is cut nobody knows which it is
     for column in table.columns[1:-1]:
         column.justify = "right"
     for group in groups:
@@ -339,7 +344,8 @@ def _print_groups(groups: Sequence[Group], found: Sequence[RunStatus]) -> None:
             Text(f"{count} {state}", _STYLES.get(state, "")) for state, count in count_states(listed).items()
         )
         table.add_row(group.name, str(len(listed)), *totals, state)
-    _console().print(table)
+    longest = max((len(group.name) for group in groups), default=0)
+    _console(least=longest + _BESIDE_NAMES // 2).print(table)
     print("A run of several groups counts in each. ~ extrapolated from other cells' runs, ? by a speed that is a guess")
 
 
@@ -364,7 +370,8 @@ def _print_runs(found: Sequence[RunStatus], explain: bool) -> None:
         )
         why = "\n".join(status.changes) if explain and status.changes else status.why
         table.add_row(status.run.name, Text(status.state, _STYLES.get(status.state, "")), result, Text(why))
-    _console().print(table)
+    longest = max((len(status.run.name) for status in found), default=0)
+    _console(least=longest + _BESIDE_NAMES).print(table)
 
 
 def _print_faults(faults: Sequence[ReproductionError]) -> None:
@@ -373,6 +380,9 @@ def _print_faults(faults: Sequence[ReproductionError]) -> None:
         errors.print(f"error: {fault}", style="red", markup=False, highlight=False)
 
 
-def _console() -> Terminal:
+def _console(least: int = 0) -> Terminal:
+    """Of LEAST columns: a narrower terminal breaks the lines itself, where a table would break words into letters."""
     console = Terminal(highlight=False)
-    return console if console.is_terminal else Terminal(highlight=False, width=_WIDE)
+    if not console.is_terminal:
+        return Terminal(highlight=False, width=_WIDE)
+    return console if console.width >= least else Terminal(highlight=False, width=least)

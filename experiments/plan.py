@@ -234,9 +234,10 @@ class _Builder:
         work, place = self.content["work"], f"{self.path.name}: work"
         if self.rehearsal is not None and "work" in self.rehearsal:
             work, place = self.rehearsal["work"], f"{self.path.name}: smoke: work"
-        if isinstance(work, str):
-            return None, {None: arithmetic.parse(work, place)}
-        return work["by"], {value: arithmetic.parse(text, f"{place}: {value}") for value, text in work["of"].items()}
+        if not isinstance(work, dict):
+            return None, {None: arithmetic.parse(str(work), place)}
+        texts = {value: str(text) for value, text in work["of"].items()}
+        return work["by"], {value: arithmetic.parse(text, f"{place}: {value}") for value, text in texts.items()}
 
     def _compute_work(self, parameters: Mapping[str, Scalar], place: str) -> float:
         """The GFLOP of a run with these parameters."""

@@ -21,7 +21,7 @@ _TOP = {
     "version": int,
     "name": str,
     "variant": dict,
-    "work": (str, dict),
+    "work": (str, int, float, dict),
     "speed": dict,
     "data": dict,
     "values": dict,
@@ -43,6 +43,14 @@ _GROUP = {
     "seeds": list,
 }
 _NUMBER = (int, float)
+_WORDS = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "a mapping",
+    list: "a list",
+}
 _RESOURCES = {
     "partition": str,
     "hours": _NUMBER,
@@ -54,7 +62,15 @@ _RESOURCES = {
 _VARIANT = {"usual": (str, int, float, bool), "text": str}
 _WORK = {"by": str, "of": dict}
 _DEFAULTS = {"notebook": str, "parameters": dict, "resources": dict}
-_SMOKE = {"parameters": dict, "seeds": list, "groups": list, "only": dict, "instead": dict, "work": (str, dict)}
+_SMOKE = {"parameters": dict, "seeds": list, "groups": list, "only": dict, "instead": dict, "work": _TOP["work"]}
+
+REQUIRED = {  # section, as the reference calls it -> the fields that it must have
+    "the file": ("version", "name", "work", "speed", "groups"),
+    "groups: NAME": ("title", "question", "seeds"),
+    "variant: PARAMETER": tuple(_VARIANT),
+    "work": tuple(_WORK),
+    "smoke": ("parameters", "seeds"),
+}
 
 
 def read_plan_file(path: Path) -> dict[str, Any]:
@@ -64,7 +80,7 @@ def read_plan_file(path: Path) -> dict[str, Any]:
         ConfigurationError: with file, section and field.
     """
     content, place = read_yaml(path), path.name
-    _check_fields(content, _TOP, place, required=("version", "name", "work", "speed", "groups"))
+    _check_fields(content, _TOP, place, required=REQUIRED["the file"])
     if content["version"] != VERSION:
         refuse(place, "version", content["version"], f"{VERSION}")
     _check_fields(content.setdefault("defaults", {}), _DEFAULTS, f"{place}: defaults")
@@ -139,7 +155,7 @@ def refuse(place: str, name: str, value: Any, expected: str) -> NoReturn:
 def _check_group(group: Any, name: Any, place: str, defaults: Mapping[str, Any]) -> None:
     if not is_file_name(name):
         refuse(place, "name", name, FILE_NAME_RULE)
-    _check_fields(group, _GROUP, place, required=("title", "question", "seeds"))
+    _check_fields(group, _GROUP, place, required=REQUIRED["groups: NAME"])
     if group.get("needs") not in (None, *DEVICE_CLASSES):
         refuse(place, "needs", group["needs"], " or ".join(DEVICE_CLASSES))
     if "notebook" not in group and "notebook" not in defaults:
@@ -181,7 +197,7 @@ def _refuse_seed(holder: Mapping[str, Any], place: str, who: str) -> None:
 
 
 def _check_smoke(smoke: Any, groups: Mapping[str, Any], place: str) -> None:
-    _check_fields(smoke, _SMOKE, place, required=("parameters", "seeds"))
+    _check_fields(smoke, _SMOKE, place, required=REQUIRED["smoke"])
     rehearsed = smoke.setdefault("groups", list(groups))
     _check_seeds(smoke["seeds"], place)
     _refuse_seed(smoke, place, "smoke")
@@ -211,7 +227,7 @@ def _check_work(work: Any, place: str) -> None:
     if isinstance(work, dict):
         _check_fields(work, _WORK, place, required=_WORK)
         for value, text in work["of"].items():
-            if not isinstance(text, str):
+            if type(text) not in (str, int, float):
                 refuse(f"{place}: of", str(value), text, "an arithmetic expression")
 
 
@@ -248,7 +264,8 @@ def _check_fields(
             raise ConfigurationError(f"{place}: unknown field {name!r}; the fields are {', '.join(known)}")
         types = known[name] if isinstance(known[name], tuple) else (known[name],)
         if type(value) not in types:
-            refuse(place, name, value, " or ".join(each.__name__ for each in types))
+            listed = [_WORDS[each] for each in types if each is not int or float not in types]
+            refuse(place, name, value, " or ".join(listed))
         if name == "parameters" and not _are_names(value):
             refuse(place, name, value, "a mapping of parameters")
     for name in required:

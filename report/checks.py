@@ -18,7 +18,7 @@ from experiments.plan import load_plan
 from experiments.spec import MissingTool, ReproductionError, State
 from report.checking.findings import RULES, Finding, unless_git_fails
 from report.checking.manuscript import FATAL, inspect_manuscript
-from report.checking.notebook_checks import inspect_notebooks
+from report.checking.notebook_checks import inspect_notebooks, inspect_sources
 from report.checking.page_checks import inspect_formats, inspect_log, inspect_pages
 from report.judge.rule_history import withdrawn
 from report.judge.trials import Outcome
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from report.context import Context
 
 _TYPESETTER = re.compile(rb"Typst \d+\.\d+\.\d+")  # as a PDF names what made it
+_CACHES = tuple(f":(glob)**/{name}" for name in (".cache/**", "__pycache__/**", "*.pyc"))
 SHOWN = 3  # differences of one file that are listed one by one
 EXCERPT = 60  # characters on each side of a difference
 
@@ -72,6 +73,7 @@ def inspect_ledger(root: Path) -> Iterator[Finding]:
     yield from unless_git_fails("experiments/records", _inspect_past(root))
     found = statuses(plan, ledger, root)
     yield from inspect_notebooks(root, {s.run.name: s.record for s in found if s.record is not None})
+    yield from inspect_sources(root, {run.notebook for run in plan.runs.values()})
     for status in found:
         place = f"experiments/records/{status.run.name}.json"
         if status.state is State.STALE:
@@ -110,14 +112,17 @@ def _inspect_past(root: Path) -> Iterator[Finding]:
 
 
 def inspect_tracked(root: Path) -> Iterator[Finding]:
-    """What git tracks below ROOT though it is told to ignore it: caches hold code, and are believed."""
+    """What git tracks below ROOT though it is told to ignore it, and caches whatever it is told: they hold code, and are believed."""
     yield from unless_git_fails(".gitignore", _inspect_ignored(root))
 
 
 def _inspect_ignored(root: Path) -> Iterator[Finding]:
     listed = run_git(root, "ls-files", "--cached", "--ignored", "--exclude-standard", "-z") or ""
-    for name in filter(None, listed.split("\0")):
-        yield Finding("ignored-tracked", name, "git tracks it, and .gitignore says that it is one machine's own")
+    caches = run_git(root, "ls-files", "--cached", "-z", "--", *_CACHES) or ""
+    for name in filter(None, dict.fromkeys((listed + caches).split("\0"))):
+        yield Finding(
+            "ignored-tracked", name, "git tracks it, and it is one machine's own: .gitignore says or should say so"
+        )
 
 
 def inspect_metadata(root: Path) -> Iterator[Finding]:

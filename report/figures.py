@@ -145,7 +145,7 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
         drawn = by_level(drawn, key)
     rows: list[Row] = []
     for cell in drawn:
-        panel = ", ".join([epochs_words(cell), *([cell_label(cell, [facet])] if facet else [])])
+        panel = ", ".join(filter(None, [epochs_words(cell), *([cell_label(cell, [facet])] if facet else [])]))
         rows += _curve_rows(cell, column, {"panel": panel, "setting": cell_label(cell, inside) if names else cell.name})
     missing = sum(not cell.n for cell in cells)
     unmeasured = len(cells) - len(drawn) - missing
@@ -189,10 +189,10 @@ def _choose_facet(cells: list[CellEvidence], names: Iterable[str]) -> str | None
 
     Of NAMES it is the one that leaves the most lines together which can be told apart; else the one with the fewest.
     """
-    if max(Counter(cell.parameters["epochs"] for cell in cells).values()) <= CROWDED:
+    if max(Counter(cell.parameters.get("epochs") for cell in cells).values()) <= CROWDED:
         return None
     fullest = {
-        name: max(Counter((cell.parameters["epochs"], cell.parameters[name]) for cell in cells).values())
+        name: max(Counter((cell.parameters.get("epochs"), cell.parameters[name]) for cell in cells).values())
         for name in names
     }
     clear = {name: lines for name, lines in fullest.items() if lines <= CROWDED}
@@ -219,7 +219,7 @@ def _quoted(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Quoted]:
         for quoted in original.values()
         if not quoted.is_bound
         and quoted.fits(cell.parameters)
-        and (quoted.who == PAPER or (quoted.who == EARLIER and quoted.epochs == cell.parameters["epochs"]))
+        and (quoted.who == PAPER or (quoted.who == EARLIER and quoted.epochs == cell.parameters.get("epochs")))
     ]
 
 
@@ -236,7 +236,7 @@ def _quoted_rows(cell: CellEvidence, original: Mapping[str, Quoted]) -> list[Row
 
 def _measured_rows(cell: CellEvidence) -> list[Row]:
     """Every run of CELL, then the mean with its interval."""
-    epochs = cell.parameters["epochs"]
+    epochs = cell.parameters.get("epochs")
     runs = zip(cell.seeds, cell.values(), strict=True)
     rows: list[Row] = [{"who": "run", "epochs": epochs, "seed": seed, ACCURACY: value} for seed, value in runs]
     quantity = cell.quantity()
@@ -255,7 +255,7 @@ def _accuracy_words(label: str, cell: CellEvidence, original: Mapping[str, Quote
     if quantity.is_measured:
         words = [f"{spell(Kind.ACCURACY, quantity.value)} ({amount(cell.n, 'run')})"]
     for quoted in _quoted(cell, original):
-        after = f" after {quoted.epochs} epochs" if quoted.epochs != cell.parameters["epochs"] else ""
+        after = f" after {quoted.epochs} epochs" if quoted.epochs not in (None, cell.parameters.get("epochs")) else ""
         words.append(f"{_who(quoted)}{after} {quoted.accuracy_pct} %")
     return f"{label}: {', '.join(words)}"
 
@@ -281,12 +281,10 @@ def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
             words.append(_accuracy_words(cell_label(cell, [*fixed, parameter]), cell, original))
     if not any(cell.n for cell in cells.values()):
         return absent(name, item, cells.values())
-    quoted = any(row["who"] in ("original", EARLIER) for row in rows)
-    others = (
-        "; hollow marks are others' results, after the number of epochs that the legend names, in digits above the broken line where they lie beyond the scale"
-        if quoted
-        else ""
-    )
+    quoted = [row for row in rows if row["who"] in ("original", EARLIER)]
+    after = ", after the number of epochs that the legend names" if any(row["epochs"] for row in quoted) else ""
+    beyond = "in digits above the broken line where they lie beyond the scale"
+    others = f"; hollow marks are others' results{after}, {beyond}" if quoted else ""
     alt = "Dot plots of test accuracy. " + "; ".join(words) + "."
     note = f"{item['note']} {INTERVALS}, {sample_words(cells.values())[:-1]}{others}.".strip()
     if hidden:

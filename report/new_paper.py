@@ -1,9 +1,12 @@
 """A new paper to begin with: small, complete and working, laid out from templates/new."""
 
+import contextlib
 import os
+import shlex
 import shutil
 from pathlib import Path
 
+from experiments.git import GitFailed, read_head
 from experiments.search_path import MACHINERY
 from experiments.spec import ConfigurationError
 from report.pages.citation import citation_file
@@ -24,11 +27,12 @@ def lay_out(folder: Path) -> str:
     text = script.read_text(encoding="utf-8").replace(_PLACE, _way_to_machinery(folder.resolve()))
     script.write_text(text, encoding="utf-8")
     (folder / "CITATION.cff").write_text(citation_file(folder), encoding="utf-8")
-    there = os.path.relpath(folder)
-    return (
-        f"{there}: a paper of six short runs; next:\n  cd {there}\n  python build.py\n  python build.py run\n"
-        "  python build.py\n  python build.py check"
-    )
+    there, steps = os.path.relpath(folder), ["python build.py", "python build.py run", "python build.py"]
+    with contextlib.suppress(GitFailed):
+        if read_head(folder) is None:  # A record names the commit of its code.
+            steps.insert(1, "git init && git add --all && git commit --message 'A new paper'")
+    told = [f"cd {shlex.quote(there)}", *steps, "python build.py check"]
+    return "\n  ".join([f"{there}: a paper of six short runs; next:", *told])
 
 
 def _way_to_machinery(folder: Path) -> str:

@@ -109,6 +109,28 @@ def make_cell(
     return [measured(run, accuracy, **(settings or {})) for run, accuracy in zip(runs, accuracies, strict=True)]
 
 
+def without_epochs(statuses: Iterable[RunStatus]) -> list[RunStatus]:
+    """STATUSES of a method that knows no epochs, such as one that solves an equation."""
+
+    def less(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if name != "epochs"}
+
+    return [
+        replace(
+            status,
+            run=replace(status.run, parameters=less(status.run.parameters)),
+            record=status.record
+            and replace(
+                status.record,
+                parameters=less(status.record.parameters),
+                settings=less(status.record.settings),
+                history={},
+            ),
+        )
+        for status in statuses
+    ]
+
+
 def make_facts(root: Path, *, runs: int | None = None, smoke: bool = False) -> Facts:
     """The repository's own plan and claims, with its first RUNS measured (None: all of them)."""
     plan = load_plan(root / "experiments" / "plan.yaml", smoke=smoke)

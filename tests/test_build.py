@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import build
-from experiments import doctor
+from experiments import commands, doctor
 from experiments.execute import find_data
 from experiments.ledger import Ledger
 from experiments.notebooks import refuse_broken_cells
@@ -208,11 +208,23 @@ def test_a_dry_run_within_a_budget_lists_what_would_be_begun(command: Command) -
     assert "2 runs to do" in out and "fit" not in out
 
 
+def test_on_a_narrow_terminal_no_name_is_cut_and_no_word_is_broken_into_letters(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands.Terminal, "is_terminal", property(lambda _: True))
+    monkeypatch.setenv("COLUMNS", "30")
+    for arguments, names in ((("status",), ("sizes", "larger")), (("status", "--runs"), ("tiny-z3-s0", "tiny-z4-s0"))):
+        _, out, _ = command(*arguments)
+        assert all(name in out for name in (*names, "pending")), out
+        assert "…" not in out
+
+
 def test_a_run_of_code_that_is_not_committed_is_warned_of(root: Path, command: Command) -> None:
     def warning() -> str:
         return command("run", "-n", "tiny-z3")[2]
 
-    assert warning() == ""  # there is no git
+    told = "git has no commit here; a record names the commit of its code: `git init` and commit first"
+    assert warning() == f"warning: {told}\n"
     git(root, "init", "--quiet")
     (root / ".gitignore").write_text(".cache/\nfine.ipynb\n", encoding="utf-8")
     commit(root, "all but the notebook")
@@ -232,7 +244,7 @@ def test_a_run_whose_repository_git_cannot_read_is_warned_of(root: Path, command
     (root / ".git").write_text("gitdir: nowhere", encoding="utf-8")
     code, _, told = command("run", "-n", "tiny-z3")
     assert code == 0
-    assert told.startswith("warning: git ls-files failed: fatal: ")
+    assert told.startswith("warning: git rev-parse failed: fatal: ")
     assert told.endswith("; the record will not name the commit of its code\n")
 
 

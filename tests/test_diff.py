@@ -160,7 +160,12 @@ def test_a_changed_rule_says_what_decides_otherwise_and_how_many_runs_were_there
     assert difference.exit_code == 6
     assert told(difference) == [
         ("evidence", "rule", "larger-is-better", "margin 0.05 -> margin 0.2"),
-        ("note", "rule", "three-reaches-half", " -> other words, the same rule"),
+        (
+            "note",
+            "rule",
+            "three-reaches-half",
+            "Size 3 is right for more than half of the images. -> Size three is right for more than half of the images.",
+        ),
     ]
     assert difference.changes[0].why == "4 of the runs that it judges were there before"
 
@@ -231,6 +236,22 @@ def test_the_number_of_a_claim_that_is_not_main_is_evidence(root: Path) -> None:
     assert ("evidence", "number", "larger-is-better", "+50.00 ± 107.57 pp (n = 2) -> +75.00 ± 107.57 pp (n = 2)") in (
         told(difference)
     )
+
+
+def test_where_a_quoted_value_was_seen_and_how_sure_it_is_are_told_where_they_change(root: Path) -> None:
+    edit(root / "report/paper/original.csv", "Table 1,certain,", "Table 1,unsure,read off a plot")
+    found = [step for step in told(find_difference(root, "HEAD")) if step[1] == "quoted value"]
+    same = "more than 50 %, 2 epochs, tiny"
+    change = f"{same}, certainty certain, note none -> {same}, certainty unsure, note read off a plot"
+    assert found == [("evidence", "quoted value", "half", change)]
+
+
+def test_other_words_of_a_group_are_a_note(root: Path) -> None:
+    edit(root / "experiments/plan.yaml", "title: Two sizes", "title: Sizes")
+    edit(root / "experiments/plan.yaml", "Does size matter?", "Does it?")
+    assert told(find_difference(root, "HEAD")) == [
+        ("note", "plan", "sizes", "title Two sizes; question Does size matter? -> title Sizes; question Does it?")
+    ]
 
 
 def test_the_plan_is_compared_by_cells_and_seeds(root: Path) -> None:

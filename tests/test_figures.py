@@ -26,7 +26,7 @@ from report.plots.figure import Row
 from report.plots.series_charts import draw_series, tick_labels, word_places
 from report.unknown import UnknownName
 from tests.judging import DIRECTION, ORIGINAL
-from tests.made_up import make_cell, make_evidence, make_run, waiting
+from tests.made_up import make_cell, make_evidence, make_run, waiting, without_epochs
 from tests.small_paper import HOSTILE
 
 CLASSES = {
@@ -98,6 +98,26 @@ def test_the_caption_says_how_many_runs_under_which_recipe(tmp_path: Path) -> No
     assert words in build_figures(path, sweep(), {})["demo"].note
     path = declare(tmp_path, "curves", groups=["sweep"], column="test_accuracy")
     assert f"{words}." in build_figures(path, sweep(), {})["demo"].note
+
+
+def test_a_method_without_epochs_is_drawn_without_them(tmp_path: Path) -> None:
+    cells = [*make_cell([0.50, 0.51, 0.52], kernel_size=3), *make_cell([0.55], kernel_size=5)]
+    evidence = make_evidence(*without_epochs(cells))
+    row = replace(quoted("paper", 200, "95.0"), epochs=None)
+    made = effect(tmp_path, evidence, row)
+    assert made.alt == (
+        "Dot plots of test accuracy. kernel size 3: 51.00 % (3 runs), original 95.0 %; kernel size 5: 55.00 % (1 run)."
+    )
+    assert "epochs" not in made.note
+    path = declare(tmp_path, "rows", groups=["sweep"])
+    assert [line["row"] for line in build_figures(path, evidence, {})["demo"].rows][-1] == "kernel size 5"
+    panels = [{"metric": "parameters", "text": "parameters"}]
+    path = declare(tmp_path, "scatter", groups=["sweep"], label="kernel_size", panels=panels)
+    made = build_figures(path, evidence, {})["demo"]
+    assert "kernel size 3: 51.00 % (3 runs)" in made.alt
+    canvas = Canvas()
+    draw_scatter(canvas, made.rows, made.options)
+    assert [text.get_text() for text in canvas.legends[0].get_texts()] == ["3", "5"]
 
 
 def test_rows_without_any_run_of_ours_show_what_others_report(tmp_path: Path) -> None:

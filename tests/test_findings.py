@@ -1,5 +1,6 @@
 """Each rule has a fault that breaks it: a rule without one here fails, and so does a fault that is not found."""
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -62,6 +63,16 @@ def stale_record(folder: Path) -> Findings:
     root = make_repository(folder / "root")
     open_repository(root)[1].save(make_record(root, "tiny-z2-s0"))
     edit(root / "method/model.py", "2 * value", "3 * value")
+    return inspect_ledger(root)
+
+
+def notebook_with_outputs(folder: Path) -> Findings:
+    root = make_repository(folder / "root")
+    path = root / "experiments/fine.ipynb"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    (cell, *_) = (cell for cell in content["cells"] if cell["cell_type"] == "code")
+    cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["97.1 %"]}]
+    write_atomically(path, json.dumps(content))
     return inspect_ledger(root)
 
 
@@ -137,6 +148,17 @@ def tracked_cache(folder: Path) -> Findings:
     return inspect_tracked(folder / "root")
 
 
+def test_a_cache_is_no_file_of_the_repository_whatever_gitignore_says(tmp_path: Path) -> None:
+    for place in (".cache/jinja/a.cache", "report/__pycache__/a.pyc", "report/a.pyc", "report/paper/a.md"):
+        write_atomically(tmp_path / place, "code")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "--force", ".")
+    found = [(finding.rule, finding.place) for finding in inspect_tracked(tmp_path)]
+    assert found == [
+        ("ignored-tracked", name) for name in (".cache/jinja/a.cache", "report/__pycache__/a.pyc", "report/a.pyc")
+    ]
+
+
 def files(folder: Path, name: str, **contents: bytes) -> Path:
     (folder / name).mkdir()
     for file, content in contents.items():
@@ -197,6 +219,7 @@ TRIGGERS: dict[str, Callable[[Path], Findings]] = {
     "record-repeated": repeated_record,
     "record-dropped": dropped_record,
     "notebook-differs": lonely_notebook,
+    "notebook-outputs": notebook_with_outputs,
     "record-dirty": dirty_record,
     "ignored-tracked": tracked_cache,
     "value-stale": states,

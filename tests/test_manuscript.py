@@ -54,6 +54,10 @@ CITED = "A sentence [@known2020].\n"
         ("We reach &#55;&#49;.2 &#37; here", "typed-result", 2, "'71.2 %' is typed by hand"),
         ("We reach ７１．２ ％ here", "typed-result", 2, "'71.2 %' is typed by hand"),
         ("It is ✓ **REPRO*DUCED*** here", "typed-result", 2, "'REPRODUCED' is typed by hand"),
+        (r"We reach $71.2\text{ per cent}$", "typed-result", 2, r"'$71.2\\text{ per cent}$' is typed by hand"),
+        ("We reach `71.2 %` here", "typed-result", 2, "'71.2 %' is typed by hand"),
+        ("```\nMixer  71.2 ± 0.4\n```", "typed-result", 3, "'± 0.4' is typed by hand"),
+        ("It is `REPRODUCED`", "typed-result", 2, "'REPRODUCED' is typed by hand"),
         ('\n<< "99.9 %" >>', "typed-result", 3, "the text '99.9 %' is typed by hand"),
         ("```{=html}\n<script>\n```", "raw-format", 2, "'{=html' passes text to one format unescaped"),
         ("`<b>`{ =html}", "raw-format", 2, "'{ =html' passes text to one format unescaped"),
@@ -83,8 +87,8 @@ def test_a_fault_in_the_prose_is_found(
     "text",
     [
         "60,000 images of 32 by 32 pixels, version 3.11, 0.95, width 256/8, ann@example.com, 1e-3",
-        "`71.23 %` and $p = 0.0123$ and << accuracy('a', threshold=0.7123) >>",
-        "```\n71.23 % @nobody\n```",
+        "`lr=0.0123` and $p = 0.0123$ and << accuracy('a', threshold=0.7123) >>",
+        "```\n71.23 @nobody\n```",
         "<# 71.23 % #>",
         "the paper's Table 2, Figure 3 of [@known2020], [@known2020, Table 1] and $\\alpha < b$, a \\<b> and 1 < a > b",
         "See << ref('tab:a') >> and << ref('sec:b') >>.\n\n<< table('a') >>\n\n## B {#sec:b}",
@@ -148,6 +152,8 @@ def test_a_result_typed_in_a_caption_or_the_abstract_is_found(tmp_path: Path, ro
         json.dumps({"tables": {"a": declared, "b": 3}, "labels": labels}), encoding="utf-8"
     )
     (paper / "figures.yaml").write_text("figures: {c: {title: A fall of 3 pp}}\n", encoding="utf-8")
+    (paper / "references.bib").write_text(f"{BIBLIOGRAPHY}\n@misc{{a,\n note = {{REPRODUCED}}}}\n", encoding="utf-8")
+    (paper / "numeric.csl").write_text('<layout prefix="97.1&#160;% [">\n', encoding="utf-8")
     text = (paper / "metadata.yaml").read_text(encoding="utf-8")
     (paper / "metadata.yaml").write_text(text.replace('abstract: "', 'abstract: "We reach 93.4 %. '), encoding="utf-8")
     found = [(finding.rule, finding.place, finding.message) for finding in inspect_manuscript(tmp_path)]
@@ -161,6 +167,27 @@ def test_a_result_typed_in_a_caption_or_the_abstract_is_found(tmp_path: Path, ro
             ("tables.yaml: tables.a.conditions.test_accuracy", "93.4 %"),
             ("tables.yaml: labels.width", "3 pp"),
             ("figures.yaml: figures.c.title", "3 pp"),
+            ("references.bib:5", "REPRODUCED"),
+            ("numeric.csl", "97.1\xa0%"),
+        )
+    ]
+
+
+def test_a_verdict_typed_in_the_plan_or_a_claim_is_found_and_a_value_in_a_question_may_stand(
+    tmp_path: Path, root: Path
+) -> None:
+    assert inspect(tmp_path, root, CITED) == []
+    group = {"title": "Sizes (3 pp)", "question": "Does it reach 92.6 %? REPRODUCED"}
+    claims = {"it": {"sentence": "It is better.", "deviations": ["none: NOT REPRODUCED"]}}
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments/plan.yaml").write_text(json.dumps({"groups": {"a": group}}), encoding="utf-8")
+    (tmp_path / "report/paper/claims.yaml").write_text(json.dumps({"claims": claims}), encoding="utf-8")
+    assert [finding for finding in inspect_manuscript(tmp_path) if finding.rule == "typed-result"] == [
+        Finding("typed-result", place, f"{what!r} is typed by hand")
+        for place, what in (
+            ("experiments/plan.yaml: groups.a.title", "3 pp"),
+            ("experiments/plan.yaml: groups.a.question", "REPRODUCED"),
+            ("report/paper/claims.yaml: claims.it.deviations[0]", "NOT REPRODUCED"),
         )
     ]
 

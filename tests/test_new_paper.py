@@ -17,7 +17,11 @@ RUNS = 6
 def test_a_new_paper_builds_without_a_run_and_holds_to_every_rule_with_them(tmp_path: Path) -> None:
     done = run(tmp_path, "python", str(REPOSITORY / "build.py"), "new", "papers/mine")
     assert done.returncode == 0, done.stderr
-    assert "papers/mine: a paper of six short runs; next:\n  cd papers/mine\n  python build.py\n" in done.stdout
+    assert done.stdout == (
+        "papers/mine: a paper of six short runs; next:\n  cd papers/mine\n  python build.py\n"
+        "  git init && git add --all && git commit --message 'A new paper'\n"
+        "  python build.py run\n  python build.py\n  python build.py check\n"
+    )
     paper = tmp_path / "papers/mine"
     git(paper, "init", "--quiet")
     commit(paper, "as it was laid out")
@@ -79,6 +83,17 @@ def test_a_new_paper_has_the_same_bytes_in_a_checkout_with_other_ends_of_lines(t
     git(tmp_path, "clone", "--quiet", "-c", "core.autocrlf=true", "paper", "clone")
     for name in ("experiments/plan.yaml", "CITATION.cff", "experiments/train.ipynb"):
         assert (tmp_path / "clone" / name).read_bytes() == (tmp_path / "paper" / name).read_bytes()
+
+
+def test_what_to_do_next_is_said_as_a_shell_takes_it_and_a_repository_that_is_there_is_not_made_again(
+    tmp_path: Path,
+) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "file").touch()
+    commit(tmp_path, "begun")
+    _, change, *steps = lay_out(tmp_path / "a paper").splitlines()
+    assert change.startswith("  cd '") and change.endswith("a paper'")
+    assert steps == [f"  python build.py{verb}" for verb in ("", " run", "", " check")]
 
 
 def test_a_new_paper_overwrites_nothing(tmp_path: Path) -> None:

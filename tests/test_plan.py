@@ -101,6 +101,13 @@ def test_what_a_rehearsal_has_instead_is_refused_where_no_cell_has_it(
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("work", ["20", "{by: size, of: {2: 20, 3: 20, 4: 20}}"])
+def test_work_may_be_the_same_number_for_every_run(tmp_path: Path, work: str) -> None:
+    text = PLAN.replace('work: "size * 10"', f"work: {work}")
+    plan = load_plan(make_repository(tmp_path / "root", text) / "experiments" / "plan.yaml")
+    assert {run.work for run in plan.runs.values()} == {20.0}
+
+
 @pytest.mark.parametrize("work", ['"size * 10"', '{by: seed, of: {0: "1", 1: "2"}}'])
 def test_a_rehearsal_has_work_of_its_own_by_another_parameter_than_the_plan(tmp_path: Path, work: str) -> None:
     own = 'work: {by: size, of: {2: "1", 3: "2"}}'
@@ -316,7 +323,7 @@ def test_an_unknown_group_or_run_is_refused_with_the_nearest(small: Plan) -> Non
             "plan.yaml: smoke: only: sizes: found {'size': 3}; expected a list of values for each parameter that decides",
         ),
         ("groups: [sizes]", "groups: [size]", "plan.yaml: smoke: groups: no group 'size'; did you mean 'sizes'?"),
-        ("title: Two sizes", "title: 2", "plan.yaml: groups: sizes: title: found 2; expected str"),
+        ("title: Two sizes", "title: 2", "plan.yaml: groups: sizes: title: found 2; expected text"),
         (
             "notebook: fine.ipynb",
             "notebook: none.ipynb",
@@ -330,8 +337,8 @@ def test_an_unknown_group_or_run_is_refused_with_the_nearest(small: Plan) -> Non
         ('work: "size * 10"', "work: {of: {2: size}}", "plan.yaml: work: the field 'by' is missing"),
         (
             'work: "size * 10"',
-            "work: {by: size, of: {2: 3}}",
-            "plan.yaml: work: of: 2: found 3; expected an arithmetic expression",
+            "work: {by: size, of: {2: []}}",
+            "plan.yaml: work: of: 2: found []; expected an arithmetic expression",
         ),
         (
             "{cpu: 5, cuda: 50}",

@@ -38,9 +38,9 @@ def test_a_rehearsal_is_for_this_machine(tmp_path: Path) -> None:
         ),
         ("{hours: 0}", "hours: found 0; expected a number above 0"),
         ("{quiet_minutes: -1}", "quiet_minutes: found -1; expected a number above 0"),
-        ("{cpus: 1.5}", "cpus: found 1.5; expected int"),
+        ("{cpus: 1.5}", "cpus: found 1.5; expected a whole number"),
         ("{gpus: -0.5}", "gpus: found -0.5; expected 0 or more"),
-        ("{memory_gib: many}", "memory_gib: found 'many'; expected int or float"),
+        ("{memory_gib: many}", "memory_gib: found 'many'; expected a number"),
     ],
 )
 def test_wrong_resources_are_refused_with_file_group_and_field(tmp_path: Path, resources: str, message: str) -> None:

@@ -25,7 +25,7 @@ from report.pages.vocabulary import Vocabulary
 from report.quantities import Kind, Quantity, Registry
 from report.tables import Column, Table
 from report.unknown import UnknownName
-from tests.made_up import make_cell, make_evidence, make_facts, make_run, measured, waiting
+from tests.made_up import make_cell, make_evidence, make_facts, make_run, measured, waiting, without_epochs
 
 PENDING = Quantity("p", Kind.ACCURACY, None, State.PENDING, why="to come")
 MEASURED = Quantity("m", Kind.ACCURACY, 1 / 3, n=1)
@@ -362,6 +362,17 @@ def test_a_rule_names_the_parameter_by_its_label(root: Path) -> None:
     assert any("over edge (decreasing)" in str(row[2]) for row in table.rows)
 
 
+def test_a_method_without_epochs_has_tables_without_them(root: Path) -> None:
+    cells = without_epochs([*make_cell([0.7], kernel_size=3), *make_cell([0.8], kernel_size=5)])
+    evidence, sized = make_evidence(*cells), {"columns": ["kernel_size"]}
+    assert "epochs" not in build("models", evidence, root, groups=["sweep"], **sized).values
+    effects = build("effects", evidence, root, sweeps=[{"group": "sweep", "along": "kernel_size"}], original="paper")
+    compared = build("comparison", evidence, root, group="sweep", beside=["paper"], against="paper", **sized)
+    assert [column.header for table in (effects, compared) for column in table.columns if column.key == "ours"] == [
+        "Ours"
+    ] * 2
+
+
 def test_a_size_of_nothing_is_printed_as_such(root: Path) -> None:
     evidence = make_evidence(*make_cell([0.7], kernel_size=0), *make_cell([0.8], kernel_size=5))
     assert [row[0] for row in lines(build("models", evidence, root, groups=["sweep"], columns=["kernel_size"]))] == [
@@ -404,7 +415,7 @@ def test_a_column_that_says_nothing_is_left_out_if_it_is_optional_and_so_is_a_ce
     facts = replace(make_facts(root, runs=0), evidence=evidence, original={})
     options = {"groups": ["sweep", "more"], "columns": ["kernel_size"]}
     models = build_table(Declaration("t", "models", "Models.", "", options, {}), facts)
-    assert [column.key for column in models.columns if column.optional] == ["images_per_second", "memory"]
+    assert [column.key for column in models.columns if column.optional] == ["epochs", "images_per_second", "memory"]
     assert [row[0] for row in models.rows] == ["3", "5"]
     sweeps = {"sweeps": [{"group": "sweep", "along": "kernel_size"}], "original": "paper"}
     effects = build_table(Declaration("t", "effects", "Effects.", "", sweeps, {}), facts)

@@ -20,6 +20,7 @@ from report.checking.typed import typed_results
         ("<< ours.__str__() >>", "the attribute '__str__' is a raw number; print the quantity itself"),
         ('<< "NOT REPRODUCED" >>', "the text 'NOT REPRODUCED' is typed by hand"),
         ('<< ["71.2 %"] | join >>', "the text '71.2 %' is typed by hand"),
+        ('<% for x in ["71.2 per", "cent"] %><< x >><% endfor %>', "the text '71.2 per' is typed by hand"),
     ],
 )
 def test_a_typed_result_is_found_at_its_line(expression: str, message: str) -> None:
@@ -33,6 +34,7 @@ def test_a_typed_result_is_found_at_its_line(expression: str, message: str) -> N
         "<< accuracy('earlier-5', patch_size=4) >> << difference('k', {'kernel_size': 9}, {'kernel_size': 3}) >>",
         '<% if count("runs").value > 0.5 %><< verdict("kernel-size").reasons | join("; ") >><% endif %>',
         '<% for id in ["earlier-p4-k9"] %><< id >>: << claim(id).sentence >><% endfor %>',
+        '<% for size in [3, 9] %><< accuracy("g", kernel_size=size) >><% endfor %>',
         '<% set ours = accuracy("g", kernel_size=9) %><< ours if ours.value > 0.5 else "no" >><< "p4-k9" >>',
         "<< unfinished",
     ],

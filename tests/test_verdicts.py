@@ -261,7 +261,7 @@ def test_a_threshold(accuracies: Sequence[float], outcome: Outcome) -> None:
 @pytest.mark.parametrize(
     ("parameters", "outcome", "reason"),
     [
-        (600_458, Outcome.REPRODUCED, "all 1 models are recorded and agree"),
+        (600_458, Outcome.REPRODUCED, "the model is recorded and agrees"),
         (601_458, Outcome.NOT_REPRODUCED, "patch size 8, kernel size 3: 601,458, quoted 600 k"),
     ],
 )

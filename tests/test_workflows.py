@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,14 +103,14 @@ def test_every_command_and_file_that_a_step_names_is_there(path: Path) -> None:
 HARNESS = """
 import { createRequire } from 'module'
 const require = createRequire(import.meta.url)
-const { pulls, comments } = JSON.parse(process.argv[2])
+const { pulls, comments, files } = JSON.parse(process.argv[2])
 const done = []
 const issues = {
   listComments: () => comments,
   createComment: given => done.push(['create', given]),
   updateComment: given => done.push(['update', given]),
 }
-const github = { paginate: async (ask, given) => ask(given), rest: { pulls: { list: () => pulls }, issues } }
+const github = { paginate: async (ask, given) => ask(given), rest: { pulls: { list: () => pulls, listFiles: () => files }, issues } }
 const run = {
   head_repository: { owner: { login: 'stranger' } }, head_branch: 'main', head_sha: 'abc', conclusion: 'success',
   html_url: 'https://example.org/run',
@@ -164,15 +164,61 @@ def test_a_pull_request_whose_repository_was_deleted_gets_no_comment(
     assert comment(tmp_path, [], []) == [["notice", "the repository of the pull request is gone"]]
 
 
-def comment(folder: Path, pulls: list[Any], comments: list[Any]) -> list[Any]:
-    """What the comment's script asks GitHub for, given these pull requests, these comments and a long text."""
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["report/checks.py"], "(`report/checks.py`)"),
+        (
+            ["examples/dropout/templates/html/verdict.html", ".gitignore"],
+            "(`examples/dropout/templates/html/verdict.html`, `.gitignore`)",
+        ),
+        (
+            ["report/__pycache__/checks.cpython-311.pyc", ".cache/jinja/a"],
+            "(`report/__pycache__/checks.cpython-311.pyc`, `.cache/jinja/a`)",
+        ),
+        ([".github/workflows/check.yml", "experiments/records/a.json"], "(`.github/workflows/check.yml`)"),
+        (["a`@all<b>.py"], "(`a??all?b?.py`)"),
+        (
+            [f"report/{i}.py" for i in range(7)],
+            "(`report/0.py`, `report/1.py`, `report/2.py`, `report/3.py`, `report/4.py` and 2 more)",
+        ),
+        (["a.md"] * 3000, "(it has more files than GitHub lists)"),
+    ],
+)
+def test_the_comment_tells_where_a_pull_request_changes_the_code_that_checks_it(
+    tmp_path: Path, names: list[str], told: str
+) -> None:
+    files = [{"filename": name} for name in names]
+    ((_, given),) = comment(tmp_path, [{"head": {"sha": "abc"}, "number": 7}], [], files)
+    assert (
+        f"\n\n**It changes what checks it** {told}: till that is read, all of this is its own word.\n\n# Changed"
+        in given["body"]
+    )
+
+
+def test_a_renamed_check_is_told_and_a_sign_that_is_spelt_otherwise_calls_nobody(tmp_path: Path) -> None:
+    files = [{"filename": "report/paper/sections/checks.md", "previous_filename": "report/checks.py"}]
+    text = "&#64;everybody &#x0040;everybody &commat;everybody"
+    ((_, given),) = comment(tmp_path, [{"head": {"sha": "abc"}, "number": 7}], [], files, text)
+    assert "(`report/checks.py`)" in given["body"]
+    assert given["body"].endswith("@\u200beverybody @\u200beverybody @\u200beverybody")
+
+
+def comment(
+    folder: Path,
+    pulls: list[Any],
+    comments: list[Any],
+    files: Sequence[Any] = ({"filename": "experiments/records/a.json"}, {"filename": "report/paper/claims.yaml"}),
+    text: str = "# Changed, @everybody\n" + "@long " * 20_000,
+) -> list[Any]:
+    """What the comment's script asks GitHub for, given pull requests, their comments and files, and what the check told."""
     found = steps(REPOSITORY / ".github/workflows/comment.yml")
     (script,) = (step["with"]["script"] for step in found if "script" in step["with"])
     (folder / "changes").mkdir()
-    (folder / "changes/changes.md").write_text("# Changed, @everybody\n" + "@long " * 20_000)
+    (folder / "changes/changes.md").write_text(text)
     path = folder / "script.mjs"
     path.write_text(HARNESS.replace("SCRIPT", script))
-    given = json.dumps({"pulls": pulls, "comments": comments})
+    given = json.dumps({"pulls": pulls, "comments": comments, "files": files})
     done = subprocess.run([NODE, path, given], cwd=folder, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

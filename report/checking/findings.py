@@ -58,6 +58,11 @@ RULES = {
         "every executed notebook that is kept shows the numbers of its record",
         "restore the notebook from git, or run it again: `build.py run RUN --force`",
     ),
+    "notebook-outputs": Rule(
+        "warning",
+        "a notebook that runs begin from holds no outputs, which no run of the plan has made",
+        "clear them in Jupyter, or by `jupyter nbconvert --clear-output --inplace FILE`; a record does not go stale by it",
+    ),
     "record-dirty": Rule(
         "warning",
         "every record was made from committed code",
@@ -71,7 +76,7 @@ RULES = {
     ),
     "ignored-tracked": Rule(
         "error",
-        "git tracks no file that it is told to ignore, such as a cache, which is trusted",
+        "git tracks no cache, which is trusted, and no file that it is told to ignore",
         "git rm --cached FILE; a cache is made by each machine for itself",
     ),
     "record-copied": Rule(

@@ -22,6 +22,8 @@ from report.pages.bibliography import read_bibliography
 from report.pages.front import flat
 from report.pages.metadata import read_metadata
 
+_REFERENCES = "references.bib"
+_STYLE = "numeric.csl"  # of citations: what stands beside their numbers is printed on every page
 FATAL = frozenset({"placeholder", "typed-result", "raw-format", "image", "citation-unknown", "reference-unknown"})
 HEADINGS = (
     "Scope of Reproducibility",
@@ -54,9 +56,16 @@ _UNUSUAL = re.compile(
 )
 _CHARACTER = re.compile(r"\\([!-/:-@\[-`{-~])|&#?\w{1,32};|.", re.DOTALL)
 _MATHS = re.compile(r"(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|\$\$.*?\$\$", re.DOTALL)
-_SHARE = re.compile(r"\d(?:\\[,;:! ]|[\s~{}])*\\%")  # 71.2\,\% in mathematics
+_SHARE = re.compile(
+    r"\d(?:\\[,;:! ]|[\s~{}])*\\(?:%|(?:text|mathrm|mbox)\{\s*(?:per ?cent|pp|points)\b)"
+)  # 71.2\,\% in mathematics
 _SHARE_QUOTED = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s?%")
 _UNIT = re.compile(r"(?:\s|&\w+;|[\\*_~]){0,9}(?:%|pp\b|per ?cent\b|percentage points?\b)")  # after a formula
+_TEMPLATE = re.compile(r"<%.*?%>|<<.*?>>|<#.*?#>", re.DOTALL)
+_CODE = re.compile(r"^```.*?^```|^~~~.*?^~~~|`[^`\n]*`", re.DOTALL | re.MULTILINE)  # printed as it stands
+_CODED = re.compile(
+    r"\d+(?:[.,]\d+)?\s*(?:[%％٪]|pp\b|per ?cent\b|percentage points?\b)|±\s*\d[\d.]*"
+)  # settings may stand there
 _RAW_FORMAT = re.compile(r"\{\s*=\s*\w+")  # {=html} lets a text through to one format as it is
 # What another language would make of the text, and Markdown prints as it stands.
 _TAG = re.compile(
@@ -66,6 +75,7 @@ _TAG = re.compile(
 )
 _TEX = re.compile(r"(?<!\\)\\[A-Za-z]{2,}")
 _CURLY = re.compile(r"\{\{[^\n]*?\}\}|\{%[^\n]*?%\}")
+_TITLE = re.compile(r"^groups\.[^.]*\.title$")  # of a group of the plan
 _IMAGE = re.compile(r"!\[")
 _CITATION = re.compile(r"(?<![\w\\.])@\{?([A-Za-z0-9_][\w:.#$%&+?<>~/-]*\w)")
 _PLACED = re.compile(r"\b(table|figure)\(\s*[\"']([^\"']+)[\"']\s*\)")
@@ -169,25 +179,45 @@ def _inspect_results(section: Section) -> Iterator[Finding]:
     for formula in _MATHS.finditer(section.text):
         if _SHARE.search(formula[0]) or _UNIT.match(section.text, formula.end()):
             yield Finding("typed-result", section.at(formula.start()), f"{formula[0]!r} is typed by hand")
+    for code in _CODE.finditer(_TEMPLATE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), section.text)):
+        for found in (*_CODED.finditer(code[0]), *VERDICT.finditer(code[0])):
+            place = section.at(code.start() + found.start())
+            yield Finding("typed-result", place, f"{found[0]!r} is typed by hand")
     for line, message in typed_results(section.text):
         yield Finding("typed-result", f"{section.place}:{line}", message)
 
 
 def _inspect_captions(root: Path) -> Iterator[Finding]:
-    """Results typed in captions, labels and the abstract; a note may say of an interval that it is one of 95 %."""
-    paper = root / "report/paper"
-    texts = [("metadata.yaml: abstract", read_metadata(paper / "metadata.yaml").get("abstract"))]
+    """Results typed in captions, labels, titles of groups and the abstract, and verdicts in what plan and claims say.
+
+    A note may say of an interval that it is one of 95 %; a question or a claim may name the value that it is about.
+    """
+    paper, plan = root / "report/paper", root / "experiments/plan.yaml"
+    texts = [("report/paper/metadata.yaml: abstract", read_metadata(paper / "metadata.yaml").get("abstract"), _RESULT)]
     for kind in ("tables", "figures"):
         content = read_yaml(paper / f"{kind}.yaml") if (paper / f"{kind}.yaml").is_file() else {}
         texts += [
-            (f"{kind}.yaml: {place}", text)
+            (f"report/paper/{kind}.yaml: {place}", text, _DECIMALS if place.endswith(".note") else _RESULT)
             for part in (kind, "labels")
             for place, text in _leaves(content.get(part), part)
         ]
-    for place, text in texts:
-        pattern, text = _DECIMALS if place.endswith(".note") else _RESULT, text if isinstance(text, str) else ""
-        for found in (*pattern.finditer(text), *VERDICT.finditer(text)):
-            yield Finding("typed-result", f"report/paper/{place}", f"{found[0].strip()!r} is typed by hand")
+    for path, part in ((plan, "groups"), (paper / CLAIMS, "claims"), (paper / CLAIMS, "protocols")):
+        content = read_yaml(path) if path.is_file() else {}
+        texts += [
+            (f"{path.relative_to(root).as_posix()}: {place}", text, _RESULT if _TITLE.search(place) else VERDICT)
+            for place, text in _leaves(content.get(part), part)
+        ]
+    texts += [
+        (f"report/paper/references.bib:{entry.line}", value, VERDICT)
+        for entry in read_bibliography(paper).values()
+        for value in entry.fields.values()
+    ]
+    if (paper / _STYLE).is_file():
+        texts.append((f"report/paper/{_STYLE}", html.unescape(read_text(paper / _STYLE)), _RESULT))
+    for place, text, pattern in texts:
+        text = text if isinstance(text, str) else ""
+        for found in {one.start(): one for one in (*pattern.finditer(text), *VERDICT.finditer(text))}.values():
+            yield Finding("typed-result", place, f"{found[0].strip()!r} is typed by hand")
 
 
 def _leaves(content: Any, place: str) -> Iterator[tuple[str, Any]]:

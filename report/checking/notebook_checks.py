@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,15 @@ def inspect_notebooks(root: Path, records: Mapping[str, Record]) -> Iterator[Fin
             if name in known and known[name] is not None and (expected := shown_value(known[name])) != value:
                 message = f"it shows {name} {value}, and its record has {expected}"
                 yield Finding("notebook-differs", f"{place}: {name}", message, expected, value)
+
+
+def inspect_sources(root: Path, names: Iterable[str]) -> Iterator[Finding]:
+    """The notebooks NAMES, from which runs begin, that keep outputs: pictures of data, or numbers that nobody can trace."""
+    for name in sorted(names):
+        cells = json.loads(read_text(root / "experiments" / name, MAX_NOTEBOOK_BYTES))["cells"]
+        if kept := sum(bool(cell.get("outputs")) for cell in cells):
+            message = f"{kept} of its cells hold outputs" if kept > 1 else "a cell of it holds outputs"
+            yield Finding("notebook-outputs", f"experiments/{name}", message)
 
 
 def _inspect_past(root: Path) -> Iterator[Finding]:

@@ -35,6 +35,8 @@ def typed_results(text: str) -> Iterator[tuple[int, str]]:
                 yield from _inspect(node)
     for assignment in tree.find_all(nodes.Assign):
         yield from _inspect(assignment.node)
+    for loop in tree.find_all(nodes.For):  # whose list may be printed item by item
+        yield from _inspect(loop.iter)
 
 
 def _inspect(node: nodes.Node) -> Iterator[tuple[int, str]]:

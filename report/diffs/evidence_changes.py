@@ -1,7 +1,7 @@
 """Changes of what conclusions rest on: rules, quoted values, plan and records; and of prices and text."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -12,8 +12,11 @@ from report.diffs.changes import NOTHING, Change, Severity, Subject, names_of_bo
 from report.diffs.meaning import Meaning
 from report.judge.claims import Claim
 from report.judge.gates import setting_text
-from report.words import amount, price_text
+from report.original import Quoted
+from report.words import amount, cell_text, in_words, price_text
 
+_BESIDE = ("who", "dataset", "cell", "train_images", "source", "certainty", "note")  # fields told where they differ
+_WORDS = ("title", "question", "budget", "source")  # of a group
 _NO_RULE = EXPLAINING | {"digest", "protocol"}
 
 
@@ -34,8 +37,13 @@ def _rules(before: Meaning, after: Meaning) -> Iterator[Change]:
         was, now = before.verdicts.get(id), after.verdicts.get(id)
         if was is None or now is None or was.claim == now.claim:
             continue
-        if was.claim.digest == now.claim.digest and _role(was.claim) == _role(now.claim):
+        is_same_rule = was.claim.digest == now.claim.digest and _role(was.claim) == _role(now.claim)
+        if was.claim.sentence != now.claim.sentence:  # a verdict is read as one on the sentence
+            why = "other words" + (", the same rule" if is_same_rule else "")
+            yield Change(Subject.RULE, id, Severity.NOTE, was.claim.sentence, now.claim.sentence, why)
+        elif is_same_rule:
             yield Change(Subject.RULE, id, Severity.NOTE, "", "other words, the same rule")
+        if is_same_rule:
             continue
         there = was.history.records
         why = f"{there} of the runs that it judges were there before" if there else "before its first run"
@@ -84,19 +92,26 @@ def _new_claims(before: Meaning, after: Meaning) -> Iterator[Change]:
 
 def _quoted(before: Meaning, after: Meaning) -> Iterator[Change]:
     for id in names_of_both(before.original, after.original):
-        was, now = (_row_text(meaning, id) for meaning in (before, after))
+        rows = before.original.get(id), after.original.get(id)
+        differing = [name for name in _BESIDE if None not in rows and getattr(rows[0], name) != getattr(rows[1], name)]
+        was, now = (_row_text(row, differing) for row in rows)
         if was != now:
             yield Change(Subject.QUOTED, id, Severity.EVIDENCE, was, now)
 
 
-def _row_text(meaning: Meaning, id: str) -> str:
-    row = meaning.original.get(id)
+def _row_text(row: Quoted | None, more: Iterable[str]) -> str:
+    """What ROW reports, and MORE of its fields."""
     if row is None:
         return NOTHING
+    others = [f"{in_words(name)} {_field_text(getattr(row, name))}" for name in more]
     accuracy = f"{row.prefix} {row.accuracy_pct} %".strip() if row.accuracy_pct else ""
     count = f"{row.parameters_thousands} k parameters" if row.parameters_thousands else ""
     epochs = f"{row.epochs} epochs" if row.epochs is not None else ""
-    return ", ".join(text for text in (accuracy, count, epochs, row.recipe) if text) or NOTHING
+    return ", ".join(text for text in (accuracy, count, epochs, row.recipe, *others) if text) or NOTHING
+
+
+def _field_text(value: Any) -> str:
+    return (cell_text(value) if isinstance(value, Mapping) else str(value or "")) or NOTHING
 
 
 def _plans(before: Meaning, after: Meaning) -> Iterator[Change]:
@@ -109,10 +124,17 @@ def _plans(before: Meaning, after: Meaning) -> Iterator[Change]:
         for group, cells in by_group.items():
             text = f"{amount(len(cells), 'cell')}, {amount(sum(cell.planned for cell in cells), 'run')} {words}"
             yield Change(Subject.PLAN, group, Severity.EVIDENCE, "", text)
+    for name in (name for name in after.groups if name in before.groups):
+        groups = before.groups[name], after.groups[name]
+        if differing := [word for word in _WORDS if getattr(groups[0], word) != getattr(groups[1], word)]:
+            was, now = (
+                "; ".join(f"{word} {getattr(group, word) or NOTHING}" for word in differing) for group in groups
+            )
+            yield Change(Subject.PLAN, name, Severity.NOTE, was, now, "other words")
     for name in (name for name in after.cells if name in before.cells):
-        was, now = (sorted(s.run.seed for s in meaning.cells[name].statuses) for meaning in (before, after))
-        if was != now:
-            yield Change(Subject.PLAN, name, Severity.EVIDENCE, f"seeds {_listed(was)}", f"seeds {_listed(now)}")
+        old, new = (sorted(s.run.seed for s in meaning.cells[name].statuses) for meaning in (before, after))
+        if old != new:
+            yield Change(Subject.PLAN, name, Severity.EVIDENCE, f"seeds {_listed(old)}", f"seeds {_listed(new)}")
 
 
 def _records(before: Meaning, after: Meaning) -> Iterator[Change]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan
+from experiments.spec import Group
 from experiments.status import RunStatus, statuses
 from experiments.strict_yaml import read_text
 from report.cells import CellEvidence
@@ -32,6 +33,7 @@ class Meaning:
     verdicts: Mapping[str, Verdict]
     cells: Mapping[str, CellEvidence]
     by_group: Mapping[str, Mapping[str, CellEvidence]]  # cell -> group -> the cell there
+    groups: Mapping[str, Group]
     original: Mapping[str, Quoted]
     texts: Mapping[str, str]
 
@@ -61,7 +63,8 @@ def make_meaning(root: Path, plan: Plan, found: Sequence[RunStatus]) -> Meaning:
     by_group: dict[str, dict[str, CellEvidence]] = {name: {} for name in cells}
     for cell in (cell for group in plan.groups for cell in facts.evidence.cells(group)):
         by_group[cell.name][cell.group] = cell
-    return Meaning(title_prefix(facts.verdicts), facts.verdicts, cells, by_group, facts.original, _read_texts(paper))
+    prefix, texts = title_prefix(facts.verdicts), _read_texts(paper)
+    return Meaning(prefix, facts.verdicts, cells, by_group, plan.groups, facts.original, texts)
 
 
 def _read_texts(paper: Path) -> dict[str, str]:

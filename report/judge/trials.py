@@ -16,7 +16,7 @@ from report.judge.claims import Claim, Formula
 from report.judge.power import Design
 from report.original import Quoted
 from report.quantities import Kind, Quantity, spell
-from report.words import in_words
+from report.words import amount, in_words
 
 
 class Outcome(StrEnum):
@@ -99,7 +99,7 @@ class Sources:
 
     def family_text(self, claim: Claim) -> str:
         """`the family 'directions' of 7 claims`: a family that loses one is a milder judge of the others."""
-        return f"the family {claim.family!r} of {self.families.get(claim.family, 1)} claims"
+        return f"the family {claim.family!r} of {amount(self.families.get(claim.family, 1), 'claim')}"
 
     def quoted(self, claim: Claim, amount: int) -> tuple[Quoted, ...]:
         """The AMOUNT rows of original.csv that CLAIM names; ConfigurationError where they are others or not there."""

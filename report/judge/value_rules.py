@@ -210,9 +210,12 @@ def counts(claim: Claim, sources: Sources) -> Trial:
             if row.cell and row.is_on(cell.parameters.get("dataset"))
         ]
         if not planned:
+            remedy = "plan it, or leave the row out"
+            if not any("dataset" in cell.parameters for cell in sources.evidence.cells()):
+                remedy = "the notebook needs a parameter 'dataset', which tells whether a row is about it"
             raise UnknownName(
                 f"claims.yaml: claims.{claim.id}.quoted: no cell of the plan is the model of {row.id!r}: "
-                f"{parameters_text({'dataset': row.dataset, **row.cell})}; plan it, or leave the row out"
+                f"{parameters_text({'dataset': row.dataset, **row.cell})}; {remedy}"
             )
         found = [cell for cell in planned if cell.records]
         cells.extend(found)
@@ -227,7 +230,8 @@ def counts(claim: Claim, sources: Sources) -> Trial:
             return Outcome.NOT_REPRODUCED, tuple(differing)
         if agreeing < len(rows):
             return Outcome.INCONCLUSIVE, (f"{agreeing} of {len(rows)} models are recorded, and these agree",)
-        return Outcome.REPRODUCED, (f"all {len(rows)} models are recorded and agree",)
+        all_of_them = f"all {len(rows)} models are" if len(rows) > 1 else "the model is"
+        return Outcome.REPRODUCED, (f"{all_of_them} recorded and agree{'s' if len(rows) == 1 else ''}",)
 
     def details() -> Details:
         reported = count(f"claim/{claim.id}/quoted", len(rows), "models whose parameter count is quoted")

@@ -12,7 +12,7 @@ from report.judge.verdict import Verdict
 from report.listings.result_tables import DASH, Declaration
 from report.quantities import Quantity
 from report.tables import Cell, Column, Table
-from report.words import price_text
+from report.words import amount, price_text
 
 _NO_GROUP = "several groups"
 _ON_EFFECTS = (ClaimKind.DIRECTION, ClaimKind.TREND)
@@ -183,8 +183,8 @@ def rules(declared: Declaration, facts: Facts) -> Table:
         first.setdefault(kind, claims[0])
         rows.append((kind.value, ", ".join(claim.id for claim in claims), f"{told}; {span}" if span else told))
     columns = (Column("kind", "Kind"), Column("claims", "Claims"), Column("rule", "Rule"))
-    several = f"{len(rows)} rules" if len(rows) != 1 else "1 rule"
-    return declared.table(f"{several} for {sum(map(len, judged.values()))} claims.", columns, rows)
+    told = f"{amount(len(rows), 'rule')} for {amount(sum(map(len, judged.values())), 'claim')}."
+    return declared.table(told, columns, rows)
 
 
 def _as_for(base: Claim, claim: Claim, facts: Facts) -> str:
@@ -194,7 +194,7 @@ def _as_for(base: Claim, claim: Claim, facts: Facts) -> str:
     size = sum(one.family == claim.family for one in simple)
     differing = {
         f"over {along} ({claim.order})": (claim.along, claim.order) != (base.along, base.order),
-        f"in the family {claim.family!r} of {size} claims": claim.family != base.family,
+        f"in the family {claim.family!r} of {amount(size, 'claim')}": claim.family != base.family,
         f"at the level {claim.alpha:g}": claim.alpha != base.alpha,
         f"with a margin of {margin_text(claim.margin)}": claim.margin != base.margin,
         f"with at least {claim.min_seeds} runs": claim.min_seeds != base.min_seeds,

@@ -50,7 +50,7 @@ def models(declared: Declaration, facts: Facts) -> Table:
         rows.append(
             (
                 *map(str, declared.sizes(cell)),
-                str(cell.parameters["epochs"]),
+                str(cell.parameters.get("epochs", DASH)),
                 cell.quantity("parameters") if cell.records else DASH,
                 _work_of(cell) or DASH,
                 cell.n_of_planned,
@@ -61,7 +61,7 @@ def models(declared: Declaration, facts: Facts) -> Table:
         )
     columns = (
         *declared.parameter_columns(),
-        Column("epochs", "Epochs", align="right"),
+        Column("epochs", "Epochs", align="right", optional=True),
         Column("parameters", "Parameters", align="right"),
         Column("work", "Multiply-accumulates", "M", "right", optional=True),
         Column("n", "Runs", align="right"),

@@ -179,7 +179,7 @@ def comparison(declared: Declaration, facts: Facts) -> Table:
         *declared.parameter_columns(),
         Column("parameters", "Parameters", align="right"),
         *(_column_of(who, found) for who, found in others.items()),
-        Column("ours", f"Ours{_in_epochs({cell.parameters['epochs'] for cell in cells})}", "%", "right"),
+        Column("ours", f"Ours{_in_epochs({cell.parameters.get('epochs') for cell in cells})}", "%", "right"),
         Column("difference", f"Ours − {_name(against)}", "pp", "right"),
     )
     recorded = sum(cell.n > 0 for cell in cells)
@@ -188,7 +188,7 @@ def comparison(declared: Declaration, facts: Facts) -> Table:
 
 def _of_others(who: str, cell: CellEvidence, against: str, facts: Facts) -> Quoted | None:
     """What WHO reports for the network of CELL, after as many epochs where we compare with it."""
-    return facts.quoted_for(who, cell.parameters, cell.parameters["epochs"] if who == against != PAPER else None)
+    return facts.quoted_for(who, cell.parameters, cell.parameters.get("epochs") if who == against != PAPER else None)
 
 
 def _column_of(who: str, rows: list[Quoted | None]) -> Column:
@@ -207,7 +207,7 @@ def _epochs_of(rows: list[Quoted | None]) -> str:
 
 def _in_epochs(epochs: set[int | None]) -> str:
     listed = sorted(value for value in epochs if value is not None)
-    return f" ({' or '.join(map(str, listed))} epochs)" if listed else ""
+    return f" ({' or '.join(map(str, listed))} epoch{'s' if listed != [1] else ''})" if listed else ""
 
 
 def _comparison_finding(recorded: int, gaps: list[Quantity | None], against: str) -> str:
@@ -252,7 +252,7 @@ def effects(declared: Declaration, facts: Facts) -> Table:
         Column("varied", "Varied"),
         Column("level", "Level", align="right"),
         Column("original", f"Original{_epochs_of(quoted_rows)}", "%", "right", optional=True),
-        Column("ours", f"Ours{_in_epochs({cell.parameters['epochs'] for cell in cells})}", "%", "right"),
+        Column("ours", f"Ours{_in_epochs({cell.parameters.get('epochs') for cell in cells})}", "%", "right"),
         Column("step", "Step", "pp", "right"),
     )
     finding = f"{sum(cell.n > 0 for cell in cells)} of {len(rows)} levels are recorded."

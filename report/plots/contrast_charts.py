@@ -68,7 +68,9 @@ def draw_scatter(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, 
         axes.xaxis.set_major_formatter("{x:,.10g}")  # 0.9 and 1,000,000: all digits of a tick, and none of its rounding
     grid[0].set_ylabel("test accuracy (%)")
     pairs: Iterable[tuple[Any, Any]] = dict.fromkeys((row["label"], row["setting"]) for row in rows)
-    entries = [(f"{label}, {at}", _style(labels.index(label), settings.index(at))) for label, at in pairs]
+    entries = [
+        (f"{label}, {at}" if at else str(label), _style(labels.index(label), settings.index(at))) for label, at in pairs
+    ]
     add_legend_below(canvas, entries)
 
 

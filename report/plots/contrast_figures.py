@@ -103,4 +103,5 @@ def _scatter_row(cell: CellEvidence, label: str, metric: str) -> Row:
 
 def _scatter_words(cell: CellEvidence, name: str, label: str) -> str:
     accuracy = spell(Kind.ACCURACY, cell.quantity().value)
-    return f"{cell.word(name)} {label}, {epochs_words(cell)}: {accuracy} ({amount(cell.n, 'run')})"
+    setting = ", ".join(filter(None, (f"{cell.word(name)} {label}", epochs_words(cell))))
+    return f"{setting}: {accuracy} ({amount(cell.n, 'run')})"

@@ -31,8 +31,9 @@ def cell_label(cell: CellEvidence, names: Iterable[str]) -> str:
 
 
 def epochs_words(cell: CellEvidence) -> str:
-    """`5 epochs`."""
-    return f"{cell.parameters['epochs']} epochs"
+    """`5 epochs`; empty where the notebook has no such parameter."""
+    epochs = cell.parameters.get("epochs")
+    return "" if epochs is None else f"{epochs} epoch{'s' if epochs != 1 else ''}"
 
 
 def sample_words(cells: Iterable[CellEvidence]) -> str:
