@@ -286,6 +286,11 @@ def make_cell(
     return CellEvidence(group, name, Parameters(parameters), by_seed, records, labels)
 
 
+def runs_of(cells: Iterable[CellEvidence]) -> tuple[str, ...]:
+    """The recorded runs of CELLS, each once."""
+    return tuple(dict.fromkeys(record.run for cell in cells for record in cell.records))
+
+
 def varying_parameters(cells: Iterable[CellEvidence]) -> tuple[str, ...]:
     """The parameters in which CELLS differ, in alphabetical order."""
     listed = list(cells)

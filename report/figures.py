@@ -20,10 +20,21 @@ from report.judge.claims import Claim
 from report.original import EARLIER, PAPER, Quoted
 from report.plots import contrast_figures, learned_figures, series_figures
 from report.plots.figure import Figure, Row
-from report.plots.figure_rows import INTERVALS, absent, cell_label, epochs_words, runs_words, sample_words
+from report.plots.figure_rows import (
+    INTERVALS,
+    absent,
+    cell_label,
+    epochs_words,
+    numbers_of,
+    runs_told,
+    runs_words,
+    sample_words,
+    undrawn,
+)
 from report.quantities import Kind, spell
+from report.sentences import Numbers, Sentence, joined, without_stop
 from report.unknown import UnknownName
-from report.words import cell_text, in_words
+from report.words import PLANNED, cell_text, in_words
 
 CROWDED = 6  # more lines than this in one panel cannot be told apart
 
@@ -92,16 +103,18 @@ def _classes(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
     means = _means(rows, "class")
     ordered = sorted(means, key=means.__getitem__)
     setting = cell_label(cell, sorted(item["cell"]))
-    note = (
-        f"{item['note']} Dots are single runs ({setting}, {cell.fidelity.words}; {runs_words(runs)}), "
-        "diamonds their means; classes stand in the order of the means."
+    dots = Sentence(
+        f"Dots are single runs ({setting}, {cell.fidelity.words}; ",
+        runs_told(numbers_of(name, [cell]).count("runs", runs, "runs with an accuracy by class")),
+        "), diamonds their means; classes stand in the order of the means.",
     )
+    note = joined(" ", (item["note"], dots))
     alt = (
         f"Dot plot of test accuracy for {len(means)} classes, from {ordered[0]} with "
         f"{spell(Kind.ACCURACY, means[ordered[0]])} to {ordered[-1]} with {spell(Kind.ACCURACY, means[ordered[-1]])} "
         "in the mean, with the number of images of each class beside it."
     )
-    return Figure(name, "classes", item["title"], note.strip(), alt, tuple(rows), {"order": ordered})
+    return Figure(name, "classes", item["title"], note, alt, tuple(rows), {"order": ordered})
 
 
 def _class_rows(record: Record) -> Iterator[Row]:
@@ -158,18 +171,16 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
                     rows.append({**shared, "epoch": epoch, "seed": record.parameters["seed"], column: value})
     missing = sum(not cell.n for cell in cells)
     unmeasured = len(cells) - len(drawn) - missing
-    sample = sample_words(cell for cell, _ in drawn.values())
-    note = f"{item['note']} Lines are means over seeds, bands reach from the lowest to the highest seed; {sample}"
-    if missing:
-        note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."
-    if unmeasured:
-        note += f" {unmeasured} of {len(cells)} settings have not measured it and are not drawn."
+    sample = sample_words(name, ordered)
+    lines = Sentence("Lines are means over seeds, bands reach from the lowest to the highest seed; ", sample)
+    left = (undrawn(name, missing, cells), undrawn(name, unmeasured, cells, "have not measured it"))
+    note = joined(" ", (item["note"], lines, *left))
     ends = [f"{cell_label(cell, names) or cell.name}: {_last(records, column)}" for cell, records in drawn.values()]
     alt = f"Learning curves of {in_words(column)} against epochs. Mean at the last epoch, " + "; ".join(ends) + "."
     is_share = kind_of(column) is Kind.ACCURACY
     label = in_words(column) + (" (%)" if is_share else "")
     look = {"column": column, "factor": 100 if is_share else 1, "label": label}
-    return Figure(name, "curves", item["title"], note.strip(), alt, tuple(rows), look)
+    return Figure(name, "curves", item["title"], note, alt, tuple(rows), look)
 
 
 def _refuse_unknown_column(column: str, cells: Iterable[CellEvidence]) -> None:
@@ -284,9 +295,14 @@ def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
         else ""
     )
     alt = "Dot plots of test accuracy. " + "; ".join(words) + "."
-    note = f"{item['note']} {INTERVALS}, {sample_words(cells.values())[:-1]}{others}.".strip()
+    dots = Sentence(f"{INTERVALS}, ", without_stop(sample_words(name, cells.values())), f"{others}.")
+    left = ""
     if hidden:
-        note += f" {hidden} of {len(item['panels'])} sweeps have no recorded run yet and are not drawn."
+        numbers = Numbers(f"figure/{name}", PLANNED)
+        without = numbers.count("sweeps-undrawn", hidden, "sweeps without a recorded run")
+        every = numbers.count("sweeps", len(item["panels"]), "declared sweeps")
+        left = Sentence(without, " of ", every, " sweeps have no recorded run yet and are not drawn.")
+    note = joined(" ", (item["note"], dots, left))
     return Figure(name, "effect", item["title"], note, alt, tuple(rows), {"panels": panels})
 
 
@@ -304,8 +320,11 @@ def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapp
         rows += [{"row": label, **row} for row in (*_measured_rows(cell), *_quoted_rows(cell, original))]
     if not any(row[ACCURACY] is not None for row in rows):
         return absent(name, item, cells)
-    ours = f"{INTERVALS}, {sample_words(cells)[:-1]}" if any(cell.n for cell in cells) else "No run of ours counts yet"
-    note = f"{ours}; hollow marks are others' results. {item['note']}".strip()
+    counts = any(cell.n for cell in cells)
+    ours = (
+        Sentence(f"{INTERVALS}, ", without_stop(sample_words(name, cells))) if counts else "No run of ours counts yet"
+    )
+    note = joined(" ", (Sentence(ours, "; hollow marks are others' results."), item["note"]))
     words = [_accuracy_words(cell_label(cell, [*names, "epochs"]), cell, original) for cell in cells]
     alt = "One line for each setting with our accuracy beside what others report. Ours, " + "; ".join(words) + "."
     return Figure(name, "rows", item["title"], note, alt, tuple(rows))

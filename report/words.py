@@ -4,9 +4,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from experiments.prices import reservation, rough_time
+from experiments.prices import reservation
 from experiments.spec import State
 from experiments.status import RunStatus
+from report.sentences import Numbers, Sentence
+
+PLANNED = ("experiments/plan.yaml and the ledger, counted",)
+PRICED = ("experiments/plan.yaml and the speed of the recorded runs",)
 
 
 def first_few(texts: Sequence[str], most: int) -> str:
@@ -35,11 +39,21 @@ def cell_text(parameters: Mapping[str, Any]) -> str:
     return ", ".join(f"{in_words(name)} {value}" for name, value in parameters.items())
 
 
-def price_text(statuses: Iterable[RunStatus]) -> str:
-    """What runs still to come would take: `3 runs to come, about 0.52 h (a guess)`; `3 runs to come (2 stale), …`."""
+def price_text(statuses: Iterable[RunStatus], id: str = "price") -> Sentence:
+    """What runs still to come would take: `3 runs to come, about 0.52 h (a guess)`; `3 runs to come (2 stale), …`.
+
+    The ids of its numbers begin with ID: what is printed on a page needs one of its own.
+    """
     waiting = [status for status in statuses if status.state is not State.MEASURED]
     prices = [status.price for status in waiting]
     stale = sum(status.state is State.STALE for status in waiting)
-    again = f" ({stale} stale)" if stale else ""
-    time = rough_time(math.fsum(price.seconds for price in prices))
-    return f"{len(prices)} run{'s' if len(prices) != 1 else ''} to come{again}, about {time}{reservation(prices)}"
+    numbers = Numbers(id, PRICED)
+    again = Sentence(" (", numbers.count("stale", stale, "stale runs"), " stale)") if stale else ""
+    return Sentence(
+        numbers.count("runs", len(prices), "runs to come"),
+        f" run{'s' if len(prices) != 1 else ''} to come",
+        again,
+        ", about ",
+        numbers.rough_time("time", math.fsum(price.seconds for price in prices), "their price"),
+        reservation(prices),
+    )

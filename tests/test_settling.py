@@ -13,11 +13,11 @@ def test_a_claim_short_of_runs_says_how_many_more_its_rule_asks_for() -> None:
     verdict = judged(make_evidence(*low, *high, *planned), DIRECTION)
     assert len(verdict.reasons) == 1  # that runs are missing is said once
     settling = verdict.settling
-    assert settling is not None and settling.more is not None and settling.hours is not None
+    assert settling is not None and settling.more is not None and settling.time is not None
     assert settling.text == (
         "what would settle it: 2 more runs (3 a cell), about 1 h (a guess), before its rule can judge"
     )
-    assert (settling.more.value, settling.hours.value) == (2, 1.0)
+    assert (settling.more.value, settling.time.value) == (2, 1.0)
 
 
 def test_a_straddling_difference_says_with_how_many_runs_it_would_be_shown() -> None:

@@ -5,16 +5,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from experiments.prices import Price, by_device, reservation, rough_hours, rough_time
+from experiments.prices import Price, by_device, reservation, rough_hours
 from experiments.spec import Record, State
 from experiments.status import RunStatus
 from report.facts import Facts, total
 from report.judge.gates import setting_text, settings_text
 from report.listings.result_tables import DASH, Declaration
 from report.listings.run_list import device_of, state_counts
-from report.quantities import Kind, Quantity, Tier, count, spell
+from report.quantities import Kind, Quantity, Tier, count
+from report.sentences import Numbers, Sentence, joined
 from report.tables import Cell, Column, Table
 from report.unknown import UnknownName
+from report.words import PLANNED, PRICED
 
 _BASES = {
     "recorded": "recorded runs of the same cell",
@@ -54,9 +56,16 @@ def settings(declared: Declaration, facts: Facts) -> Table:
     have = [group for id in protocols for groups in beside[id] for group in groups]
     finding = "No group is recorded yet, so that only the originals' are shown."
     if have:
-        several = f"{differing} of {len(rows)} settings {'differ' if differing > 1 else 'differs'} somewhere"
+        numbers = declared.numbers()
+        several = Sentence(
+            numbers.count("differing", differing, "settings in which runs are not the original's"),
+            " of ",
+            numbers.count("settings", len(rows), "settings of the protocols"),
+            f" settings {'differ' if differing > 1 else 'differs'} somewhere",
+        )
         found = several if differing else "no setting differs"
-        finding = f"Beside them, of the groups with runs: {', '.join(have)}; {found} from the original's."
+        begun = f"Beside them, of the groups with runs: {', '.join(have)}; "
+        finding = Sentence(begun, found, " from the original's.")
     return declared.table(finding, tuple(columns), rows)
 
 
@@ -77,7 +86,8 @@ def missing(declared: Declaration, facts: Facts) -> Table:
         waiting = [status for status in facts.evidence.runs(name) if status.state is not State.MEASURED]
         if waiting:
             prices = (price(f"price/{name}", waiting, device) for device in devices)
-            rows.append((name, group.question, state_counts(waiting), *prices))
+            states = state_counts(waiting, Numbers(f"table/{declared.name}/{name}", PLANNED))
+            rows.append((name, group.question, states, *prices))
     columns = (
         Column("group", "Group"),
         Column("question", "Question it would answer"),
@@ -86,12 +96,21 @@ def missing(declared: Declaration, facts: Facts) -> Table:
     )
     if not everything:
         return declared.table("Nothing: every planned run is recorded.", columns, rows)
-    runs = f"{len(everything)} run{'s' if len(everything) != 1 else ''}"
-    totals = " or ".join(
-        f"{rough_time(math.fsum(item.seconds for item in prices))} on {_called(device)}{reservation(prices)}"
-        for device, prices in by_device(status.every_price for status in everything).items()
+    numbers = Numbers(f"table/{declared.name}", PRICED)
+    runs = Sentence(
+        numbers.count("runs", len(everything), "runs to come"), f" run{'s' if len(everything) != 1 else ''}"
     )
-    return declared.table(f"{runs}, about {totals} in all.", columns, rows)
+    totals = joined(
+        " or ",
+        (
+            Sentence(
+                numbers.rough_time(device, math.fsum(item.seconds for item in prices), f"their price on {device}"),
+                f" on {_called(device)}{reservation(prices)}",
+            )
+            for device, prices in by_device(status.every_price for status in everything).items()
+        ),
+    )
+    return declared.table(Sentence(runs, ", about ", totals, " in all."), columns, rows)
 
 
 def _called(device_class: str) -> str:
@@ -130,7 +149,8 @@ def environment(declared: Declaration, facts: Facts) -> Table:
         rows.extend(_environment_rows(package, versions))
     columns = (Column("name", "What"), Column("value", "Value"), Column("runs", "Runs", align="right"))
     devices = sorted({device_of(record) for record in records})
-    finding = f"{len(records)} runs on: {'; '.join(devices)}." if records else "No run is recorded yet."
+    every = count(f"table/{declared.name}/runs", len(records), "recorded runs", origin=(r.run for r in records))
+    finding = Sentence(every, f" runs on: {'; '.join(devices)}.") if records else "No run is recorded yet."
     return declared.table(finding, columns, rows)
 
 
@@ -166,10 +186,10 @@ def cost(declared: Declaration, facts: Facts) -> Table:
     )
     if all(row[-1] == DASH for row in rows):  # read nowhere: a column of dashes says no more than its absence
         columns, rows = columns[:-1], [row[:-1] for row in rows]
-    hours = math.fsum(record.cost["seconds"] or 0.0 for record in everything) / 3600
     finding = "No run is recorded yet."
     if everything:
-        finding = f"{len(everything)} run{'s' if len(everything) != 1 else ''}, {spell(Kind.HOURS, hours)} in all."
+        runs, _, hours, *_ = cost_quantities(facts.evidence.whole, everything)
+        finding = Sentence(runs, f" run{'s' if len(everything) != 1 else ''}, ", hours, " in all.")
     return declared.table(finding, columns, rows)
 
 

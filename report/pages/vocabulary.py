@@ -9,7 +9,7 @@ from report.comparisons import difference, gap
 from report.facts import Facts, total
 from report.judge.claims import Claim
 from report.judge.gates import NOT_RECORDED, setting_text, settings_text
-from report.judge.trials import Outcome
+from report.judge.trials import Outcome, margin_of
 from report.judge.verdict import Verdict, title_prefix
 from report.listings import run_list, run_tables
 from report.original import EARLIER
@@ -85,14 +85,10 @@ class Vocabulary:
 
     def margin(self, claim: str) -> Quantity:
         """The margin within which the claim's rule calls values equal, or an effect absent."""
-        margin = self.claim(claim).margin
-        if margin is None:
+        if self.claim(claim).margin is None:
             having = ", ".join(id for id, verdict in self._facts.verdicts.items() if verdict.claim.margin is not None)
             raise UnknownName(f"claim {claim!r} has no margin; those that have one are {having}")
-        unsigned = f"{100 * margin:.2f}"  # a margin has no direction, a difference is printed with its sign
-        return Quantity(
-            f"claim/{claim}/margin", Kind.DIFFERENCE, margin, aggregate="margin of the rule", quoted=unsigned
-        )
+        return margin_of(self.claim(claim))
 
     def alpha(self) -> Quantity:
         """The error rate of the rules."""
