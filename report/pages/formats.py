@@ -63,7 +63,7 @@ def _without_controls(text: str) -> str:
 # A number and its unit, the two sides of a ± and what n or p is stay on one line; in a sentence the number comes next.
 _TIE = "\N{NO-BREAK SPACE}"
 _TIED = re.compile(
-    r"(?<=\d) (?=(?:%|± |(?:pp|h|s|MiB)\b))|(?<=±) (?=\d|$)|(?<=\b[np]) (?=[<=] )|(?<=\b[np] [<=]) (?=\d|$)"
+    r"(?<=\d) (?=(?:%|± |(?:pp|h|s|MiB)\b))|(?<=±) (?=\d|$)|(?<=\b[np]) (?=[<=] |$)|(?<=^<) (?=\d)|(?<=\b[np] [<=]) (?=\d|$)"
 )
 
 
@@ -111,9 +111,12 @@ def escape_html(text: str) -> str:
 
 
 def escape_typst(text: str) -> str:
-    """TEXT for Typst markup; a full stop is escaped where it could make a list or an ellipsis."""
+    """TEXT for Typst markup; a full stop is escaped where it could make a list or an ellipsis.
+
+    At the start a semicolon would end the call that stands before it, and a bracket or a full stop continue it.
+    """
     escaped = re.sub(
-        r"""[\\*_`#$<>@\[\]~=+\-/"'{}&|^%]|\.(?=[.\s]|$)""", r"\\\g<0>", _typographic(_without_controls(text))
+        r"""[\\*_`#$<>@\[\]~=+\-/"'{}&|^%]|\.(?=[.\s]|$)|^[;(.]""", r"\\\g<0>", _typographic(_without_controls(text))
     )
     return escaped.replace(_TIE, NONBREAKING["typst"])
 
