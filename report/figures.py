@@ -87,6 +87,7 @@ def refuse_bands_of_no_rule(path: Path, claims: Iterable[Claim]) -> None:
 
 
 def _blocks(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    """A diagram of boxes and arrows, drawn as declared: it shows no result."""
     return Figure(name, "blocks", item["title"], item["note"], item["alt"], options={"blocks": item["blocks"]})
 
 
@@ -95,6 +96,7 @@ def _known(groups: Iterable[str], evidence: Evidence) -> list[str]:
 
 
 def _classes(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    """One line a class of the test images: its number of images, and the accuracy on it of each run and in the mean."""
     cell = evidence.cell(item["group"], item["cell"]) if not evidence.is_rehearsal else evidence.cells(item["group"])[0]
     rows = [row for record in cell.records for row in _class_rows(record)]
     if not rows:
@@ -143,6 +145,7 @@ def _means(rows: Iterable[Row], key: str) -> dict[str, float]:
 
 
 def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    """A line a cell, the mean of a column of the histories by epoch; panels where one would hold too many lines."""
     groups, column = _known(item["groups"], evidence), item["column"]
     cells = evidence.cells_of(groups)
     drawn = {}
@@ -268,6 +271,7 @@ def _accuracy_words(label: str, cell: CellEvidence, original: Mapping[str, Quote
 
 
 def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    """A panel a sweep: accuracy by the levels of one parameter, runs and their means beside what others report."""
     rows, words, panels, hidden = [], [], [], 0
     sweeps = [evidence.sweep(panel["group"], panel["parameter"], panel.get("where", {})) for panel in item["panels"]]
     cells = {cell.name: cell for sweep in sweeps for cell in sweep}
@@ -312,6 +316,7 @@ def _panel_key(panel: Mapping[str, Any]) -> str:
 
 
 def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    """One line a cell of the groups: accuracy, runs and their mean beside what others report."""
     cells = evidence.cells_of(_known(item["groups"], evidence))
     names = [key for key in varying_parameters(cells) if key != "epochs"]
     rows: list[Row] = []
