@@ -156,7 +156,7 @@ class CellEvidence:
         if not others:
             return "; ".join(dict.fromkeys(status.why for status in self.statuses if status.why))
         if all(status.state is State.PENDING for status in others):
-            return price_text(others)
+            return price_text(others, f"price/{self.group}/{self.name}")
         tally = Counter(status.state for status in others)
         first = next(status for state in _WORST_FIRST for status in others if status.state is state)
         return ", ".join(f"{tally[state]} {state.value}" for state in _WORST_FIRST if tally[state]) + f": {first.why}"

@@ -23,10 +23,10 @@ from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
 
 EMPTY = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
 # Digits that are no results, told apart by markup: numbers of sections, titles, references, citations, code, formulas,
-# what the authors typed in a sentence or a word of the vocabulary printed, and the drawings, whose data have a file.
+# what the authors typed in a sentence, and the drawings, whose data have a file.
 TOLD_APART = frozenset({"h1", "h2", "h3", "h4", "code", "math", "nav", "svg"})
 NUMBERS_OF_A_RUN = (3, 4)  # the columns of the list of runs with accuracy and time, which have no markup of their own
-CLASSES = frozenset({"number", "stated", "bound", "citation", "csl-entry", "head", "banner"})
+CLASSES = frozenset({"number", "stated", "citation", "csl-entry", "head", "banner"})
 # Of a table's cells those in which the machine makes sentences; in the others a text is a name, a setting or an author's.
 SENTENCES = frozenset(
     {("tab:rules", 3), ("tab:reasons", 3), ("tab:reasons", 4), ("tab:untested", 3), ("tab:missing", 3)}
@@ -42,12 +42,12 @@ NAMES = re.compile(
 
 
 def of_authors(root: Path) -> tuple[str, ...]:
-    """What the authors typed into captions and deviations, the longest first."""
+    """What the authors typed into captions and claims, the longest first."""
     paper = root / "report/paper"
     floats = [item for kind in ("tables", "figures") for item in read_yaml(paper / f"{kind}.yaml")[kind].values()]
     texts = [item[field] for item in floats for field in ("title", "note")]
     claims = read_yaml(paper / "claims.yaml")["claims"].values()
-    texts += [text for claim in claims for text in claim.get("deviations", ())]
+    texts += [text for claim in claims for text in (claim["sentence"], claim["source"], *claim.get("deviations", ()))]
     return tuple(sorted({normal(text).rstrip(".") for text in texts if text}, key=len, reverse=True))
 
 
@@ -89,15 +89,15 @@ class Walk(HTMLParser):
         elif not (
             inside & TOLD_APART or classes & CLASSES or any(f.get("href", "").startswith("#") for _, f in self.open)
         ):
-            if "figure" in inside:
+            if "figure" in inside or "bound" in classes:
                 text = self._made_by_the_machine(text, inside)
             if re.search(r"\d", text):
                 self.homeless.append(text.strip())
 
     def _made_by_the_machine(self, text: str, inside: set[str]) -> str:
-        """TEXT of a float less what the authors typed and what may stand there; nothing of a cell that is no sentence."""
-        name = next(found.get("id", "") for tag, found in self.open if tag == "figure")
-        if not inside & {"caption", "figcaption"} and (name, self.column) not in SENTENCES:
+        """TEXT less what the authors typed and what may stand there; nothing of a table's cell that is no sentence."""
+        name = next((found.get("id", "") for tag, found in self.open if tag == "figure"), "")
+        if name and not inside & {"caption", "figcaption"} and (name, self.column) not in SENTENCES:
             return ""
         text = normal(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
         for typed in self.authors:
@@ -151,6 +151,34 @@ def test_the_walk_notices_a_number_without_origin() -> None:
         '<main><h2>1 Setup</h2><p>Of <a class="q" data-q="a/b" href="#x">3</a> runs<br> 71.23 % are right.</p></main>'
     )
     assert (walk.homeless, walk.numbers) == (["71.23 % are right."], [("a/b", "3")])
+
+
+@pytest.mark.parametrize(
+    ("markup", "homeless"),
+    [
+        ('<figure id="fig:a"><figcaption><strong>Figure 1.</strong> Typed: 5 of 7. Ours: 71.23 %</figcaption></figure>', "71.23"),
+        ('<figure id="tab:a"><caption>Means with a 95 % t interval, of 3 runs</caption></figure>', "of 3 runs"),
+        ('<figure id="tab:reasons"><tr><td>a</td><td>b</td><td>kernel size 9 (p = 0.03)</td></tr></figure>', "p = 0.03"),
+        ('<p><span class="bound">5 epochs at seed 3 reach 71 %</span></p>', "71 %"),
+    ],
+)  # fmt: skip
+def test_the_walk_notices_a_number_in_a_caption_a_reason_or_a_word(markup: str, homeless: str) -> None:
+    walk = Walk(("Typed: 5 of 7",))
+    walk.feed(f"<main>{markup}</main>")
+    assert len(walk.homeless) == 1 and homeless in walk.homeless[0]
+
+
+def test_the_list_of_runs_is_the_same_in_markdown_and_on_the_web(report: Path) -> None:
+    page, text = ((report / FORMATS[name].report).read_text(encoding="utf-8") for name in ("html", "markdown"))
+    (whole,) = re.findall(RUNS["html"], page, re.DOTALL)
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr.*?</tr>", whole)[1:]]
+    expected = [[normal(html.unescape(re.sub(r"<[^>]*>", "", cell))) for cell in row] for row in rows]
+    (whole,) = re.findall(RUNS["markdown"], text, re.DOTALL)
+    rows = [line.strip("| ").split(" | ") for line in whole.splitlines()[4:] if line.startswith("|")]
+    links = re.compile(r'<a id="[^"]*"></a>|\[([^\]]*)\]\([^)]*\)')
+    found = [[normal(html.unescape(links.sub(r"\1", cell)).replace("\\", "")) for cell in row] for row in rows]
+    assert len(found) > 100
+    assert found == expected
 
 
 def test_every_float_names_the_file_of_its_data(report: Path) -> None:

@@ -45,13 +45,16 @@ _RESULT = re.compile(
     # 71.23 %, 3 pp, **71** %, 71&nbsp;%
     rf"|{_DECIMAL}"
 )
-_DECIMALS = re.compile(_DECIMAL)
 # What is a result though no sign of per cent follows: p = .03, 75 points, seventy-five per cent.
 _UNUSUAL = re.compile(
     r"(?<!\w)p\s*[=<>≤≥]\s*0?\.\d+|(?<![\w.,-])\d+(?:[.,]\d+)?\s+points\b(?!\s+of)"
     r"|\b(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[-\s]\w+)?\s+(?:per ?cent|percent)\b",
     re.IGNORECASE,
 )
+# The level of an interval, or of a chance, which is no result.
+_LEVEL = re.compile(r"\b\d+(?:\.\d+)? %(?= (?:\w+ )?intervals?\b)|\bchance of \d+ %")
+# What pages print of claims.yaml: the reasons of margins they do not, and a sentence is compared with what it quotes.
+_PRINTED = re.compile(r"\.(?:deviations\[\d+\]|untested|source|title)$")
 _CHARACTER = re.compile(r"\\([!-/:-@\[-`{-~])|&#?\w{1,32};|.", re.DOTALL)
 _MATHS = re.compile(r"(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|\$\$.*?\$\$", re.DOTALL)
 _SHARE = re.compile(r"\d(?:\\[,;:! ]|[\s~{}])*\\%")  # 71.2\,\% in mathematics
@@ -174,9 +177,20 @@ def _inspect_results(section: Section) -> Iterator[Finding]:
 
 
 def _inspect_captions(root: Path) -> Iterator[Finding]:
-    """Results typed in captions, labels and the abstract; a note may say of an interval that it is one of 95 %."""
+    """Results typed in captions, labels, the title and the abstract, and in what claims.yaml prints beside the sentences.
+
+    A note may say of an interval that it is one of 95 %, and of a chance that it is 80 %.
+    """
     paper = root / "report/paper"
-    texts = [("metadata.yaml: abstract", read_metadata(paper / "metadata.yaml").get("abstract"))]
+    metadata = read_metadata(paper / "metadata.yaml")
+    texts = [(f"metadata.yaml: {field}", metadata.get(field)) for field in ("title", "keywords", "abstract")]
+    content = read_yaml(paper / CLAIMS) if (paper / CLAIMS).is_file() else {}
+    texts += [
+        (f"{CLAIMS}: {place}", text)
+        for part in ("claims", "protocols")
+        for place, text in _leaves(content.get(part), part)
+        if _PRINTED.search(place)
+    ]
     for kind in ("tables", "figures"):
         content = read_yaml(paper / f"{kind}.yaml") if (paper / f"{kind}.yaml").is_file() else {}
         texts += [
@@ -185,8 +199,10 @@ def _inspect_captions(root: Path) -> Iterator[Finding]:
             for place, text in _leaves(content.get(part), part)
         ]
     for place, text in texts:
-        pattern, text = _DECIMALS if place.endswith(".note") else _RESULT, text if isinstance(text, str) else ""
-        for found in (*pattern.finditer(text), *VERDICT.finditer(text)):
+        plain = as_printed(text)[0] if isinstance(text, str) else ""
+        if place.endswith(".note"):
+            plain = _LEVEL.sub("", plain)
+        for found in (*_RESULT.finditer(plain), *_UNUSUAL.finditer(plain), *VERDICT.finditer(plain)):
             yield Finding("typed-result", f"report/paper/{place}", f"{found[0].strip()!r} is typed by hand")
 
 

@@ -158,7 +158,11 @@ class Vocabulary:
         quantity = others[what](name, records) if records else None
         if quantity is not None:
             return quantity
-        state, why = (State.GATED, NOT_MEASURED) if records else (State.PENDING, price_text(self._evidence.runs(group)))
+        state, why = (
+            (State.GATED, NOT_MEASURED)
+            if records
+            else (State.PENDING, price_text(self._evidence.runs(group), f"price/{name}"))
+        )
         return Quantity(f"cost/{name}/{what.replace(' ', '-')}", Kind.NUMBER, None, state, why=why)
 
     def price(self, group: str | None = None) -> Quantity:
