@@ -209,8 +209,8 @@ def table_kinds() -> str:
 
 def figure_kinds() -> str:
     """The kinds of figure with the fields of their own."""
-    rows = ((f"`{kind}`", _listed(sorted(fields))) for kind, (_, fields) in figures.KINDS.items())
-    return _table(("kind", "fields beside kind, title and note"), rows)
+    rows = ((f"`{kind}`", _summary(make), _listed(sorted(fields))) for kind, (make, fields) in figures.KINDS.items())
+    return _table(("kind", "shows", "fields beside kind, title and note"), rows)
 
 
 def schemas() -> str:

@@ -14,9 +14,10 @@ from typing import Any
 from experiments.spec import ACCURACY, FrozenMapping, Record, State
 from experiments.status import RunStatus
 from report.quantities import Fidelity, Kind, Quantity, Spread, Tier
+from report.sentences import price_text
 from report.statistics import Interval, Summary, are_equal_shares, of_equal_shares, summarise
 from report.unknown import UnknownName, UnknownParameter
-from report.words import ascending, in_words, price_text
+from report.words import ascending, in_words
 
 _SYMBOL = re.compile(r"\s+\S$")  # the k of `Kernel size k`, which a table's head has
 NOT_MEASURED = "not measured on the machine used"
@@ -156,7 +157,7 @@ class CellEvidence:
         if not others:
             return "; ".join(dict.fromkeys(status.why for status in self.statuses if status.why))
         if all(status.state is State.PENDING for status in others):
-            return price_text(others)
+            return price_text(others, f"price/{self.group}/{self.name}")
         tally = Counter(status.state for status in others)
         first = next(status for state in _WORST_FIRST for status in others if status.state is state)
         return ", ".join(f"{tally[state]} {state.value}" for state in _WORST_FIRST if tally[state]) + f": {first.why}"
@@ -286,6 +287,11 @@ def make_cell(
     parameters = {key: value for key, value in by_seed[0].run.parameters.items() if key != "seed"}
     records = tuple(s.record for s in by_seed if s.state is State.MEASURED and s.record is not None)
     return CellEvidence(group, name, Parameters(parameters), by_seed, records, labels)
+
+
+def runs_of(cells: Iterable[CellEvidence]) -> tuple[str, ...]:
+    """The recorded runs of CELLS, each once."""
+    return tuple(dict.fromkeys(record.run for cell in cells for record in cell.records))
 
 
 def varying_parameters(cells: Iterable[CellEvidence]) -> tuple[str, ...]:

@@ -20,8 +20,17 @@ from report.judge.claims import Claim
 from report.original import EARLIER, PAPER, Quoted
 from report.plots import contrast_figures, learned_figures, series_figures
 from report.plots.figure import Figure, Row
-from report.plots.figure_rows import INTERVALS, absent, cell_label, epochs_words, sample_words
+from report.plots.figure_rows import (
+    INTERVALS,
+    absent,
+    cell_label,
+    epochs_words,
+    numbers_of,
+    sample_words,
+    undrawn,
+)
 from report.quantities import Kind, spell
+from report.sentences import PLANNED, Numbers, Sentence, counted, joined, without_stop
 from report.unknown import UnknownName
 from report.words import amount, cell_text, in_words
 
@@ -76,6 +85,7 @@ def refuse_bands_of_no_rule(path: Path, claims: Iterable[Claim]) -> None:
 
 
 def _blocks(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    """A diagram of boxes and arrows, drawn as declared: it shows no result."""
     return Figure(name, "blocks", item["title"], item["note"], item["alt"], options={"blocks": item["blocks"]})
 
 
@@ -84,6 +94,7 @@ def _known(groups: Iterable[str], evidence: Evidence) -> list[str]:
 
 
 def _classes(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    """One line a class of the test images: its number of images, and the accuracy on it of each run and in the mean."""
     cell = evidence.cell(item["group"], item["cell"]) if not evidence.is_rehearsal else evidence.cells(item["group"])[0]
     rows = [row for record in cell.records for row in _class_rows(record)]
     if not rows:
@@ -92,16 +103,18 @@ def _classes(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
     means = _means(rows, "class")
     ordered = sorted(means, key=means.__getitem__)
     setting = cell_label(cell, sorted(item["cell"]))
-    note = (
-        f"{item['note']} Dots are single runs ({setting}, {cell.fidelity.words}; {amount(runs, 'run')}), "
-        "diamonds their means; classes stand in the order of the means."
+    dots = Sentence(
+        f"Dots are single runs ({setting}, {cell.fidelity.words}; ",
+        counted(numbers_of(name, [cell]).count("runs", runs, "runs with an accuracy by class"), "run"),
+        "), diamonds their means; classes stand in the order of the means.",
     )
+    note = joined(" ", (item["note"], dots))
     alt = (
         f"Dot plot of test accuracy for {len(means)} classes, from {ordered[0]} with "
         f"{spell(Kind.ACCURACY, means[ordered[0]])} to {ordered[-1]} with {spell(Kind.ACCURACY, means[ordered[-1]])} "
         "in the mean, with the number of images of each class beside it."
     )
-    return Figure(name, "classes", item["title"], note.strip(), alt, tuple(rows), {"order": ordered})
+    return Figure(name, "classes", item["title"], note, alt, tuple(rows), {"order": ordered})
 
 
 def _class_rows(record: Record) -> Iterator[Row]:
@@ -130,6 +143,7 @@ def _means(rows: Iterable[Row], key: str) -> dict[str, float]:
 
 
 def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    """A line a cell, the mean of a column of the histories by epoch; panels where one would hold too many lines."""
     groups, column = _known(item["groups"], evidence), item["column"]
     cells = evidence.cells_of(groups)
     drawn = [cell for cell in cells if _curves_of(cell, column)]
@@ -149,18 +163,16 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
         rows += _curve_rows(cell, column, {"panel": panel, "setting": cell_label(cell, inside) if names else cell.name})
     missing = sum(not cell.n for cell in cells)
     unmeasured = len(cells) - len(drawn) - missing
-    sample = sample_words(drawn)
-    note = f"{item['note']} Lines are means over seeds, bands reach from the lowest to the highest seed; {sample}"
-    if missing:
-        note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."
-    if unmeasured:
-        note += f" {unmeasured} of {len(cells)} settings have not measured it and are not drawn."
+    sample = sample_words(name, drawn)
+    lines = Sentence("Lines are means over seeds, bands reach from the lowest to the highest seed; ", sample)
+    left = (undrawn(name, missing, cells), undrawn(name, unmeasured, cells, "have not measured it"))
+    note = joined(" ", (item["note"], lines, *left))
     ends = [f"{cell_label(cell, names) or cell.name}: {_last(_curves_of(cell, column), column)}" for cell in drawn]
     alt = f"Learning curves of {in_words(column)} against epochs. Mean at the last epoch, " + "; ".join(ends) + "."
     is_share = kind_of(column) is Kind.ACCURACY
     label = in_words(column) + (" (%)" if is_share else "")
     look = {"column": column, "factor": 100 if is_share else 1, "label": label}
-    return Figure(name, "curves", item["title"], note.strip(), alt, tuple(rows), look)
+    return Figure(name, "curves", item["title"], note, alt, tuple(rows), look)
 
 
 def _curves_of(cell: CellEvidence, column: str) -> list[Record]:
@@ -261,6 +273,7 @@ def _accuracy_words(label: str, cell: CellEvidence, original: Mapping[str, Quote
 
 
 def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    """A panel a sweep: accuracy by the levels of one parameter, runs and their means beside what others report."""
     rows, words, panels, hidden = [], [], [], 0
     sweeps = [evidence.sweep(panel["group"], panel["parameter"], panel.get("where", {})) for panel in item["panels"]]
     cells = {cell.name: cell for sweep in sweeps for cell in sweep}
@@ -286,9 +299,14 @@ def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     beyond = "in digits above the broken line where they lie beyond the scale"
     others = f"; hollow marks are others' results{after}, {beyond}" if quoted else ""
     alt = "Dot plots of test accuracy. " + "; ".join(words) + "."
-    note = f"{item['note']} {INTERVALS}, {sample_words(cells.values())[:-1]}{others}.".strip()
+    dots = Sentence(f"{INTERVALS}, ", without_stop(sample_words(name, cells.values())), f"{others}.")
+    left = ""
     if hidden:
-        note += f" {hidden} of {len(item['panels'])} sweeps have no recorded run yet and are not drawn."
+        numbers = Numbers(f"figure/{name}", PLANNED)
+        without = numbers.count("sweeps-undrawn", hidden, "sweeps without a recorded run")
+        every = numbers.count("sweeps", len(item["panels"]), "declared sweeps")
+        left = Sentence(without, " of ", every, " sweeps have no recorded run yet and are not drawn.")
+    note = joined(" ", (item["note"], dots, left))
     return Figure(name, "effect", item["title"], note, alt, tuple(rows), {"panels": panels})
 
 
@@ -298,6 +316,7 @@ def _panel_key(panel: Mapping[str, Any]) -> str:
 
 
 def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
+    """One line a cell of the groups: accuracy, runs and their mean beside what others report."""
     cells = evidence.cells_of(_known(item["groups"], evidence))
     names = [key for key in varying_parameters(cells) if key != "epochs"]
     rows: list[Row] = []
@@ -306,8 +325,11 @@ def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapp
         rows += [{"row": label, **row} for row in (*_measured_rows(cell), *_quoted_rows(cell, original))]
     if not any(row[ACCURACY] is not None for row in rows):
         return absent(name, item, cells)
-    ours = f"{INTERVALS}, {sample_words(cells)[:-1]}" if any(cell.n for cell in cells) else "No run of ours counts yet"
-    note = f"{ours}; hollow marks are others' results. {item['note']}".strip()
+    counts = any(cell.n for cell in cells)
+    ours = (
+        Sentence(f"{INTERVALS}, ", without_stop(sample_words(name, cells))) if counts else "No run of ours counts yet"
+    )
+    note = joined(" ", (Sentence(ours, "; hollow marks are others' results."), item["note"]))
     words = [_accuracy_words(cell_label(cell, [*names, "epochs"]), cell, original) for cell in cells]
     alt = "One line for each setting with our accuracy beside what others report. Ours, " + "; ".join(words) + "."
     return Figure(name, "rows", item["title"], note, alt, tuple(rows))

@@ -22,7 +22,8 @@ from report.pages.drawings import begin_drawing
 from report.pages.pdf import ENGINES
 from report.pages.swapping import swapped_in
 from report.plots.drawing import Studio
-from report.words import first_few, price_text
+from report.sentences import price_text
+from report.words import first_few
 
 OUTPUTS = ("markdown", "latex", "html", "pdf")
 # The names of the files that a build writes.

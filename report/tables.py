@@ -13,6 +13,7 @@ from experiments.spec import ReproductionError
 from report.judge.trials import Outcome
 from report.listings.spreadsheet import as_text
 from report.quantities import Quantity
+from report.sentences import quantities_of
 
 Cell = str | Quantity | Outcome
 Align = Literal["left", "right", "center"]
@@ -66,9 +67,10 @@ class Table:
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """Every quantity in the table, row by row, then those of the condensed one."""
-        rows = (*self.rows, *(self.condensed.rows if self.condensed else ()))
-        return tuple(cell for row in rows for cell in row if isinstance(cell, Quantity))
+        """Every quantity in the caption and the cells, row by row, then those of the condensed table."""
+        cells = (self.title, self.note, *(cell for row in self.rows for cell in row))
+        found = (one for cell in cells for one in ((cell,) if isinstance(cell, Quantity) else quantities_of(cell)))
+        return (*found, *(self.condensed.quantities if self.condensed else ()))
 
     @cached_property
     def values(self) -> dict[str, list[Any]]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from experiments.spec import ConfigurationError, ReproductionError
 from report import statistics
+from report.cells import runs_of
 from report.evidence import LEFT_OUT, Evidence
 from report.judge import effect_rules, value_rules
 from report.judge.claims import Claim, ClaimKind, Claims
@@ -198,6 +199,7 @@ def _verdict(
         settling=settle(claim, trial, details.design) if outcome is Outcome.INCONCLUSIVE else "",
         history=history,
         span=trial.span,
+        runs=runs_of(trial.cells),
     )
     if gated is not None:
         return verdict

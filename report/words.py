@@ -5,10 +5,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from experiments.prices import reservation, rough_time
-from experiments.spec import State
-from experiments.status import RunStatus
-
 
 def first_few(texts: Sequence[str], most: int) -> str:
     """At most MOST of TEXTS, and how many more there are: `a, b, c and 4 more`."""
@@ -51,13 +47,3 @@ def in_words(name: str) -> str:
 def cell_text(parameters: Mapping[str, Any]) -> str:
     """A cell for a reader: `patch size 4, kernel size 9`."""
     return ", ".join(f"{in_words(name)} {value}" for name, value in parameters.items())
-
-
-def price_text(statuses: Iterable[RunStatus]) -> str:
-    """What runs still to come would take: `3 runs to come, about 0.52 h (a guess)`; `3 runs to come (2 stale), …`."""
-    waiting = [status for status in statuses if status.state is not State.MEASURED]
-    prices = [status.price for status in waiting]
-    stale = sum(status.state is State.STALE for status in waiting)
-    again = f" ({stale} stale)" if stale else ""
-    time = rough_time(math.fsum(price.seconds for price in prices))
-    return f"{amount(len(prices), 'run')} to come{again}, about {time}{reservation(prices)}"

@@ -192,6 +192,38 @@ def test_a_verdict_typed_in_the_plan_or_a_claim_is_found_and_a_value_in_a_questi
     ]
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "place", "what"),
+    [
+        ("tables.yaml", {"tables": {"a": {"note": "We reach 75 % in the mean."}}}, "tables.a.note", "75 %"),
+        ("tables.yaml", {"tables": {"a": {"note": "It gains 3 pp."}}}, "tables.a.note", "3 pp"),
+        ("tables.yaml", {"tables": {"a": {"title": "Seventy-five per cent are right"}}}, "tables.a.title", "Seventy-five per cent"),
+        ("figures.yaml", {"figures": {"a": {"alt": "The step (p = .03)"}}}, "figures.a.alt", "p = .03"),
+        ("figures.yaml", {"figures": {"a": {"title": "Up to 7\u200b1 %"}}}, "figures.a.title", "71 %"),
+        ("claims.yaml", {"claims": {"a": {"deviations": ["Ours had 93.4 %"]}}}, "claims.a.deviations[0]", "93.4 %"),
+        ("claims.yaml", {"claims": {"a": {"untested": "we saw 93.4 %"}}}, "claims.a.untested", "93.4 %"),
+        ("claims.yaml", {"protocols": {"a": {"title": "the paper (93.4 %)"}}}, "protocols.a.title", "93.4 %"),
+        ("metadata.yaml", {"title": "We reach 93.4 %"}, "title", "93.4 %"),
+    ],
+)  # fmt: skip
+def test_no_text_of_the_authors_that_is_printed_may_hold_a_result(
+    tmp_path: Path, root: Path, file: str, content: dict, place: str, what: str
+) -> None:
+    inspect(tmp_path, root, CITED)
+    (tmp_path / "report/paper" / file).write_text(json.dumps(content), encoding="utf-8")
+    found = [finding for finding in inspect_manuscript(tmp_path) if finding.rule == "typed-result"]
+    message = f"{what!r} is typed by hand"
+    assert found == [Finding("typed-result", f"report/paper/{file}: {place}", message)]
+
+
+def test_levels_of_confidence_are_no_results(tmp_path: Path, root: Path) -> None:
+    inspect(tmp_path, root, CITED)
+    note = "Bars are 95 % t intervals, 94.12 % intervals below; the effect is shown with a chance of 80 %."
+    path = tmp_path / "report/paper/figures.yaml"
+    path.write_text(json.dumps({"figures": {"a": {"note": note}}}), encoding="utf-8")
+    assert [finding for finding in inspect_manuscript(tmp_path) if finding.rule == "typed-result"] == []
+
+
 def test_a_claim_s_sentence_says_the_number_that_it_is_judged_by(tmp_path: Path, root: Path) -> None:
     assert inspect(tmp_path, root, CITED) == []
     paper = tmp_path / "report/paper"

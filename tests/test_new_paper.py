@@ -8,6 +8,7 @@ import pytest
 from experiments.spec import ConfigurationError
 from report.new_paper import lay_out
 from tests.example_repository import REPOSITORY, run
+from tests.links import without_links
 from tests.processes import CAN_MOUNT, UNSHARE, finish, start_build
 from tests.small_git import commit, git
 
@@ -40,7 +41,7 @@ def test_a_new_paper_builds_without_a_run_and_holds_to_every_rule_with_them(tmp_
     assert run(paper, "python", "build.py").stdout == "report/out: 30 files; every planned run is recorded\n"
     check = run(paper, "python", "build.py", "check").stdout
     assert check == f"{told}title-prefix, metadata-example\n"
-    report = (paper / "report/out/report.md").read_text(encoding="utf-8")
+    report = without_links((paper / "report/out/report.md").read_text(encoding="utf-8"))
     assert "Claims and verdicts. Beyond the paper 1 shown." in report
     assert "| wider-is-better | – |" in report and "| shown | – |" in report
     strict = run(paper, "python", "build.py", "check", "--strict").stdout

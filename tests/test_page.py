@@ -110,6 +110,20 @@ def test_a_link_leads_to_its_place_though_what_is_far_away_has_not_been_laid_out
         assert 0 <= page.locator(f'[id="{anchor}"]').bounding_box()["y"] < 100
 
 
+def test_on_a_phone_no_heading_that_wraps_leaves_the_rest_of_a_line_empty(chromium: Any, whole: Path) -> None:
+    with opened(chromium, whole, "phone") as page:
+        below = "h => h.nextElementSibling.getBoundingClientRect().top >= h.getBoundingClientRect().bottom"
+        assert page.evaluate(f"[...document.querySelectorAll('h4')].every({below})")
+
+
+def test_the_number_in_a_caption_tells_where_it_comes_from(chromium: Any, whole: Path) -> None:
+    with opened(chromium, whole) as page:
+        page.locator("[id='fig:learning-curves'] figcaption a.q").first.click()
+        told = page.locator("#origin").inner_text()
+        assert "fewest runs of a setting" in told and "python build.py" in told
+        assert page.locator("#origin li a").first.get_attribute("href").startswith("../../experiments/records/")
+
+
 def test_the_page_is_light_enough(whole: Path) -> None:
     assert whole.stat().st_size < 900_000
 
@@ -137,7 +151,7 @@ def test_runs_are_told_by_their_places_and_unknown_ones_by_name() -> None:
     gone = make_run(8).name
     quantity = replace(accuracy(), origin=(names[0], names[1], gone, names[3]))
     told = json.loads(page_data([quantity], Origins(evidence), records, ()))
-    assert told["quantities"][quantity.id]["runs"] == [[0, 2], gone, [3, 1]]
+    assert told["origins"][told["quantities"][quantity.id]["origin"]]["runs"] == [[0, 2], gone, [3, 1]]
     assert [CELL + rest for rest, *_ in told["runs"][CELL]] == names
 
 
@@ -200,7 +214,7 @@ def test_a_tap_on_a_number_tells_its_runs_with_links_to_record_and_command(chrom
         assert [name in told["Records"] for name in names] == [True, True]
         links = [link.get_attribute("href") for link in page.locator("#origin li a").all()]
         assert links == [f"../../experiments/records/{name}.json" for name in names]
-        page.locator("h1").tap()
+        page.touchscreen.tap(3, 3)  # an origin never lies at the window's very edge
         assert not page.locator("#origin").is_visible()
 
 

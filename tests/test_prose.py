@@ -1,5 +1,6 @@
 """The prose: what it names, how tables and figures are numbered, and a message with file and line for each mistake."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from report.pages.conversion import Conversion
 from report.pages.formats import FORMATS, environment
 from report.pages.prose import Setters, fill_in
 from report.quantities import Quantity
+from report.sentences import Sentence
 from tests.judging import DIRECTION
 from tests.small_paper import HOSTILE, PROSE, accuracy, make_paper, pending
 
@@ -272,3 +274,15 @@ def test_values_of_the_small_paper_stay_out_of_each_other_s_formats(tmp_path: Pa
         assert f"only-{name}" in body
         assert body.count("only-") == 2
     assert set(PROSE) == {path.name for path in folder.iterdir()}
+
+
+def test_the_numbers_of_a_sentence_stay_quantities_in_the_prose_also_where_several_are_joined(tmp_path: Path) -> None:
+    reasons = (Sentence("7 of ", accuracy(), " there"), "plain", accuracy())
+    text = filled_in(tmp_path, '<< reasons | join("; ") >>.', reasons=reasons)
+    assert re.sub(r"\{=hole-\w+\}", "", text) == r"[7 of]{.bound} `Q` there\; plain\; `Q`."
+
+
+@pytest.mark.parametrize("raw", [0.71, 3, None, Outcome.REPRODUCED])
+def test_what_may_not_be_printed_alone_may_not_be_joined_either(tmp_path: Path, raw: object) -> None:
+    with pytest.raises(ConfigurationError, match="raw|outcome"):
+        filled_in(tmp_path, '<< listed | join(", ") >>', listed=["a", raw])

@@ -7,9 +7,11 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from experiments.strict_yaml import read_yaml
 from report.comparisons import difference
 from report.evidence import Evidence
 from report.pages.formats import FORMATS
@@ -21,17 +23,40 @@ from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
 
 EMPTY = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
 # Digits that are no results, told apart by markup: numbers of sections, titles, references, citations, code, formulas,
-# what the authors typed in a sentence or a word of the vocabulary printed; a float as a whole has its data's file.
-TOLD_APART = frozenset({"h1", "h2", "h3", "h4", "code", "math", "nav", "figure"})
+# what the authors typed in a sentence, and the drawings, whose data have a file.
+TOLD_APART = frozenset({"h1", "h2", "h3", "h4", "code", "math", "nav", "svg"})
 NUMBERS_OF_A_RUN = (3, 4)  # the columns of the list of runs with accuracy and time, which have no markup of their own
-CLASSES = frozenset({"number", "stated", "bound", "citation", "csl-entry", "head", "banner"})
+CLASSES = frozenset({"number", "stated", "citation", "csl-entry", "head", "banner"})
+# Of a table's cells those in which the machine makes sentences; in the others a text is a name, a setting or an author's.
+SENTENCES = frozenset(
+    {("tab:rules", 3), ("tab:reasons", 3), ("tab:reasons", 4), ("tab:untested", 3), ("tab:missing", 3)}
+)
+# What a sentence of the machine may say without an origin: names, settings, seeds, levels of confidence.
+NAMES = re.compile(
+    r"\b(?:Table|Figure) \d+\.|\b[a-z]+[\w]*(?:-\w+)*-[\w-]*\d[\w-]*|\b(?:cifar|fp|bf)\d+\b|\bseeds? \d+(?:[–, ]+\d+)*\b"
+    r"|\b\d+(?:\.\d+)? %(?= (?:t |prediction )?intervals?\b)|\bchance of \d+ %|lies above 0\b|counted from 0\b"
+    r"|\bbetween (?:[a-z ]+)?\d+ and \d+\b|\d+ epochs\b"
+    r"|\b[\d,]+ training images\b|\b[a-z ]+ [\d,.]+ \(original [\d,.]+\)|\b(?:patch|kernel) size \d+(?:, \d+)*\b"
+    r"|\b\(?\d+ threads?\b|\bfirst \d+(?: to \d+)? channels\b"
+)
+
+
+def of_authors(root: Path) -> tuple[str, ...]:
+    """What the authors typed into captions and claims, the longest first."""
+    paper = root / "report/paper"
+    floats = [item for kind in ("tables", "figures") for item in read_yaml(paper / f"{kind}.yaml")[kind].values()]
+    texts = [item[field] for item in floats for field in ("title", "note")]
+    claims = read_yaml(paper / "claims.yaml")["claims"].values()
+    texts += [text for claim in claims for text in (claim["sentence"], claim["source"], *claim.get("deviations", ()))]
+    return tuple(sorted({normal(text).rstrip(".") for text in texts if text}, key=len, reverse=True))
 
 
 class Walk(HTMLParser):
     """Every text with a digit in the body of a page: what stands outside of all markup, and each number with its id."""
 
-    def __init__(self) -> None:
+    def __init__(self, authors: tuple[str, ...] = ()) -> None:
         super().__init__()
+        self.authors = authors
         self.open: list[tuple[str, dict[str, str]]] = []
         self.homeless: list[str] = []
         self.numbers: list[tuple[str, str]] = []
@@ -64,7 +89,20 @@ class Walk(HTMLParser):
         elif not (
             inside & TOLD_APART or classes & CLASSES or any(f.get("href", "").startswith("#") for _, f in self.open)
         ):
-            self.homeless.append(text.strip())
+            if "figure" in inside or "bound" in classes:
+                text = self._made_by_the_machine(text, inside)
+            if re.search(r"\d", text):
+                self.homeless.append(text.strip())
+
+    def _made_by_the_machine(self, text: str, inside: set[str]) -> str:
+        """TEXT less what the authors typed and what may stand there; nothing of a table's cell that is no sentence."""
+        name = next((found.get("id", "") for tag, found in self.open if tag == "figure"), "")
+        if name and not inside & {"caption", "figcaption"} and (name, self.column) not in SENTENCES:
+            return ""
+        text = normal(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+        for typed in self.authors:
+            text = text.replace(typed, "")
+        return NAMES.sub("", text)
 
     def _row(self) -> str:
         """In the list of runs: the anchor of the row."""
@@ -73,10 +111,12 @@ class Walk(HTMLParser):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
-    """The repository's own report, less the PDF."""
+    """The repository's own report, with the source of the PDF instead of the PDF itself."""
     folder = tmp_path_factory.mktemp("report")
-    formats = ("markdown", "latex", "html")
-    return build_report(root, out=folder / "out", formats=formats, cache=folder / "cache").out
+    with patch("report.pages.compose.pdf_by_typst", lambda source: source.read_bytes()):
+        built = build_report(root, out=folder / "out", cache=folder / "cache")
+    (built.out / "report.pdf").rename(built.out / "report.typ")
+    return built.out
 
 
 def normal(text: str) -> str:
@@ -91,8 +131,8 @@ def fits(printed: str, entry: dict[str, Any]) -> bool:
     return normal(printed) in {full, without_n, without_n.removesuffix(unit), full.replace(f"{unit} (", " (")}
 
 
-def test_no_number_of_the_page_is_without_origin(report: Path) -> None:
-    walk, told = Walk(), json.loads((report / "provenance.json").read_text(encoding="utf-8"))
+def test_no_number_of_the_page_is_without_origin(report: Path, root: Path) -> None:
+    walk, told = Walk(of_authors(root)), json.loads((report / "provenance.json").read_text(encoding="utf-8"))
     walk.feed((report / "report.html").read_text(encoding="utf-8"))
     assert walk.homeless == []
     assert len(walk.numbers) > 50
@@ -111,6 +151,34 @@ def test_the_walk_notices_a_number_without_origin() -> None:
         '<main><h2>1 Setup</h2><p>Of <a class="q" data-q="a/b" href="#x">3</a> runs<br> 71.23 % are right.</p></main>'
     )
     assert (walk.homeless, walk.numbers) == (["71.23 % are right."], [("a/b", "3")])
+
+
+@pytest.mark.parametrize(
+    ("markup", "homeless"),
+    [
+        ('<figure id="fig:a"><figcaption><strong>Figure 1.</strong> Typed: 5 of 7. Ours: 71.23 %</figcaption></figure>', "71.23"),
+        ('<figure id="tab:a"><caption>Means with a 95 % t interval, of 3 runs</caption></figure>', "of 3 runs"),
+        ('<figure id="tab:reasons"><tr><td>a</td><td>b</td><td>kernel size 9 (p = 0.03)</td></tr></figure>', "p = 0.03"),
+        ('<p><span class="bound">5 epochs at seed 3 reach 71 %</span></p>', "71 %"),
+    ],
+)  # fmt: skip
+def test_the_walk_notices_a_number_in_a_caption_a_reason_or_a_word(markup: str, homeless: str) -> None:
+    walk = Walk(("Typed: 5 of 7",))
+    walk.feed(f"<main>{markup}</main>")
+    assert len(walk.homeless) == 1 and homeless in walk.homeless[0]
+
+
+def test_the_list_of_runs_is_the_same_in_markdown_and_on_the_web(report: Path) -> None:
+    page, text = ((report / FORMATS[name].report).read_text(encoding="utf-8") for name in ("html", "markdown"))
+    (whole,) = re.findall(RUNS["html"], page, re.DOTALL)
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr.*?</tr>", whole)[1:]]
+    expected = [[normal(html.unescape(re.sub(r"<[^>]*>", "", cell))) for cell in row] for row in rows]
+    (whole,) = re.findall(RUNS["markdown"], text, re.DOTALL)
+    rows = [line.strip("| ").split(" | ") for line in whole.splitlines()[4:] if line.startswith("|")]
+    links = re.compile(r'<a id="[^"]*"></a>|\[([^\]]*)\]\([^)]*\)')
+    found = [[normal(html.unescape(links.sub(r"\1", cell)).replace("\\", "")) for cell in row] for row in rows]
+    assert len(found) > 100
+    assert found == expected
 
 
 def test_every_float_names_the_file_of_its_data(report: Path) -> None:
@@ -151,15 +219,36 @@ def of_latex(text: str) -> list[tuple[str, str]]:
     ]
 
 
-def test_all_formats_print_the_same_numbers_with_the_same_origins(report: Path) -> None:
-    pages = {
-        name: (report / FORMATS[name].report).read_text(encoding="utf-8") for name in ("markdown", "html", "latex")
-    }
-    read = {"markdown": of_markdown, "html": of_html, "latex": of_latex}
-    found = {name: [(a, normal(t).replace("< ", "")) for a, t in read[name](text)] for name, text in pages.items()}
-    assert len(found["html"]) > 50
-    assert found["markdown"] == found["html"]
-    assert found["latex"] == found["html"]
+def of_typst(text: str) -> list[tuple[str, str]]:
+    text = re.sub(r"fitting\(.*", "", text)  # cells that are measured there and printed below
+    found = re.findall(r'#origin\("([^"]*)"\)\[((?:[^\[\]\\]|\\.|#state\[[^\]]*\])*)\]', text)
+    plain = (re.sub(r"#state\[([^\]]*)\]", r"\1", words).replace("~", " ") for _, words in found)
+    return [(anchor, re.sub(r"\\(.)", r"\1", words)) for (anchor, _), words in zip(found, plain, strict=True)]
+
+
+# The list of runs stands condensed on paper, under another note.
+RUNS = {
+    "markdown": r'<a id="tab:runs">.*?(?=\n\n<a id=|\n#)',
+    "html": r'<figure class="table[^>]*id="tab:runs">.*?</figure>',
+    "latex": r"\{tab:runs\}.*?\\end\{longtable\}",
+    "typst": r'\[#strong\[Table \d+\.\] Every planned run\\?\..*?#label\("tab:runs"\)',
+}
+READ = {"markdown": of_markdown, "html": of_html, "latex": of_latex, "typst": of_typst}
+
+
+def numbers_of(report: Path, name: str) -> list[tuple[str, str]]:
+    """The anchor and the text of every number of a format, in their order, but for the list of runs."""
+    text = (report / FORMATS[name].report).read_text(encoding="utf-8")
+    short, found = re.subn(RUNS[name], "", text, flags=re.DOTALL)
+    assert found == 1
+    return [(anchor, normal(words).replace("< ", "")) for anchor, words in READ[name](short)]
+
+
+@pytest.mark.parametrize("name", ["markdown", "latex", "typst"])
+def test_all_formats_print_the_same_numbers_with_the_same_origins(report: Path, name: str) -> None:
+    expected = numbers_of(report, "html")
+    assert len(expected) > 500
+    assert numbers_of(report, name) == expected
 
 
 def test_every_link_to_an_origin_has_its_target_in_every_format(report: Path) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from report.judge.trials import Outcome
+from report.sentences import quantities_of
 from tests.judging import DIRECTION, EQUALITY, TREND, judged, sweep
 from tests.made_up import make_cell, make_evidence, make_run, waiting
 
@@ -15,6 +16,7 @@ def test_a_claim_short_of_runs_says_how_many_more_its_rule_asks_for() -> None:
     assert verdict.settling == (
         "what would settle it: 2 more runs (3 a cell), about 1 h (a guess), before its rule can judge"
     )
+    assert [number.value for number in quantities_of(verdict.settling)] == [2, 3, 1.0]
 
 
 def test_a_straddling_difference_says_with_how_many_runs_it_would_be_shown() -> None:

@@ -525,7 +525,7 @@ def test_a_rule_that_is_told_by_its_differences_has_no_others(root: Path) -> Non
             f"the family {one.family!r} of {sizes[one.family]} claims": (
                 f"the family {other.family!r} of {sizes[other.family]} claims"
             ),
-            margin_text(one.margin): margin_text(other.margin),
+            margin_text(one): margin_text(other),
             f"at least {one.min_seeds} runs": f"at least {other.min_seeds} runs",
         }
         for old, new in swaps.items():

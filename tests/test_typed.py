@@ -17,6 +17,13 @@ from report.checking.typed import typed_results
         ('<< "{}".format(0.7) >>', "format() makes a text of its arguments; print the quantity itself"),
         ("<< ours.value | string >>", "the filter 'string' makes a text of a value; print the quantity itself"),
         ("<< ours.value.hex() >>", "the attribute 'value' is a raw number; print the quantity itself"),
+        ("<< ours.parts.text >>", "the attribute 'parts' is a text of a number; print the quantity itself"),
+        ("<< original('a').quoted >>", "the attribute 'quoted' is a text of a number; print the quantity itself"),
+        (
+            "<% set a = ours.details %><< a[0][1] >>",
+            "the attribute 'details' is a text of a number; print the quantity itself",
+        ),
+        ("<< ours.aggregate >>", "the attribute 'aggregate' is a text of a number; print the quantity itself"),
         ("<< ours.__str__() >>", "the attribute '__str__' is a raw number; print the quantity itself"),
         ('<< "NOT REPRODUCED" >>', "the text 'NOT REPRODUCED' is typed by hand"),
         ('<< ["71.2 %"] | join >>', "the text '71.2 %' is typed by hand"),

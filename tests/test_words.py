@@ -1,7 +1,8 @@
 """Words that pages and messages put alike."""
 
 from experiments.spec import State
-from report.words import ascending, parameters_text, price_text
+from report.sentences import price_text
+from report.words import ascending, parameters_text
 from tests.made_up import make_run, waiting
 
 

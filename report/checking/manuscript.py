@@ -22,7 +22,6 @@ from report.pages.bibliography import read_bibliography
 from report.pages.front import flat
 from report.pages.metadata import read_metadata
 
-_REFERENCES = "references.bib"
 _STYLE = "numeric.csl"  # of citations: what stands beside their numbers is printed on every page
 FATAL = frozenset({"placeholder", "typed-result", "raw-format", "image", "citation-unknown", "reference-unknown"})
 HEADINGS = (
@@ -47,13 +46,16 @@ _RESULT = re.compile(
     # 71.23 %, 3 pp, **71** %, 71&nbsp;%
     rf"|{_DECIMAL}"
 )
-_DECIMALS = re.compile(_DECIMAL)
 # What is a result though no sign of per cent follows: p = .03, 75 points, seventy-five per cent.
 _UNUSUAL = re.compile(
     r"(?<!\w)p\s*[=<>≤≥]\s*0?\.\d+|(?<![\w.,-])\d+(?:[.,]\d+)?\s+points\b(?!\s+of)"
     r"|\b(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[-\s]\w+)?\s+(?:per ?cent|percent)\b",
     re.IGNORECASE,
 )
+# The level of an interval, or of a chance, which is no result.
+_LEVEL = re.compile(r"\b\d+(?:\.\d+)? %(?= (?:\w+ )?intervals?\b)|\bchance of \d+ %")
+# What pages print of plan and claims. The reasons of margins they do not, a sentence is compared with what it quotes.
+_PRINTED = re.compile(r"\.(?:deviations\[\d+\]|untested|source|title)$")
 _CHARACTER = re.compile(r"\\([!-/:-@\[-`{-~])|&#?\w{1,32};|.", re.DOTALL)
 _MATHS = re.compile(r"(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|\$\$.*?\$\$", re.DOTALL)
 _SHARE = re.compile(
@@ -75,7 +77,6 @@ _TAG = re.compile(
 )
 _TEX = re.compile(r"(?<!\\)\\[A-Za-z]{2,}")
 _CURLY = re.compile(r"\{\{[^\n]*?\}\}|\{%[^\n]*?%\}")
-_TITLE = re.compile(r"^groups\.[^.]*\.title$")  # of a group of the plan
 _IMAGE = re.compile(r"!\[")
 _CITATION = re.compile(r"(?<![\w\\.])@\{?([A-Za-z0-9_][\w:.#$%&+?<>~/-]*\w)")
 _PLACED = re.compile(r"\b(table|figure)\(\s*[\"']([^\"']+)[\"']\s*\)")
@@ -188,36 +189,45 @@ def _inspect_results(section: Section) -> Iterator[Finding]:
 
 
 def _inspect_captions(root: Path) -> Iterator[Finding]:
-    """Results typed in captions, labels, titles of groups and the abstract, and verdicts in what plan and claims say.
+    """Results typed in captions, labels, titles and the abstract, and in what claims.yaml prints beside the sentences; and
+    verdicts in all that plan, claims and bibliography say.
 
-    A note may say of an interval that it is one of 95 %; a question or a claim may name the value that it is about.
+    A note may say of an interval that it is one of 95 %, and of a chance that it is 80 %; a question or a claim may name
+    the value that it is about.
     """
     paper, plan = root / "report/paper", root / "experiments/plan.yaml"
-    texts = [("report/paper/metadata.yaml: abstract", read_metadata(paper / "metadata.yaml").get("abstract"), _RESULT)]
+    metadata = read_metadata(paper / "metadata.yaml")
+    results = [
+        (f"report/paper/metadata.yaml: {field}", metadata.get(field)) for field in ("title", "keywords", "abstract")
+    ]
+    verdicts: list[tuple[str, Any]] = []
     for kind in ("tables", "figures"):
         content = read_yaml(paper / f"{kind}.yaml") if (paper / f"{kind}.yaml").is_file() else {}
-        texts += [
-            (f"report/paper/{kind}.yaml: {place}", text, _DECIMALS if place.endswith(".note") else _RESULT)
+        results += [
+            (f"report/paper/{kind}.yaml: {place}", text)
             for part in (kind, "labels")
             for place, text in _leaves(content.get(part), part)
         ]
     for path, part in ((plan, "groups"), (paper / CLAIMS, "claims"), (paper / CLAIMS, "protocols")):
         content = read_yaml(path) if path.is_file() else {}
-        texts += [
-            (f"{path.relative_to(root).as_posix()}: {place}", text, _RESULT if _TITLE.search(place) else VERDICT)
-            for place, text in _leaves(content.get(part), part)
-        ]
-    texts += [
-        (f"report/paper/references.bib:{entry.line}", value, VERDICT)
+        for place, text in _leaves(content.get(part), part):
+            (results if _PRINTED.search(place) else verdicts).append(
+                (f"{path.relative_to(root).as_posix()}: {place}", text)
+            )
+    verdicts += [
+        (f"report/paper/references.bib:{entry.line}", value)
         for entry in read_bibliography(paper).values()
         for value in entry.fields.values()
     ]
     if (paper / _STYLE).is_file():
-        texts.append((f"report/paper/{_STYLE}", html.unescape(read_text(paper / _STYLE)), _RESULT))
-    for place, text, pattern in texts:
-        text = text if isinstance(text, str) else ""
-        for found in {one.start(): one for one in (*pattern.finditer(text), *VERDICT.finditer(text))}.values():
-            yield Finding("typed-result", place, f"{found[0].strip()!r} is typed by hand")
+        results.append((f"report/paper/{_STYLE}", html.unescape(read_text(paper / _STYLE))))
+    for texts, patterns in ((results, (_RESULT, _UNUSUAL, VERDICT)), (verdicts, (VERDICT,))):
+        for place, text in texts:
+            plain = as_printed(text)[0] if isinstance(text, str) else ""
+            if place.endswith(".note"):
+                plain = _LEVEL.sub("", plain)
+            for found in {one.start(): one for pattern in patterns for one in pattern.finditer(plain)}.values():
+                yield Finding("typed-result", place, f"{found[0].strip()!r} is typed by hand")
 
 
 def _leaves(content: Any, place: str) -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,7 @@ import html
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from report.checking.findings import Finding
@@ -131,7 +132,7 @@ def inspect_formats(out: Path, printed: Iterable[Quantity], tables: Iterable[Tab
 
 
 def _quantities(table: Table) -> set[str]:
-    return {cell.id for row in table.rows for cell in row if isinstance(cell, Quantity)}
+    return {quantity.id for quantity in replace(table, condensed=None).quantities}
 
 
 def _numbers(name: str, path: Path) -> set[str]:

@@ -17,6 +17,7 @@ from report.pages.formats import ANGLE
 FILTERS = frozenset({"join"})
 VERDICT = re.compile(rf"\b(?:{'|'.join(sorted(Outcome, key=len, reverse=True))})\b")
 _NAME = re.compile(r"[A-Za-z][\w:-]*")  # an id such as earlier-p4-k9
+_TEXTS = frozenset({"parts", "details", "quoted", "aggregate"})  # of a quantity: its number without its origin
 _MAKES_TEXT = (nodes.Concat, nodes.BinExpr)
 
 
@@ -57,6 +58,8 @@ def _fault(node: nodes.Node) -> str:
         return f"the text {node.value!r} is typed by hand" if is_number or VERDICT.search(node.value) else ""
     if isinstance(node, nodes.Getattr) and (node.attr == "value" or node.attr.startswith("_")):
         return f"the attribute {node.attr!r} is a raw number; print the quantity itself"
+    if isinstance(node, nodes.Getattr) and node.attr in _TEXTS:
+        return f"the attribute {node.attr!r} is a text of a number; print the quantity itself"
     if (
         isinstance(node, nodes.Call)
         and isinstance(node.node, nodes.Getattr)

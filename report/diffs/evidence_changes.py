@@ -13,7 +13,8 @@ from report.diffs.meaning import Meaning
 from report.judge.claims import Claim
 from report.judge.gates import setting_text
 from report.original import Quoted
-from report.words import amount, cell_text, in_words, price_text
+from report.sentences import price_text
+from report.words import amount, cell_text, in_words
 
 _BESIDE = ("who", "dataset", "cell", "train_images", "source", "certainty", "note")  # fields told where they differ
 _WORDS = ("title", "question", "budget", "source")  # of a group

@@ -30,14 +30,18 @@ from report.judge.trials import (
     Tails,
     Trial,
     adjusted_text,
+    alpha_of,
     find_shortage,
     margin_text,
+    numbers_of,
     percent_text,
     refuse_bounds,
     refuse_other_network,
+    seeds_of,
 )
 from report.original import Quoted
 from report.quantities import Quantity
+from report.sentences import Sentence
 from report.statistics import Comparison, Interval
 from report.words import cell_text, in_words
 
@@ -51,19 +55,26 @@ def direction(claim: Claim, sources: Sources) -> Trial:
     if better.name == worse.name:
         raise ConfigurationError(f"claims.yaml: claims.{claim.id}: better and worse are the same cell, {better.name!r}")
     _refuse_other_rows(claim, better, worse, sources)
-    rule = (
-        f"REPRODUCED if Welch's one-sided p, after Holm over {sources.family_text(claim)}, is below {claim.alpha:g} "
-        f"(PARTIAL if the difference is slight); {_failing(claim)}; "
-        f"{_pairing(better, worse)}at least {claim.min_seeds} runs a cell"
+    rule = Sentence(
+        "REPRODUCED if Welch's one-sided p, after Holm over ",
+        sources.family_text(claim),
+        ", is below ",
+        alpha_of(claim),
+        " (PARTIAL if the difference is slight); ",
+        _failing(claim),
+        f"; {_pairing(better, worse)}at least ",
+        seeds_of(claim),
+        " runs a cell",
     )
     cells = (better, worse)
+    numbers = numbers_of(claim, cells)
 
     def details() -> Details:
         found = Details(_reported(claim, sources), difference(better, worse))
         if shortage or comparison is None:
             return found
         design = _design(claim, better, worse, sources.strictest(claim), "difference")
-        return replace(found, design=design, support=same_images(better, worse))
+        return replace(found, design=design, support=same_images(better, worse, numbers))
 
     comparison, shortage = compare(better, worse), find_shortage(claim, cells)
     if comparison is None or shortage:
@@ -73,14 +84,16 @@ def direction(claim: Claim, sources: Sources) -> Trial:
     def judge(after: Tails | None, margin: float | None) -> Judgement:
         after = after or raw
         if after.claimed < claim.alpha:
-            sign = f"the difference has the claimed sign ({adjusted_text(raw.claimed, after.claimed)})"
+            told = adjusted_text(numbers, "claimed", raw.claimed, after.claimed)
+            sign = Sentence("the difference has the claimed sign (", told, ")")
             if _is_slight(claim, comparison, margin):
-                return Outcome.PARTIAL, (f"{sign}, but lies within {margin_text(margin)}",)
+                return Outcome.PARTIAL, (Sentence(sign, ", but lies within ", margin_text(claim)),)
             return Outcome.REPRODUCED, (sign,)
         if after.opposite < claim.alpha:
-            told = adjusted_text(raw.opposite, after.opposite)
-            return Outcome.NOT_REPRODUCED, (f"the difference has the opposite sign ({told})",)
-        return _judge_absence(claim, comparison, adjusted_text(raw.claimed, after.claimed), margin, "difference")
+            told = adjusted_text(numbers, "opposite", raw.opposite, after.opposite)
+            return Outcome.NOT_REPRODUCED, (Sentence("the difference has the opposite sign (", told, ")"),)
+        told = adjusted_text(numbers, "claimed", raw.claimed, after.claimed)
+        return _judge_absence(claim, comparison, told, margin, "difference")
 
     return Trial(cells, rule, details, raw, judge)
 
@@ -115,19 +128,27 @@ def trend(claim: Claim, sources: Sources) -> Trial:
     cells = _levels(claim, sources)
     along = cells[0].word(claim.along)
     best, worst = _quoted_ends(claim, cells, sources)
-    rule = (
-        f"REPRODUCED if Jonckheere and Terpstra's one-sided p (exact for few runs of one spread) over {along} ({claim.order}), after Holm over "
-        f"{sources.family_text(claim)}, is below {claim.alpha:g} and the {percent_text(1 - claim.alpha)} interval "
-        f"of the end-to-end difference lies above 0 (PARTIAL if it is slight, or a step is significantly reversed); {_failing(claim)}; "
-        f"at least {claim.min_seeds} runs at every level"
+    rule = Sentence(
+        f"REPRODUCED if Jonckheere and Terpstra's one-sided p (exact for few runs of one spread) over {along} "
+        f"({claim.order}), after Holm over ",
+        sources.family_text(claim),
+        ", is below ",
+        alpha_of(claim),
+        f" and the {percent_text(1 - claim.alpha)} interval of the end-to-end difference lies above 0 (PARTIAL if it is "
+        "slight, or a step is significantly reversed); ",
+        _failing(claim),
+        "; at least ",
+        seeds_of(claim),
+        " runs at every level",
     )
+    numbers = numbers_of(claim, cells)
     span = _span_text(claim, cells, (best, worst))
 
     def details() -> Details:
         told = Details(_reported(claim, sources), difference(best, worst))
         if shortage:
             return told
-        return replace(told, design=_trend_design(claim, cells, sources), support=other_orderings(cells))
+        return replace(told, design=_trend_design(claim, cells, sources), support=other_orderings(cells, numbers))
 
     if shortage := find_shortage(claim, cells):
         return Trial(cells, rule, details, shortage=shortage, span=span)
@@ -260,19 +281,22 @@ def _judge_trend(
     the ends are ten times the others' it errs twice as often at 0.05, and five times at Holm's first step in a family of
     seven; with the interval half as often as 0.05 allows, and twice.
     """
-    told, along = adjusted_text(raw.claimed, after.claimed), cells[0].word(str(claim.along))
+    numbers, along = numbers_of(claim, cells), cells[0].word(str(claim.along))
+    told = adjusted_text(numbers, "claimed", raw.claimed, after.claimed)
     end_to_end = statistics.welch(cells[-1].summary(), cells[0].summary())
     ends = end_to_end.interval(1 - claim.alpha)
     if after.claimed < claim.alpha and ends.low > 0:
         if steps := _reversed_steps(claim, cells):
-            return Outcome.PARTIAL, (f"the trend is there ({told}), but reversed from {', '.join(steps)}",)
+            return Outcome.PARTIAL, (
+                Sentence("the trend is there (", told, f"), but reversed from {', '.join(steps)}"),
+            )
         if _is_slight(claim, end_to_end, margin):
-            slight = f"the end-to-end difference lies within {margin_text(margin)}"
-            return Outcome.PARTIAL, (f"the trend is there ({told}), but {slight}",)
-        return Outcome.REPRODUCED, (f"accuracy follows {along} in the claimed order ({told})",)
+            slight = Sentence("the end-to-end difference lies within ", margin_text(claim))
+            return Outcome.PARTIAL, (Sentence("the trend is there (", told, "), but ", slight),)
+        return Outcome.REPRODUCED, (Sentence(f"accuracy follows {along} in the claimed order (", told, ")"),)
     if after.opposite < claim.alpha and ends.high < 0:
-        opposite = adjusted_text(raw.opposite, after.opposite)
-        return Outcome.NOT_REPRODUCED, (f"accuracy follows {along} in the opposite order ({opposite})",)
+        opposite = adjusted_text(numbers, "opposite", raw.opposite, after.opposite)
+        return Outcome.NOT_REPRODUCED, (Sentence(f"accuracy follows {along} in the opposite order (", opposite, ")"),)
     return _judge_absence(claim, end_to_end, told, margin, "end-to-end difference")
 
 
@@ -290,8 +314,9 @@ def _reversed_steps(claim: Claim, cells: tuple[CellEvidence, ...]) -> list[str]:
 def _judge_absence(claim: Claim, comparison: Comparison, told: str, margin: float | None, what: str) -> Judgement:
     """What remains where neither the effect, with the p that is TOLD, nor its opposite is shown: WHAT may be slight."""
     if _is_slight(claim, comparison, margin):
-        return Outcome.NOT_REPRODUCED, (f"the effect is absent: the {what} lies within {margin_text(margin)}",)
-    return Outcome.INCONCLUSIVE, (f"neither the claimed effect ({told}) nor its absence is shown",)
+        within = Sentence(f"the effect is absent: the {what} lies within ", margin_text(claim))
+        return Outcome.NOT_REPRODUCED, (within,)
+    return Outcome.INCONCLUSIVE, (Sentence("neither the claimed effect (", told, ") nor its absence is shown"),)
 
 
 def _is_slight(claim: Claim, comparison: Comparison, margin: float | None) -> bool:
@@ -312,8 +337,10 @@ def _reported(claim: Claim, sources: Sources) -> Quantity | None:
     return quoted_difference(*sources.quoted(claim, 2))
 
 
-def _failing(claim: Claim) -> str:
-    return (
+def _failing(claim: Claim) -> Sentence:
+    return Sentence(
         f"NOT REPRODUCED if the opposite is shown in the same way, or the {percent_text(1 - 2 * claim.alpha)} interval of "
-        f"the difference lies within {margin_text(claim.margin)}, which is slight"
+        "the difference lies within ",
+        margin_text(claim),
+        ", which is slight",
     )

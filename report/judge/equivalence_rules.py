@@ -13,11 +13,15 @@ from report.judge.trials import (
     Sources,
     Tails,
     Trial,
+    alpha_of,
     find_shortage,
     margin_text,
+    numbers_of,
     p_text,
     percent_text,
+    seeds_of,
 )
+from report.sentences import Sentence
 from report.statistics import Comparison
 
 
@@ -30,11 +34,16 @@ def equivalence(claim: Claim, sources: Sources) -> Trial:
     cell, reference = (sources.evidence.cell(group, which) for which in (claim.cell, claim.reference))
     if cell.name == reference.name:
         raise ConfigurationError(f"claims.yaml: claims.{claim.id}: cell and reference are the same one, {cell.name!r}")
-    rule = (
-        f"REPRODUCED if two one-sided tests at {claim.alpha:g} place the difference of the means within "
-        f"{margin_text(claim.margin)}; NOT REPRODUCED if its {percent_text(1 - claim.alpha)} interval lies wholly "
-        "outside; the runs are paired by seed where both cells have the same seeds and differ only in how they are "
-        f"computed, and compared by Welch's method where not; at least {claim.min_seeds} runs a cell"
+    rule = Sentence(
+        "REPRODUCED if two one-sided tests at ",
+        alpha_of(claim),
+        " place the difference of the means within ",
+        margin_text(claim),
+        f"; NOT REPRODUCED if its {percent_text(1 - claim.alpha)} interval lies wholly outside; the runs are paired by seed "
+        "where both cells have the same seeds and differ only in how they are computed, and compared by Welch's method "
+        "where not; at least ",
+        seeds_of(claim),
+        " runs a cell",
     )
     cells = (cell, reference)
 
@@ -49,22 +58,23 @@ def equivalence(claim: Claim, sources: Sources) -> Trial:
         return Trial(cells, rule, details, shortage=shortage)
 
     def judge(_: Tails | None, margin: float | None) -> Judgement:
-        return _judge(claim, comparison, margin or 0.0, are_pairs(cell, reference))
+        return _judge(claim, cells, comparison, margin or 0.0)
 
     return Trial(cells, rule, details, judge=judge)
 
 
-def _judge(claim: Claim, comparison: Comparison, margin: float, is_paired: bool) -> Judgement:
+def _judge(claim: Claim, cells: tuple[CellEvidence, CellEvidence], comparison: Comparison, margin: float) -> Judgement:
     p, bounds = comparison.p_equivalent(margin), comparison.interval(1 - claim.alpha)
-    how = "paired by seed" if is_paired else "by Welch's method"
+    how = "paired by seed" if are_pairs(*cells) else "by Welch's method"
+    equal = numbers_of(claim, cells).probability("p-equal", p, "larger p of the two one-sided tests of equality")
+    told = Sentence("(", p_text(equal), f", {how})")
     if p < claim.alpha:
-        reason = f"the difference lies within {margin_text(margin)} ({p_text(p)}, {how})"
-        apart = bounds.low > 0 or bounds.high < 0
-        return Outcome.REPRODUCED, (f"{reason}, though it is not zero" if apart else reason,)
+        apart = ", though it is not zero" if bounds.low > 0 or bounds.high < 0 else ""
+        return Outcome.REPRODUCED, (Sentence("the difference lies within ", margin_text(claim), " ", told, apart),)
     if bounds.low > margin or bounds.high < -margin:
-        wholly = f"the {percent_text(1 - claim.alpha)} interval of the difference lies wholly outside"
-        return Outcome.NOT_REPRODUCED, (f"{wholly} {margin_text(margin)} ({how})",)
-    return Outcome.INCONCLUSIVE, (f"the runs do not settle it ({p_text(p)}, {how})",)
+        wholly = f"the {percent_text(1 - claim.alpha)} interval of the difference lies wholly outside "
+        return Outcome.NOT_REPRODUCED, (Sentence(wholly, margin_text(claim), f" ({how})"),)
+    return Outcome.INCONCLUSIVE, (Sentence("the runs do not settle it ", told),)
 
 
 def _design(claim: Claim, cell: CellEvidence, reference: CellEvidence, compared: Comparison) -> Design:

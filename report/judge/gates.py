@@ -8,8 +8,9 @@ from typing import Any
 from experiments.spec import ConfigurationError, Record, State
 from report.cells import COMPUTING, FIDELITY, CellEvidence, differing_settings, setting_of
 from report.judge.claims import Claim, ClaimKind
-from report.judge.trials import Judgement, Outcome, Trial, cell_names, missing_text
-from report.words import in_words, price_text
+from report.judge.trials import Judgement, Outcome, Trial, cell_names, missing_text, numbers_of
+from report.sentences import Numbers, Sentence, price_text
+from report.words import in_words
 
 NOT_RECORDED = "not recorded"
 COMPARING = (ClaimKind.DIRECTION, ClaimKind.TREND, ClaimKind.EQUIVALENCE)  # cells of ours with each other
@@ -59,7 +60,7 @@ def setting_text(value: Any) -> str:
 def gate(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> Judgement | None:
     """The outcome that the gates of evidence and protocol give; None where the claim's own rule decides."""
     if not trial.records:
-        return Outcome.NOT_TESTED, (_explain_waiting(trial),)
+        return Outcome.NOT_TESTED, (_explain_waiting(claim, trial),)
     mixed = tuple(f"{cell.name}: {cell.why}" for cell in trial.cells if cell.state is State.NOT_COMPARABLE)
     if mixed:
         return Outcome.NOT_COMPARABLE, mixed
@@ -68,7 +69,8 @@ def gate(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> Judge
         found = "; ".join(f"{name} {', '.join(values)}" for name, values in unlike.items())
         return Outcome.NOT_COMPARABLE, (f"the cells that the rule compares differ in {found}",)
     if any(_is_fatal(claim, item) for item in deviations):
-        return Outcome.NOT_COMPARABLE, (f"our runs differ from the original's in {_list(deviations)}",)
+        told = _list(deviations, numbers_of(claim, trial.cells))
+        return Outcome.NOT_COMPARABLE, (Sentence("our runs differ from the original's in ", told),)
     if claim.kind is not ClaimKind.COUNT and any(cell.is_rehearsal for cell in trial.cells):
         return Outcome.NOT_COMPARABLE, ("a rehearsal decides nothing",)
     if trial.unlike:
@@ -110,10 +112,10 @@ def _is_fatal(claim: Claim, deviation: Deviation) -> bool:
     return deviation.setting not in TOLD
 
 
-def _explain_waiting(trial: Trial) -> str:
+def _explain_waiting(claim: Claim, trial: Trial) -> str:
     """Why nothing is measured: what is stale, failed or gated before what merely waits."""
     special = [cell for cell in trial.cells if cell.state is not State.PENDING]
-    waiting = price_text(status for cell in trial.cells for status in cell.statuses)
+    waiting = price_text((status for cell in trial.cells for status in cell.statuses), f"price/{claim.id}")
     return "; ".join(f"{cell.name}: {cell.why}" for cell in special) or (waiting if trial.cells else trial.shortage)
 
 
@@ -121,9 +123,9 @@ def reservations(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) 
     """What a reader must know of how the runs that were judged came about."""
     words = "otherwise than the original" if claim.kind in COMPARING else "in another arithmetic"
     deviations = () if claim.is_beyond else deviations
-    missing = missing_text(trial.cells) if claim.kind is not ClaimKind.COUNT and not trial.shortage else ""
+    missing = missing_text(claim, trial.cells) if claim.kind is not ClaimKind.COUNT and not trial.shortage else ""
     return (
-        *((f"{words}: {_list(deviations)}",) if deviations else ()),
+        *((Sentence(f"{words}: ", _list(deviations, numbers_of(claim, trial.cells))),) if deviations else ()),
         *_other_computing(claim, trial),
         *((missing,) if missing else ()),
         *_equal_runs(claim, trial),
@@ -167,8 +169,11 @@ def _equal_runs(claim: Claim, trial: Trial) -> tuple[str, ...]:
     return (f"{equal}; the binomial error of the test images stands for their spread",)
 
 
-def _list(deviations: tuple[Deviation, ...]) -> str:
+def _list(deviations: tuple[Deviation, ...], numbers: Numbers) -> Sentence:
     """The first deviations in full and how many more there are; all of them stand in the table of settings."""
     few = deviations if len(deviations) <= _LISTED else deviations[: _LISTED - 1]
-    more = len(deviations) - len(few)
-    return ", ".join(item.text for item in few) + (f" and {more} more settings" if more else "")
+    text = ", ".join(item.text for item in few)
+    if few == deviations:
+        return Sentence(text)
+    more = numbers.count("more-deviations", len(deviations) - len(few), "further settings that are not the original's")
+    return Sentence(f"{text} and ", more, " more settings")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from report.comparisons import are_pairs
 from report.judge.claims import Claim, ClaimKind
 from report.judge.trials import Outcome, Sources, Tails, Trial
-from report.words import first_few
+from report.sentences import Numbers, Sentence
 
 MOST_RUNS = 60  # of more runs a single one weighs little, and trying each takes longer than the rest of a report
 _SHOWN = 3
@@ -41,16 +41,23 @@ class Robustness:
     asked: int = 0
     untried: int = 0
 
-    def told(self, say: Callable[[Outcome], str]) -> str:
+    def told(self, say: Callable[[Outcome], str], numbers: Numbers) -> str:
         """`the same whichever of the 9 runs is left out`, outcomes as SAY has them; empty where nothing was tried."""
         if not self.tried:
             return ""
         things = ("pairs" if self.pairs else "runs") + (" that can be left out" if self.untried else "")
+        tried = numbers.count(
+            "left-out", self.tried, f"{'pairs' if self.pairs else 'runs'} that were left out, one at a time"
+        )
         if not self.changes:
-            return f"the same whichever of the {self.tried} {things} is left out"
-        shown = first_few([f"{say(change.outcome)} without {self._name(change)}" for change in self.changes], _SHOWN)
-        asked = f" (none to spare: the rule asks for {self.asked} a cell)" if self.asked else ""
-        return f"it depends on {len(self.changes)} of {self.tried} {things}{asked}: {shown}"
+            return Sentence("the same whichever of the ", tried, f" {things} is left out")
+        shown = ", ".join(f"{say(change.outcome)} without {self._name(change)}" for change in self.changes[:_SHOWN])
+        rest = numbers.count("decisive-unnamed", len(self.changes) - _SHOWN, f"further {things} of this sort")
+        more = Sentence(" and ", rest, " more") if len(self.changes) > _SHOWN else ""
+        depends = numbers.count("decisive", len(self.changes), f"{things} without which the verdict is another")
+        asked = numbers.count("asked", self.asked, "runs a cell that the rule asks for")
+        spare = Sentence(" (none to spare: the rule asks for ", asked, " a cell)") if self.asked else ""
+        return Sentence("it depends on ", depends, " of ", tried, f" {things}", spare, f": {shown}", more)
 
     def _name(self, change: Change) -> str:
         """What is left out, for a reader: `seed 3`, a run's name."""

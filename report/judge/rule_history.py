@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from experiments.record_fields import RULES
 from experiments.spec import Record
 from report.judge.claims import Claim
-from report.words import amount
+from report.sentences import Numbers, Sentence, counted
 
 
 @dataclass(frozen=True)
 class RuleHistory:
     """Of the `records` that a claim is judged on: made under another rule, before there was one, or not saying.
 
-    `commits` are those of the last, of which git may know the rule.
+    `commits` are those of the last, of which git may know the rule; `numbers` makes those of its words.
     """
 
     records: int = 0
@@ -21,23 +21,38 @@ class RuleHistory:
     younger: int = 0
     unrecorded: int = 0
     commits: tuple[str, ...] = field(default=(), compare=False)
+    numbers: Numbers = field(default=Numbers("rule", ()), compare=False)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """That the rule was not fixed before the runs."""
         least = "at least " if self.unrecorded else ""  # runs that do not say may be others of the kind
         return (
-            *((f"its rule was changed after {least}{self._share(self.changed)}",) if self.changed else ()),
-            *((f"its rule was written after {least}{self._share(self.younger)}",) if self.younger else ()),
+            *(
+                (Sentence(f"its rule was changed after {least}", self._share(self.changed, "changed")),)
+                * bool(self.changed)
+            ),
+            *(
+                (Sentence(f"its rule was written after {least}", self._share(self.younger, "younger")),)
+                * bool(self.younger)
+            ),
         )
 
     @property
     def note(self) -> str:
         """That records do not say by which rule they were to be judged; empty where all do."""
-        return f"{self._share(self.unrecorded)} were recorded without the rule's digest" if self.unrecorded else ""
+        if not self.unrecorded:
+            return ""
+        return Sentence(self._share(self.unrecorded, "unrecorded"), " were recorded without the rule's digest")
 
-    def _share(self, part: int) -> str:
-        return f"{part} of {amount(self.records, 'run')}"
+    def _share(self, part: int, name: str) -> Sentence:
+        what = {
+            "changed": "runs after which the rule was changed",
+            "younger": "runs after which the rule was written",
+            "unrecorded": "runs recorded without the rule's digest",
+        }[name]
+        every = self.numbers.count("records", self.records, "records that the claim is judged on")
+        return Sentence(self.numbers.count(name, part, what), " of ", counted(every, "run"))
 
 
 def rule_history(claim: Claim, records: Iterable[Record]) -> RuleHistory:
@@ -50,7 +65,8 @@ def rule_history(claim: Claim, records: Iterable[Record]) -> RuleHistory:
     known = [rules.get(claim.id) for rules in kept if rules is not None]
     younger = known.count(None)
     changed = len(known) - younger - known.count(claim.digest)
-    return RuleHistory(len(kept), changed, younger, len(kept) - len(known), tuple(filter(None, commits)))
+    numbers = Numbers(f"claim/{claim.id}", tuple(unique))
+    return RuleHistory(len(kept), changed, younger, len(kept) - len(known), tuple(filter(None, commits)), numbers)
 
 
 def named_otherwise(claim: Claim, records: Iterable[Record]) -> Iterator[Record]:

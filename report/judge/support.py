@@ -4,10 +4,10 @@ from report.cells import CellEvidence
 from report.judge import ordering
 from report.judge.mcnemar import combine, discord
 from report.judge.trials import p_text
-from report.words import amount
+from report.sentences import Numbers, Sentence, counted, joined
 
 
-def same_images(better: CellEvidence, worse: CellEvidence) -> tuple[str, ...]:
+def same_images(better: CellEvidence, worse: CellEvidence, numbers: Numbers) -> tuple[str, ...]:
     """McNemar's test of the claimed direction, seed by seed, where both cells keep their bits; else nothing."""
     others = {int(record.parameters["seed"]): record.correct for record in worse.records}
     pairs = [
@@ -21,26 +21,40 @@ def same_images(better: CellEvidence, worse: CellEvidence) -> tuple[str, ...]:
     if not found:
         return ()
     p = combine([one.p_first for one in found])
-    won = sum(one.first > one.second for one in found)
-    seeds = amount(len(found), "seed")
-    words = (
-        f"beside it, on the same test images: the claimed network is right more often in {won} of {seeds}; McNemar's "
-        f"exact one-sided test of these networks, combined as twice the mean p of the seeds, has {p_text(p)}"
+    won = numbers.count(
+        "seeds-won", sum(one.first > one.second for one in found), "seeds whose claimed network is better"
+    )
+    seeds = numbers.count("seeds", len(found), "seeds whose networks are compared image by image")
+    words = Sentence(
+        "beside it, on the same test images: the claimed network is right more often in ",
+        won,
+        " of ",
+        counted(seeds, "seed"),
+        "; McNemar's exact one-sided test of these networks, combined as twice the mean p of the seeds, has ",
+        p_text(numbers.probability("p-mcnemar", p, "McNemar's exact one-sided p, twice the mean of the seeds'")),
     )
     return (words,)
 
 
-def other_orderings(cells: tuple[CellEvidence, ...]) -> tuple[str, ...]:
+def other_orderings(cells: tuple[CellEvidence, ...], numbers: Numbers) -> tuple[str, ...]:
     """Kendall's tau and Page's test of levels in the claimed order; Page's where every level has the same seeds."""
     levels = [cell.values() for cell in cells]
     tau = ordering.kendall(levels)
     page = ordering.page(levels) if len({cell.seeds for cell in cells}) == 1 else None
-    words = []
+    words = list[Sentence]()
     if tau is not None:
-        words.append(f"Kendall's τ of level and accuracy is {tau:.2f}".replace("-", "\N{MINUS SIGN}"))
+        text = f"{tau:.2f}".replace("-", "\N{MINUS SIGN}")
+        told = numbers.spelled("tau", tau, text, "Kendall's τ of level and accuracy")
+        words.append(Sentence("Kendall's τ of level and accuracy is ", told))
     if page is not None:
         against = ordering.page(levels[::-1])
+        assert against is not None
         words.append(
-            f"Page's exact test, with the seeds as blocks, has {p_text(page)} and, for the opposite order, {p_text(against)}"
+            Sentence(
+                "Page's exact test, with the seeds as blocks, has ",
+                p_text(numbers.probability("p-page", page, "Page's exact p of the claimed order")),
+                " and, for the opposite order, ",
+                p_text(numbers.probability("p-page-opposite", against, "Page's exact p of the opposite order")),
+            )
         )
-    return (f"beside it: {'; '.join(words)}",) if words else ()
+    return (Sentence("beside it: ", joined("; ", words)),) if words else ()

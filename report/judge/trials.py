@@ -4,19 +4,22 @@ A rule never turns "not significant" into "not reproduced": a claim fails only w
 effect is shown, and stays inconclusive otherwise.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from experiments.spec import ConfigurationError, FrozenMapping, Record, State
-from report.cells import CellEvidence, varying_parameters
+from report.cells import CellEvidence, runs_of, varying_parameters
 from report.evidence import Evidence
 from report.judge.claims import Claim, Formula
 from report.judge.power import Design
 from report.original import Quoted
 from report.quantities import Kind, Quantity, spell
-from report.words import amount, in_words
+from report.sentences import Numbers, Sentence, counted, joined
+from report.words import in_words
+
+RULES_FROM = ("report/paper/claims.yaml",)
 
 
 class Outcome(StrEnum):
@@ -97,9 +100,10 @@ class Sources:
         """The level at which CLAIM is tested at worst: Holm's first step over its family."""
         return claim.alpha / self.families.get(claim.family, 1)
 
-    def family_text(self, claim: Claim) -> str:
+    def family_text(self, claim: Claim) -> Sentence:
         """`the family 'directions' of 7 claims`: a family that loses one is a milder judge of the others."""
-        return f"the family {claim.family!r} of {amount(self.families.get(claim.family, 1), 'claim')}"
+        size = rule_numbers(claim).count("family", self.families.get(claim.family, 1), "claims of the family")
+        return Sentence(f"the family {claim.family!r} of ", counted(size, "claim"))
 
     def quoted(self, claim: Claim, amount: int) -> tuple[Quoted, ...]:
         """The AMOUNT rows of original.csv that CLAIM names; ConfigurationError where they are others or not there."""
@@ -138,6 +142,26 @@ def refuse_bounds(claim: Claim, *rows: Quoted) -> None:
             )
 
 
+def numbers_of(claim: Claim, cells: Iterable[CellEvidence]) -> Numbers:
+    """The numbers of what is said of CLAIM, from the runs of CELLS."""
+    return Numbers(f"claim/{claim.id}", runs_of(cells) or RULES_FROM)
+
+
+def rule_numbers(claim: Claim) -> Numbers:
+    """The numbers of the rule of CLAIM."""
+    return Numbers(f"rule/{claim.id}", RULES_FROM)
+
+
+def alpha_of(claim: Claim) -> Quantity:
+    """The level at which CLAIM is tested."""
+    return rule_numbers(claim).spelled("alpha", claim.alpha, f"{claim.alpha:g}", "level of the rule")
+
+
+def seeds_of(claim: Claim) -> Quantity:
+    """The least number of runs that the rule of CLAIM asks for."""
+    return rule_numbers(claim).count("min-seeds", claim.min_seeds, "runs that the rule asks for")
+
+
 def find_shortage(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
     """What the claim's rule still lacks, in words; empty where every cell has its runs."""
     short = [cell for cell in cells if cell.state is not State.MEASURED or cell.n < claim.min_seeds]
@@ -150,23 +174,28 @@ def find_shortage(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
         return equal if unknown else ""
     listed = []
     for cell in short:
-        name = names[cell.name]
         special = cell.why if cell.state not in (State.MEASURED, State.PENDING) else ""
-        listed.append(f"{name} has {cell.n} of {claim.min_seeds} runs" + (f" ({special})" if special else ""))
+        there = numbers_of(claim, [cell]).count(f"{cell.name}/runs", cell.n, f"recorded runs of {cell.name}")
+        after = " runs" + (f" ({special})" if special else "")
+        listed.append(Sentence(f"{names[cell.name]} has ", there, " of ", seeds_of(claim), after))
     single = "; a single run shows no more than its own accuracy" if any(cell.n == 1 for cell in short) else ""
-    return f"too few runs: {', '.join(listed)}{single}"
+    return Sentence("too few runs: ", joined(", ", listed), single)
 
 
 def _listed(seeds: tuple[int, ...]) -> str:
     return ", ".join(map(str, seeds))
 
 
-def missing_text(cells: tuple[CellEvidence, ...]) -> str:
+def missing_text(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
     """The planned runs that a judgement goes without, so that nobody can leave out those that do not please."""
     names = cell_names(cells)
     missing = [f"{names[cell.name]} lacks seeds {_listed(cell.missing_seeds)}" for cell in cells if cell.missing_seeds]
-    planned, there = sum(cell.planned for cell in cells), sum(cell.n for cell in cells)
-    return f"provisional, on {there} of {planned} planned runs: {'; '.join(missing)}" if missing else ""
+    if not missing:
+        return ""
+    numbers = numbers_of(claim, cells)
+    there = numbers.count("runs", sum(cell.n for cell in cells), "recorded runs of the claim's cells")
+    planned = numbers.count("planned-runs", sum(cell.planned for cell in cells), "planned runs of the claim's cells")
+    return Sentence("provisional, on ", there, " of ", planned, f" planned runs: {'; '.join(missing)}")
 
 
 def cell_names(cells: tuple[CellEvidence, ...]) -> dict[str, str]:
@@ -183,17 +212,18 @@ def cell_names(cells: tuple[CellEvidence, ...]) -> dict[str, str]:
     return {cell.name: cell.words(n for n in varying if n in cell.parameters) or cell.name for cell in cells}
 
 
-def p_text(p: float | None) -> str:
+def p_text(p: Quantity) -> Sentence:
     """`p = 0.012`, `p < 0.001`."""
-    text = spell(Kind.PROBABILITY, 1.0 if p is None else p)
-    return f"p {text}" if text.startswith("<") else f"p = {text}"
+    return Sentence("p " if p.parts.value.startswith("<") else "p = ", p)
 
 
-def adjusted_text(raw: float, adjusted: float | None) -> str:
-    """`p = 0.139, after Holm 0.693`; the p alone where Holm's method leaves it as it is."""
+def adjusted_text(numbers: Numbers, tail: str, raw: float, adjusted: float | None) -> Sentence:
+    """`p = 0.139, after Holm 0.693` of the TAIL that is told; the p alone where Holm's method leaves it as it is."""
+    told = p_text(numbers.probability(f"p-{tail}", raw, f"one-sided p of the {tail} effect"))
     if adjusted is None or spell(Kind.PROBABILITY, raw) == spell(Kind.PROBABILITY, adjusted):
-        return p_text(raw)
-    return f"{p_text(raw)}, after Holm {spell(Kind.PROBABILITY, adjusted)}"
+        return told
+    after = numbers.probability(f"p-{tail}-holm", adjusted, f"one-sided p of the {tail} effect after Holm's method")
+    return Sentence(told, ", after Holm ", after)
 
 
 def percent_text(share: float) -> str:
@@ -201,6 +231,13 @@ def percent_text(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def margin_text(margin: float | None) -> str:
+def margin_of(claim: Claim) -> Quantity:
+    """The margin of the rule of CLAIM; without a sign, for it has no direction."""
+    margin = claim.margin or 0.0
+    numbers = Numbers(f"claim/{claim.id}", RULES_FROM)
+    return numbers.spelled("margin", margin, f"{100 * margin:.2f}", "margin of the rule", Kind.DIFFERENCE)
+
+
+def margin_text(claim: Claim) -> Sentence:
     """`± 0.50 pp`."""
-    return "± " + spell(Kind.DIFFERENCE, margin or 0.0).lstrip("+")
+    return Sentence("± ", margin_of(claim))

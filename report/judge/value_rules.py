@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from experiments.spec import ConfigurationError
 from report import statistics
-from report.cells import CellEvidence, spread
+from report.cells import CellEvidence, runs_of, spread
 from report.comparisons import gap, unlike
 from report.judge.claims import Claim, ClaimKind
 from report.judge.power import (
@@ -26,15 +26,19 @@ from report.judge.trials import (
     Sources,
     Tails,
     Trial,
+    alpha_of,
     find_shortage,
     margin_text,
+    numbers_of,
     p_text,
     percent_text,
     refuse_bounds,
     refuse_other_network,
+    seeds_of,
 )
 from report.original import Quoted
-from report.quantities import Kind, Quantity, count, spell
+from report.quantities import Kind, Quantity, count
+from report.sentences import Numbers, Sentence
 from report.statistics import Comparison
 from report.unknown import UnknownName
 from report.words import parameters_text
@@ -42,11 +46,16 @@ from report.words import parameters_text
 
 def equality(claim: Claim, sources: Sources) -> Trial:
     """Our mean equals the quoted value within the margin: two one-sided tests."""
-    rule = (
-        f"REPRODUCED if two one-sided tests at {claim.alpha:g} place our mean within {margin_text(claim.margin)} of "
-        f"the quoted value; NOT REPRODUCED if the {percent_text(1 - claim.alpha)} interval lies wholly outside and the "
+    rule = Sentence(
+        "REPRODUCED if two one-sided tests at ",
+        alpha_of(claim),
+        " place our mean within ",
+        margin_text(claim),
+        f" of the quoted value; NOT REPRODUCED if the {percent_text(1 - claim.alpha)} interval lies wholly outside and the "
         f"quoted value, taken for a single run, lies outside the {percent_text(1 - claim.alpha)} prediction interval for "
-        f"one more run; at least {claim.min_seeds} runs"
+        "one more run; at least ",
+        seeds_of(claim),
+        " runs",
     )
     cell, row, target = _against_quoted(claim, sources)
 
@@ -59,7 +68,7 @@ def equality(claim: Claim, sources: Sources) -> Trial:
 
     def judge(_: Tails | None, margin: float | None) -> Judgement:
         outcome, reasons = _judge_equality(claim, cell, comparison, target, margin or 0.0)
-        return outcome, (*reasons, *_rounding(row, margin or 0.0))
+        return outcome, (*reasons, *_rounding(claim, row, margin or 0.0))
 
     return Trial((cell,), rule, details, judge=judge, unlike=unlike(cell, row))
 
@@ -91,22 +100,30 @@ def _judge_equality(
     """The quoted value is one run of unknown spread: what one more run of ours might give is not refuted by it."""
     p, bounds = comparison.p_equivalent(margin), comparison.interval(1 - claim.alpha)
     inside, compatible = _prediction_text(claim, cell, target)
+    equal = numbers_of(claim, [cell]).probability("p-equal", p, "larger p of the two one-sided tests of equality")
     if p < claim.alpha:
-        return Outcome.REPRODUCED, (f"our mean is within {margin_text(margin)} ({p_text(p)}); {compatible}",)
+        told = Sentence("our mean is within ", margin_text(claim), " (", p_text(equal), f"); {compatible}")
+        return Outcome.REPRODUCED, (told,)
     if bounds.low > margin or bounds.high < -margin:
-        wholly = f"the interval of the difference lies wholly outside {margin_text(margin)}"
+        wholly = Sentence("the interval of the difference lies wholly outside ", margin_text(claim))
         if inside:
-            return Outcome.INCONCLUSIVE, (f"{wholly}, but {compatible}",)
-        return Outcome.NOT_REPRODUCED, (f"{wholly}, and {compatible}",)
-    return Outcome.INCONCLUSIVE, (f"the runs do not settle it ({p_text(p)}); {compatible}",)
+            return Outcome.INCONCLUSIVE, (Sentence(wholly, f", but {compatible}"),)
+        return Outcome.NOT_REPRODUCED, (Sentence(wholly, f", and {compatible}"),)
+    return Outcome.INCONCLUSIVE, (Sentence("the runs do not settle it (", p_text(equal), f"); {compatible}"),)
 
 
-def _rounding(row: Quoted, margin: float) -> tuple[str, ...]:
+def _rounding(claim: Claim, row: Quoted, margin: float) -> tuple[str, ...]:
     """That the quoted value may have been another, where this is more than a tenth of the MARGIN."""
     if row.rounding <= margin / 10:
         return ()
-    by = spell(Kind.DIFFERENCE, row.rounding).lstrip("+")
-    return (f"the quoted value, {row.accuracy.quoted} %, may have been rounded by {by}, which no interval covers",)
+    text = f"{100 * row.rounding:.2f}"
+    half = "half of the last digit of the quoted accuracy"
+    by = Numbers(f"claim/{claim.id}", row.accuracy.origin).spelled(
+        "rounding", row.rounding, text, half, Kind.DIFFERENCE
+    )
+    return (
+        Sentence("the quoted value, ", row.accuracy, ", may have been rounded by ", by, ", which no interval covers"),
+    )
 
 
 def _prediction_text(claim: Claim, cell: CellEvidence, target: float) -> tuple[bool, str]:
@@ -121,10 +138,13 @@ def _prediction_text(claim: Claim, cell: CellEvidence, target: float) -> tuple[b
 
 def threshold(claim: Claim, sources: Sources) -> Trial:
     """Our mean is above the quoted value: a one-sided t test; where it is below, the quoted value may be one lucky run's."""
-    rule = (
-        f"REPRODUCED if the one-sided t test of our mean above the quoted value has p below {claim.alpha:g}; "
-        f"NOT REPRODUCED if that of below has, and the quoted value, taken for a single run, lies outside the "
-        f"{percent_text(1 - claim.alpha)} prediction interval for one more run; at least {claim.min_seeds} runs"
+    rule = Sentence(
+        "REPRODUCED if the one-sided t test of our mean above the quoted value has p below ",
+        alpha_of(claim),
+        "; NOT REPRODUCED if that of below has, and the quoted value, taken for a single run, lies outside the "
+        f"{percent_text(1 - claim.alpha)} prediction interval for one more run; at least ",
+        seeds_of(claim),
+        " runs",
     )
     cell, row, target = _against_quoted(claim, sources)
 
@@ -137,16 +157,18 @@ def threshold(claim: Claim, sources: Sources) -> Trial:
 
     def judge(_: Tails | None, __: float | None) -> Judgement:
         above, below = comparison.p_greater(), comparison.p_less()
+        numbers = numbers_of(claim, [cell])
+        told = p_text(numbers.probability("p-above", above, "one-sided p of a mean above the quoted value"))
         if above < claim.alpha:
-            return Outcome.REPRODUCED, (f"our mean is above the quoted value ({p_text(above)})",)
+            return Outcome.REPRODUCED, (Sentence("our mean is above the quoted value (", told, ")"),)
         if below < claim.alpha:
             inside, compatible = _prediction_text(claim, cell, target)
+            less = p_text(numbers.probability("p-below", below, "one-sided p of a mean below the quoted value"))
+            lies = Sentence("our mean is below the quoted value (", less, ")")
             if inside:
-                return Outcome.INCONCLUSIVE, (
-                    f"our mean is below the quoted value ({p_text(below)}), but {compatible}",
-                )
-            return Outcome.NOT_REPRODUCED, (f"our mean is below the quoted value ({p_text(below)}), and {compatible}",)
-        return Outcome.INCONCLUSIVE, (f"our mean may lie on either side of the quoted value ({p_text(above)})",)
+                return Outcome.INCONCLUSIVE, (Sentence(lies, f", but {compatible}"),)
+            return Outcome.NOT_REPRODUCED, (Sentence(lies, f", and {compatible}"),)
+        return Outcome.INCONCLUSIVE, (Sentence("our mean may lie on either side of the quoted value (", told, ")"),)
 
     return Trial((cell,), rule, details, judge=judge, unlike=unlike(cell, row))
 
@@ -201,7 +223,7 @@ def counts(claim: Claim, sources: Sources) -> Trial:
     """Each quoted parameter count, in thousands, is that of the recorded models of the same sizes."""
     rows = sources.quoted(claim, len(claim.quoted))
     agreeing: int = 0
-    differing: list[str] = []
+    differing: list[Sentence] = []
     cells: list[CellEvidence] = []
     for row in rows:
         planned = [
@@ -221,21 +243,25 @@ def counts(claim: Claim, sources: Sources) -> Trial:
         cells.extend(found)
         counted = {value for cell in found for value in cell.values("parameters")}
         wrong = sorted(value for value in counted if not row.counts(value))
-        quoted = f"quoted {row.parameters.quoted}"
-        differing.extend(f"{found[0].words(row.cell)}: {spell(Kind.PARAMETERS, v)}, {quoted}" for v in wrong)
+        for value in wrong:
+            name = f"claim/{claim.id}/{row.id}/{value:.0f}"
+            counted_one = replace(count(name, round(value), "counted in the recorded model"), origin=runs_of(found))
+            differing.append(Sentence(f"{found[0].words(row.cell)}: ", counted_one, ", quoted ", row.parameters))
         agreeing += bool(counted) and not wrong
 
     def judge(_: Tails | None, __: float | None) -> Judgement:
         if differing:
             return Outcome.NOT_REPRODUCED, tuple(differing)
         if agreeing < len(rows):
-            return Outcome.INCONCLUSIVE, (f"{agreeing} of {len(rows)} models are recorded, and these agree",)
-        all_of_them = f"all {len(rows)} models are" if len(rows) > 1 else "the model is"
-        return Outcome.REPRODUCED, (f"{all_of_them} recorded and agree{'s' if len(rows) == 1 else ''}",)
+            return Outcome.INCONCLUSIVE, (Sentence(ours, " of ", reported, " models are recorded, and these agree"),)
+        if len(rows) == 1:
+            return Outcome.REPRODUCED, ("the model is recorded and agrees",)
+        return Outcome.REPRODUCED, (Sentence("all ", reported, " models are recorded and agree"),)
+
+    reported = count(f"claim/{claim.id}/quoted", len(rows), "models whose parameter count is quoted")
+    ours = count(f"claim/{claim.id}/agreeing", agreeing, "of these, models recorded here with the quoted count")
 
     def details() -> Details:
-        reported = count(f"claim/{claim.id}/quoted", len(rows), "models whose parameter count is quoted")
-        ours = count(f"claim/{claim.id}/agreeing", agreeing, "of these, models recorded here with the quoted count")
         return Details(reported, ours)
 
     return Trial(

@@ -8,7 +8,8 @@ from report.judge.gates import TOLD, Deviation
 from report.judge.robustness import Robustness
 from report.judge.rule_history import RuleHistory
 from report.judge.trials import Outcome
-from report.quantities import Kind, Quantity, spell
+from report.quantities import Quantity
+from report.sentences import Numbers, Sentence
 
 DECIDED = (Outcome.REPRODUCED, Outcome.PARTIAL, Outcome.NOT_REPRODUCED)
 _UNTRIED, _UNKNOWN = Robustness(), RuleHistory()
@@ -28,7 +29,7 @@ class Verdict:
     interval for one more run, `detectable` the smallest effect or margin that the runs would have shown with a chance
     of 80 %. `sensitivity` says what the outcome would have been under other margins, `robustness` without single runs,
     `support` what else the runs say, `settling` what would settle it, `history` whether its rule is older than they,
-    `span` between which levels an effect is printed that is judged over more.
+    `span` between which levels an effect is printed that is judged over more. `runs` are those that it was judged on.
     """
 
     claim: Claim
@@ -48,6 +49,7 @@ class Verdict:
     settling: str = ""
     history: RuleHistory = _UNKNOWN
     span: str = ""
+    runs: tuple[str, ...] = ()
 
     def _say(self, outcome: Outcome) -> str:
         """OUTCOME in the words of the claim: nothing is reproduced of one that goes beyond the paper."""
@@ -108,7 +110,7 @@ class Verdict:
     @property
     def stability(self) -> str:
         """Whether it depends on single runs, in words: `the same whichever of the 9 runs is left out`."""
-        return self.robustness.told(self._say)
+        return self.robustness.told(self._say, Numbers(f"claim/{self.claim.id}", self.runs))
 
     @property
     def _margin_notes(self) -> tuple[str, ...]:
@@ -127,7 +129,7 @@ def _beyond(outcome: Outcome) -> str:
 def _power_text(detectable: Quantity | None) -> str:
     if detectable is None or detectable.value is None:
         return ""
-    return f"{detectable.aggregate}: {spell(Kind.DIFFERENCE, detectable.value).lstrip('+')}"
+    return Sentence(f"{detectable.aggregate}: ", detectable)
 
 
 def title_prefix(verdicts: Mapping[str, Verdict]) -> str:

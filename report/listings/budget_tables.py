@@ -2,7 +2,7 @@
 
 from report.cells import CellEvidence
 from report.facts import Facts
-from report.listings.contrast_tables import cost_or_dash
+from report.listings.contrast_tables import cost_or_dash, measured_of
 from report.listings.result_tables import DASH, Declaration
 from report.quantities import Kind, Quantity, Tier
 from report.tables import Cell, Column, Table
@@ -37,8 +37,7 @@ def budget(declared: Declaration, facts: Facts) -> Table:
         Column("images_per_second", "Images per second", align="right"),
         Column("memory", "Peak memory", "MiB", "right"),
     )
-    measured = sum(cell.n > 0 for cell in cells)
-    return declared.table(f"{measured} of {len(cells)} are measured.", columns, rows)
+    return declared.table(measured_of(declared, cells), columns, rows)
 
 
 def quantity_or_dash(cell: CellEvidence, metric: str) -> Cell:
@@ -73,8 +72,7 @@ def conditions(declared: Declaration, facts: Facts) -> Table:
         (text, *(quantity_or_dash(cell, metric) for cell in cells)) for metric, text in conditions.items()
     ]
     columns = (Column("condition", "Test images"), *(_column(cell, declared) for cell in cells))
-    measured = sum(cell.n > 0 for cell in cells)
-    return declared.table(f"{measured} of {len(cells)} networks are measured.", columns, rows)
+    return declared.table(measured_of(declared, cells, " networks"), columns, rows)
 
 
 def _column(cell: CellEvidence, declared: Declaration) -> Column:

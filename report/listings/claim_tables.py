@@ -7,12 +7,12 @@ from dataclasses import replace
 from experiments.spec import State
 from report.facts import Facts
 from report.judge.claims import Claim, ClaimKind
-from report.judge.trials import Outcome, margin_text
+from report.judge.trials import Outcome, alpha_of, margin_text, rule_numbers, seeds_of
 from report.judge.verdict import Verdict
 from report.listings.result_tables import DASH, Declaration
 from report.quantities import Quantity
+from report.sentences import Numbers, Sentence, counted, joined, price_text, without_stop
 from report.tables import Cell, Column, Table
-from report.words import amount, price_text
 
 _NO_GROUP = "several groups"
 _ON_EFFECTS = (ClaimKind.DIRECTION, ClaimKind.TREND)
@@ -31,7 +31,10 @@ def claims(declared: Declaration, facts: Facts) -> Table:
         Column("certainty", "Certainty"),
     )
     beyond = sum(claim.is_beyond for claim in facts.claims.claims.values())
-    finding = f"{len(rows) - beyond} of the originals" + (f", {beyond} of our own." if beyond else ".")
+    numbers = declared.numbers()
+    theirs = numbers.count("originals", len(rows) - beyond, "claims of the originals")
+    ours = Sentence(", ", numbers.count("own", beyond, "claims beyond the paper"), " of our own.") if beyond else "."
+    finding = Sentence(theirs, " of the originals", ours)
     return declared.table(finding, columns, rows)
 
 
@@ -61,7 +64,9 @@ def verdicts(declared: Declaration, facts: Facts) -> Table:
         verdict.claim.kind in _ON_EFFECTS and verdict.ours for verdict in facts.verdicts.values() if verdict.is_tested
     ):
         declared = replace(declared, note=f"{declared.note} {_SIGNS}".strip())
-    return replace(declared.table(verdict_finding(facts.verdicts), columns, rows), claims=_told(rows))
+    return replace(
+        declared.table(verdict_finding(facts.verdicts, declared.numbers()), columns, rows), claims=_told(rows)
+    )
 
 
 def _told(rows: list[tuple[Cell, ...]]) -> tuple[str, ...]:
@@ -86,15 +91,30 @@ def _protocol(verdict: Verdict) -> str:
     return "with deviations" if verdict.deviations or verdict.claim.deviations else "kept"
 
 
-def verdict_finding(verdicts: Mapping[str, Verdict]) -> str:
+def verdict_finding(verdicts: Mapping[str, Verdict], numbers: Numbers) -> Sentence:
     """`1 REPRODUCED, 14 NOT TESTED; beyond the paper 1 shown.` in the order of the outcomes."""
     listed = [verdict.outcome for verdict in verdicts.values() if not verdict.claim.is_beyond]
-    finding = ", ".join(f"{listed.count(outcome)} {outcome.value}" for outcome in Outcome if outcome in listed)
+    finding = joined(
+        ", ",
+        (
+            Sentence(
+                numbers.count(outcome.value, listed.count(outcome), f"claims {outcome.value}"), f" {outcome.value}"
+            )
+            for outcome in Outcome
+            if outcome in listed
+        ),
+    )
     beyond = Counter(verdict.printed for verdict in verdicts.values() if verdict.claim.is_beyond)
-    words = ", ".join(f"{number} {shown}" for shown, number in beyond.items())
+    words = joined(
+        ", ",
+        (
+            Sentence(numbers.count(f"beyond-{shown}", number, f"claims beyond the paper {shown}"), f" {shown}")
+            for shown, number in beyond.items()
+        ),
+    )
     if words and not listed:  # A paper may begin with claims of its own.
-        return f"Beyond the paper {words}."
-    return f"{finding}; beyond the paper {words}." if words else f"{finding}."
+        return Sentence("Beyond the paper ", words, ".")
+    return Sentence(finding, "; beyond the paper ", words, ".") if words else Sentence(finding, ".")
 
 
 def untested(declared: Declaration, facts: Facts) -> Table:
@@ -109,7 +129,7 @@ def untested(declared: Declaration, facts: Facts) -> Table:
         else:
             waiting.setdefault(_group_of(verdict.claim, facts), []).append(verdict)
     rows: list[tuple[Cell, ...]] = [
-        (group, ", ".join(verdict.claim.id for verdict in listed), _what_is_lacking(group, listed, facts))
+        (group, ", ".join(verdict.claim.id for verdict in listed), _what_is_lacking(declared, group, listed, facts))
         for group, listed in waiting.items()
     ]
     rows += [(DASH, ", ".join(ids), reason) for reason, ids in left_out.items()]
@@ -119,26 +139,28 @@ def untested(declared: Declaration, facts: Facts) -> Table:
         Column("lacking", "What is lacking"),
     )
     never = sum(map(len, left_out.values()))
-    made = declared.table(_untested_finding(len(lacking) - never, never), columns, rows)
+    finding = _untested_finding(declared, len(lacking) - never, never)
+    made = declared.table(finding, columns, rows)
     return replace(made, claims=tuple(verdict.claim.id for verdict in lacking))
 
 
-def _what_is_lacking(group: str, listed: list[Verdict], facts: Facts) -> str:
+def _what_is_lacking(declared: Declaration, group: str, listed: list[Verdict], facts: Facts) -> Sentence:
     """The price of the runs of GROUP that are not measured; where there are none, why the verdicts LISTED wait."""
     runs = facts.evidence.runs(group) if group in facts.evidence.groups else ()
     if lacking := [status for status in runs if status.state is not State.MEASURED]:
-        return price_text(lacking)
-    return "; ".join(dict.fromkeys(text for verdict in listed for text in verdict.reasons))
+        return price_text(lacking, f"table/{declared.name}/{group}")
+    return joined("; ", dict.fromkeys(text for verdict in listed for text in verdict.reasons))
 
 
-def _untested_finding(waiting: int, never: int) -> str:
+def _untested_finding(declared: Declaration, waiting: int, never: int) -> Sentence:
     """`2 claims wait for a first run; 1 claim is left untested.`"""
-    found = []
-    if waiting:
-        found.append(f"{waiting} claims wait for a first run" if waiting > 1 else "1 claim waits for a first run")
-    if never:
-        found.append(f"{never} claims are left untested" if never > 1 else "1 claim is left untested")
-    return f"{'; '.join(found) or 'Every claim is tested'}."
+    waits = declared.numbers().count("waiting", waiting, "claims without a run")
+    left = declared.numbers().count("left-out", never, "claims for which no run is planned")
+    found = (
+        Sentence(waits, f" claim{' waits' if waiting == 1 else 's wait'} for a first run") if waiting else "",
+        Sentence(left, f" claim{' is' if never == 1 else 's are'} left untested") if never else "",
+    )
+    return Sentence(joined("; ", found) or "Every claim is tested", ".")
 
 
 def _group_of(claim: Claim, facts: Facts) -> str:
@@ -153,7 +175,8 @@ def reasons(declared: Declaration, facts: Facts) -> Table:
     for verdict in facts.verdicts.values():
         if verdict.is_tested:
             why = (*verdict.reasons, *verdict.claim.deviations)
-            rows.append((verdict.claim.id, verdict.printed, _sentence(why), _sentence(verdict.notes) or DASH))
+            trust = joined("; ", map(without_stop, verdict.notes))
+            rows.append((verdict.claim.id, verdict.printed, joined("; ", map(without_stop, why)), trust or DASH))
     columns = (
         Column("id", "Claim"),
         Column("verdict", "Verdict"),
@@ -161,13 +184,18 @@ def reasons(declared: Declaration, facts: Facts) -> Table:
         Column("trust", "How far it can be trusted"),
     )
     decided = sum(verdict.is_decided for verdict in facts.verdicts.values())
-    are = "is" if decided == 1 else "are"
-    made = declared.table(f"{decided} of {len(facts.verdicts)} {are} decided.", columns, rows)
+    numbers, are = declared.numbers(), "is" if decided == 1 else "are"
+    made = declared.table(
+        Sentence(
+            numbers.count("decided", decided, "claims that are decided"),
+            " of ",
+            numbers.count("claims", len(facts.verdicts), "claims"),
+            f" {are} decided.",
+        ),
+        columns,
+        rows,
+    )
     return replace(made, claims=_told(rows))
-
-
-def _sentence(texts: tuple[str, ...]) -> str:
-    return "; ".join(text.rstrip(".") for text in texts)
 
 
 def rules(declared: Declaration, facts: Facts) -> Table:
@@ -181,23 +209,26 @@ def rules(declared: Declaration, facts: Facts) -> Table:
     for (kind, rule, span), claims in judged.items():
         told = _as_for(first[kind], claims[0], facts) if kind in first else rule
         first.setdefault(kind, claims[0])
-        rows.append((kind.value, ", ".join(claim.id for claim in claims), f"{told}; {span}" if span else told))
+        rows.append((kind.value, ", ".join(claim.id for claim in claims), Sentence(told, f"; {span}" if span else "")))
     columns = (Column("kind", "Kind"), Column("claims", "Claims"), Column("rule", "Rule"))
-    told = f"{amount(len(rows), 'rule')} for {amount(sum(map(len, judged.values())), 'claim')}."
-    return declared.table(told, columns, rows)
+    numbers = declared.numbers()
+    several = counted(numbers.count("rules", len(rows), "rules"), "rule")
+    claims = counted(numbers.count("claims", sum(map(len, judged.values())), "claims that have a rule"), "claim")
+    return declared.table(Sentence(several, " for ", claims, "."), columns, rows)
 
 
-def _as_for(base: Claim, claim: Claim, facts: Facts) -> str:
+def _as_for(base: Claim, claim: Claim, facts: Facts) -> Sentence:
     """The rule of CLAIM by what it has otherwise than that of BASE, which is of the same kind."""
     along = facts.evidence.cells(claim.group)[0].word(claim.along) if claim.along else ""
     simple = (one for one in facts.claims.claims.values() if one.kind is not ClaimKind.COMPOUND)
-    size = sum(one.family == claim.family for one in simple)
+    members = sum(one.family == claim.family for one in simple)
+    size = rule_numbers(claim).count("family", members, "claims of the family")
     differing = {
-        f"over {along} ({claim.order})": (claim.along, claim.order) != (base.along, base.order),
-        f"in the family {claim.family!r} of {amount(size, 'claim')}": claim.family != base.family,
-        f"at the level {claim.alpha:g}": claim.alpha != base.alpha,
-        f"with a margin of {margin_text(claim.margin)}": claim.margin != base.margin,
-        f"with at least {claim.min_seeds} runs": claim.min_seeds != base.min_seeds,
+        Sentence(f"over {along} ({claim.order})"): (claim.along, claim.order) != (base.along, base.order),
+        Sentence(f"in the family {claim.family!r} of ", counted(size, "claim")): claim.family != base.family,
+        Sentence("at the level ", alpha_of(claim)): claim.alpha != base.alpha,
+        Sentence("with a margin of ", margin_text(claim)): claim.margin != base.margin,
+        Sentence("with at least ", seeds_of(claim), " runs"): claim.min_seeds != base.min_seeds,
     }
     words = [text for text, differs in differing.items() if differs]
-    return f"as for {base.id}" + (f", but {', '.join(words)}" if words else "")
+    return Sentence(f"as for {base.id}", ", but " if words else "", joined(", ", words))

@@ -1,6 +1,6 @@
 """The tables that set things beside each other: changes beside what they change, models beside their cost, recipes."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from experiments.spec import State
@@ -10,6 +10,7 @@ from report.facts import Facts
 from report.listings.result_tables import DASH, Declaration
 from report.quantities import Kind, Quantity, Tier
 from report.recipes import Setting
+from report.sentences import Sentence
 from report.tables import Cell, Column, Table
 from report.unknown import UnknownName
 from report.words import in_words
@@ -32,8 +33,15 @@ def contrasts(declared: Declaration, facts: Facts) -> Table:
         Column("ours", "Ours", "%", "right"),
         Column("difference", "Difference here", "pp", "right"),
     )
+    numbers = declared.numbers([start, *(contrast.cell for contrast in listed)])
     measured = sum(contrast.ours.is_measured for contrast in listed)
-    return declared.table(f"{measured} of {len(listed)} changes are measured.", columns, rows)
+    finding = Sentence(
+        numbers.count("measured", measured, "changes whose difference is measured"),
+        " of ",
+        numbers.count("changes", len(listed), "changes of the table"),
+        " changes are measured.",
+    )
+    return declared.table(finding, columns, rows)
 
 
 def _contrast_row(contrast: Contrast, who: str, facts: Facts) -> tuple[Cell, ...]:
@@ -69,8 +77,16 @@ def models(declared: Declaration, facts: Facts) -> Table:
         Column("images_per_second", "Images per second", align="right", optional=True),
         Column("memory", "Peak memory", "MiB", "right", optional=True),
     )
-    measured = sum(cell.n > 0 for cell in cells)
-    return declared.table(f"{measured} of {len(cells)} are measured.", columns, rows)
+    return declared.table(measured_of(declared, cells), columns, rows)
+
+
+def measured_of(declared: Declaration, cells: Collection[CellEvidence], called: str = "") -> Sentence:
+    """How many of CELLS have a run."""
+    numbers = declared.numbers(cells)
+    measured = numbers.count("measured", sum(cell.n > 0 for cell in cells), "cells of which a run is recorded")
+    return Sentence(
+        measured, " of ", numbers.count("cells", len(cells), "cells of the table"), f"{called} are measured."
+    )
 
 
 def cost_or_dash(cell: CellEvidence, metric: str) -> Cell:
@@ -118,7 +134,10 @@ def recipes(declared: Declaration, facts: Facts) -> Table:
     )
     unsure = sum(s.certainty not in _SEEN for s in facts.recipes if s.recipe in wanted)
     listed = sum(s.recipe in wanted for s in facts.recipes)
-    return declared.table(f"{listed - unsure} of {listed} values were seen in a source.", columns, rows)
+    numbers = declared.numbers()
+    seen = numbers.count("seen", listed - unsure, "values of recipes.csv that were seen in a source")
+    every = numbers.count("values", listed, "values of the recipes in recipes.csv")
+    return declared.table(Sentence(seen, " of ", every, " values were seen in a source."), columns, rows)
 
 
 def _settings_text(settings: Iterable[Setting]) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from report.cells import COMPUTING, CellEvidence, varying_parameters
+from report.cells import COMPUTING, CellEvidence, runs_of, varying_parameters
 from report.comparisons import difference, gap
 from report.facts import Facts
 from report.original import EARLIER, PAPER, Quoted
-from report.quantities import Kind, Quantity, spell
+from report.quantities import Quantity
+from report.sentences import Numbers, Sentence, joined
 from report.tables import Cell, Column, Table
 from report.unknown import UnknownName
 
@@ -31,8 +32,12 @@ class Declaration:
     ) -> Table:
         """The finished table: the declared title followed by what the records say, the note by what its ± is."""
         columns, rows = _without_empty(columns, rows)
-        note = f"{self.note} {_spread_note(rows)}".strip()
-        return Table(self.name, f"{self.title} {finding}".strip(), note, columns, tuple(rows), condensed)
+        note = joined(" ", (self.note, _spread_note(rows)))
+        return Table(self.name, joined(" ", (self.title, finding)), note, columns, tuple(rows), condensed)
+
+    def numbers(self, cells: Iterable[CellEvidence] = ()) -> Numbers:
+        """The numbers of the caption, from the runs of CELLS; without any, from the rows."""
+        return Numbers(f"table/{self.name}", runs_of(cells) or (f"tables/{self.name}.csv, counted",))
 
     def label(self, parameter: str) -> str:
         """The header of a cell's parameter."""
@@ -99,11 +104,19 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
         Column("formula", "Formula", align="right", optional=True),
         Column("counted", "Counted in the recorded model", align="right"),
     )
-    finding = f"{agreeing} of {len(rows)} are counted in recorded models and agree."
+    numbers = declared.numbers()
+    every = numbers.count("models", len(rows), "models of the table")
+    agree = numbers.count("agreeing", agreeing, "models whose recorded count agrees with the others")
+    finding = Sentence(agree, " of ", every, " are counted in recorded models and agree.")
     if differing:
-        finding = f"{differing} of {len(rows)} recorded models differ from the formula or from the quoted count."
+        differ = numbers.count("differing", differing, "models whose recorded count is another one")
+        finding = Sentence(differ, " of ", every, " recorded models differ from the formula or from the quoted count.")
     if foretold:
-        finding += f" The formula gives {sum(foretold)} of the {len(foretold)} quoted counts to the last digit."
+        given = numbers.count("foretold", sum(foretold), "quoted counts that the formula gives to the last digit")
+        quoted_ones = numbers.count("quoted", len(foretold), "quoted counts beside the formula's")
+        finding = Sentence(
+            finding, " The formula gives ", given, " of the ", quoted_ones, " quoted counts to the last digit."
+        )
     return declared.table(finding, columns, rows)
 
 
@@ -183,7 +196,7 @@ def comparison(declared: Declaration, facts: Facts) -> Table:
         Column("difference", f"Ours − {_name(against)}", "pp", "right"),
     )
     recorded = sum(cell.n > 0 for cell in cells)
-    return declared.table(_comparison_finding(recorded, gaps, against), columns, rows)
+    return declared.table(_comparison_finding(declared.numbers(cells), recorded, gaps, against), columns, rows)
 
 
 def _of_others(who: str, cell: CellEvidence, against: str, facts: Facts) -> Quoted | None:
@@ -210,19 +223,31 @@ def _in_epochs(epochs: set[int | None]) -> str:
     return f" ({' or '.join(map(str, listed))} epoch{'s' if listed != [1] else ''})" if listed else ""
 
 
-def _comparison_finding(recorded: int, gaps: list[Quantity | None], against: str) -> str:
+def _comparison_finding(numbers: Numbers, recorded: int, gaps: list[Quantity | None], against: str) -> str:
     """How many rows have a run, and how far our means lie from the others', of those that compare."""
     if not recorded:
         return "None of these rows is recorded yet."
-    finding = f"{recorded} of {len(gaps)} rows {'are' if recorded > 1 else 'is'} recorded"
+    there = numbers.count("recorded", recorded, "rows of which a run is recorded")
+    every = numbers.count("rows", len(gaps), "rows of the table")
+    finding = Sentence(there, " of ", every, f" rows {'are' if recorded > 1 else 'is'} recorded")
     values = [delta.value for delta in gaps if delta is not None and delta.value is not None]
     theirs = f"{'the ' if against in (PAPER, EARLIER) else ''}{_name(against)}'s"
     if not values:
-        return f"{finding}; none of them compares with {theirs}."
-    low, high = spell(Kind.DIFFERENCE, min(values)), spell(Kind.DIFFERENCE, max(values))
-    where = f"lies {low} from" if len(values) == 1 else f"lie between {low} and {high} from"
-    ours = "our mean" if recorded == 1 else "our means" if len(values) == recorded else f"{len(values)} of our means"
-    return f"{finding}; {ours} {where} {theirs}."
+        return Sentence(finding, f"; none of them compares with {theirs}.")
+    low = numbers.difference("lowest", min(values), f"lowest of our means minus {theirs}")
+    high = numbers.difference("highest", max(values), f"highest of our means minus {theirs}")
+    where = (
+        Sentence("lies ", low, " from") if len(values) == 1 else Sentence("lie between ", low, " and ", high, " from")
+    )
+    comparing = numbers.count("compared", len(values), f"means that compare with {theirs}")
+    ours = (
+        "our mean"
+        if recorded == 1
+        else "our means"
+        if len(values) == recorded
+        else Sentence(comparing, " of our means")
+    )
+    return Sentence(finding, "; ", ours, " ", where, f" {theirs}.")
 
 
 def effects(declared: Declaration, facts: Facts) -> Table:
@@ -255,7 +280,13 @@ def effects(declared: Declaration, facts: Facts) -> Table:
         Column("ours", f"Ours{_in_epochs({cell.parameters.get('epochs') for cell in cells})}", "%", "right"),
         Column("step", "Step", "pp", "right"),
     )
-    finding = f"{sum(cell.n > 0 for cell in cells)} of {len(rows)} levels are recorded."
+    numbers = declared.numbers(cells)
+    there = numbers.count("recorded", sum(cell.n > 0 for cell in cells), "levels of which a run is recorded")
+    finding = Sentence(
+        there, " of ", numbers.count("levels", len(rows), "levels of the sweeps"), " levels are recorded."
+    )
     if hidden := len(listed) - len(sweeps):
-        finding += f" {hidden} of {len(listed)} sweeps have no run yet and are left out."
+        left = declared.numbers().count("sweeps-left-out", hidden, "sweeps without a run")
+        every = declared.numbers().count("sweeps", len(listed), "declared sweeps")
+        finding = Sentence(finding, " ", left, " of ", every, " sweeps have no run yet and are left out.")
     return declared.table(finding, columns, rows)

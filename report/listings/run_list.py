@@ -8,7 +8,8 @@ from experiments.status import RunStatus
 from report.cells import CellEvidence
 from report.facts import Facts, run_accuracy, run_number
 from report.listings.result_tables import DASH, Declaration
-from report.quantities import Kind
+from report.quantities import Kind, count
+from report.sentences import PLANNED, Numbers, Sentence, joined
 from report.tables import Cell, Column, Table
 from report.words import amount, first_few
 
@@ -29,7 +30,7 @@ def runs(declared: Declaration, facts: Facts) -> Table:
     )
     rows = [_run_row(status) for status in listed]
     condensed = _condense(declared, facts) if len(rows) > PAPER_ROWS else None
-    return declared.table(_finding(facts), columns, rows, condensed)
+    return declared.table(_finding(declared, facts), columns, rows, condensed)
 
 
 def accepted(declared: Declaration, facts: Facts) -> Table:
@@ -43,24 +44,35 @@ def accepted(declared: Declaration, facts: Facts) -> Table:
         (reason, "; ".join(f"{cell}, {_seeds(seeds)}" for cell, seeds in cells.items()))
         for reason, cells in by_reason.items()
     ]
-    number = len(kept)
-    finding = f"{number} {'records were' if number != 1 else 'record was'} accepted."
+    runs = tuple(status.run.name for status in kept)
+    number = count(f"table/{declared.name}/accepted", len(kept), "records that were accepted", origin=runs)
+    finding = Sentence(number, f" {'records were' if len(kept) != 1 else 'record was'} accepted.")
     return declared.table(finding, (Column("reason", "Reason"), Column("runs", "Runs")), rows)
 
 
-def _finding(facts: Facts) -> str:
-    found = state_counts(facts.evidence.runs())
-    dirty = sum(bool(record.provenance["dirty"]) for record in facts.evidence.recorded())
-    changed = f"; {dirty} recorded from code that was not committed" if dirty else ""
-    kept = sum(status.acceptance is not None for status in facts.evidence.runs())
-    changed += f"; {kept} accepted though the code changed later" if kept else ""
-    return f"{found}{changed}." if found else ""
+def _finding(declared: Declaration, facts: Facts) -> str:
+    numbers = Numbers(f"table/{declared.name}", PLANNED)
+    found = [state_counts(facts.evidence.runs(), numbers)]
+    if dirty := sum(bool(record.provenance["dirty"]) for record in facts.evidence.recorded()):
+        changed = numbers.count("changed", dirty, "records of a checkout with changes")
+        found.append(Sentence(changed, " recorded from code that was not committed"))
+    if kept := sum(status.acceptance is not None for status in facts.evidence.runs()):
+        accepted = numbers.count("accepted", kept, "records that were accepted")
+        found.append(Sentence(accepted, " accepted though the code changed later"))
+    return Sentence(joined("; ", found), ".") if found[0] else ""
 
 
-def state_counts(statuses: Iterable[RunStatus]) -> str:
+def state_counts(statuses: Iterable[RunStatus], numbers: Numbers) -> Sentence:
     """How many runs are in each state: `3 measured, 1 stale`."""
     tally = Counter(status.state for status in statuses)
-    return ", ".join(f"{tally[state]} {state.value}" for state in State if tally[state])
+    return joined(
+        ", ",
+        (
+            Sentence(numbers.count(state.value, tally[state], f"runs {state.value}"), f" {state.value}")
+            for state in State
+            if tally[state]
+        ),
+    )
 
 
 def _run_row(status: RunStatus) -> tuple[Cell, ...]:
@@ -88,21 +100,26 @@ def _condense(declared: Declaration, facts: Facts) -> Table:
         Column("device", "Device"),
         Column("commit", "Commit"),
     )
-    where = (
-        f"Here the cells, a line each; the {len(facts.evidence.runs()):,} runs, a line each, stand in the Markdown and "
-        f"HTML reports and in tables/{declared.name}.csv. A run's name is its cell's with the seed. Accuracy and time "
-        f"are means over the runs with the 95 % t interval. {declared.note}"
+    numbers = Numbers(f"table/{declared.name}", PLANNED)
+    where = Sentence(
+        "Here the cells, a line each; the ",
+        numbers.count("runs", len(facts.evidence.runs()), "planned runs"),
+        f" runs, a line each, stand in the Markdown and HTML reports and in tables/{declared.name}.csv. A run's name is its "
+        f"cell's with the seed. Accuracy and time are means over the runs with the 95 % t interval. {declared.note}".rstrip(),
     )
     every = facts.evidence.cells()
     begun = [cell for cell in every if any(status.state is not State.PENDING for status in cell.statuses)]
     if left_out := len(every) - len(begun):
-        where += f" {left_out} of {len(every)} cells, of which no run has begun, are left out here."
+        left = numbers.count("cells-left-out", left_out, "cells of which no run has begun")
+        cells = numbers.count("cells", len(every), "planned cells")
+        where = Sentence(where, " ", left, " of ", cells, " cells, of which no run has begun, are left out here.")
     rows = [_cell_row(cell) for cell in begun]
     devices = {row[-2] for row in rows}
     if len(devices) == 1:  # one device is told once
-        where += f" Device: {devices.pop()}."
+        where = Sentence(where, f" Device: {devices.pop()}.")
         columns, rows = (*columns[:-2], columns[-1]), [(*row[:-2], row[-1]) for row in rows]
-    return Table(declared.name, f"{declared.title} {_finding(facts)}".strip(), where.strip(), columns, tuple(rows))
+    title = joined(" ", (declared.title, _finding(declared, facts)))
+    return Table(declared.name, title, where, columns, tuple(rows))
 
 
 def _cell_row(cell: CellEvidence) -> tuple[Cell, ...]:

@@ -5,17 +5,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from experiments.prices import Price, by_device, reservation, rough_hours, rough_time
+from experiments.prices import Price, by_device, reservation, rough_hours
 from experiments.spec import Record, State
 from experiments.status import RunStatus
 from report.facts import Facts, total
 from report.judge.gates import setting_text, settings_text
 from report.listings.result_tables import DASH, Declaration
 from report.listings.run_list import device_of, state_counts
-from report.quantities import Kind, Quantity, Tier, count, spell
+from report.quantities import Kind, Quantity, Tier, count
+from report.sentences import PLANNED, PRICED, Numbers, Sentence, counted, joined
 from report.tables import Cell, Column, Table
 from report.unknown import UnknownName
-from report.words import amount, ascending, in_words
+from report.words import ascending, in_words
 
 _BASES = {
     "recorded": "recorded runs of the same cell",
@@ -47,7 +48,7 @@ def settings(declared: Declaration, facts: Facts) -> Table:
             texts.append(_beside(wanted, values[groups[0]]))
     rows: list[tuple[Cell, ...]] = list(zip(*texts, strict=True))
     have = [group for id in protocols for groups in beside[id] for group in groups]
-    return declared.table(_settings_finding(rows, have), tuple(columns), rows)
+    return declared.table(_settings_finding(declared, rows, have), tuple(columns), rows)
 
 
 def _beside(wanted: Iterable[str], ours: Iterable[str]) -> list[str]:
@@ -55,14 +56,20 @@ def _beside(wanted: Iterable[str], ours: Iterable[str]) -> list[str]:
     return [f"{own}{_DIFFERS}" if their not in (DASH, own) else own for their, own in zip(wanted, ours, strict=True)]
 
 
-def _settings_finding(rows: list[tuple[Cell, ...]], groups: list[str]) -> str:
+def _settings_finding(declared: Declaration, rows: list[tuple[Cell, ...]], groups: list[str]) -> str:
     """In how many ROWS any of our GROUPS differs from an original."""
     if not groups:
         return "No group is recorded yet, so that only the originals' are shown."
     differing = sum(any(str(cell).endswith(_DIFFERS) for cell in row) for row in rows)
-    several = f"{differing} of {len(rows)} settings {'differ' if differing > 1 else 'differs'} somewhere"
+    numbers = declared.numbers()
+    several = Sentence(
+        numbers.count("differing", differing, "settings in which runs are not the original's"),
+        " of ",
+        numbers.count("settings", len(rows), "settings of the protocols"),
+        f" settings {'differ' if differing > 1 else 'differs'} somewhere",
+    )
     found = several if differing else "no setting differs"
-    return f"Beside them, of the groups with runs: {', '.join(groups)}; {found} from the original's."
+    return Sentence(f"Beside them, of the groups with runs: {', '.join(groups)}; ", found, " from the original's.")
 
 
 def _alike(groups: Iterable[str], values: Mapping[str, list[str]]) -> list[list[str]]:
@@ -82,7 +89,8 @@ def missing(declared: Declaration, facts: Facts) -> Table:
         waiting = [status for status in facts.evidence.runs(name) if status.state is not State.MEASURED]
         if waiting:
             prices = (price(f"price/{name}", waiting, device) for device in devices)
-            rows.append((name, group.question, state_counts(waiting), *prices))
+            states = state_counts(waiting, Numbers(f"table/{declared.name}/{name}", PLANNED))
+            rows.append((name, group.question, states, *prices))
     columns = (
         Column("group", "Group"),
         Column("question", "Question it would answer"),
@@ -91,12 +99,19 @@ def missing(declared: Declaration, facts: Facts) -> Table:
     )
     if not everything:
         return declared.table("Nothing: every planned run is recorded.", columns, rows)
-    runs = amount(len(everything), "run")
-    totals = " or ".join(
-        f"{rough_time(math.fsum(item.seconds for item in prices))} on {_called(device)}{reservation(prices)}"
-        for device, prices in by_device(status.every_price for status in everything).items()
+    numbers = Numbers(f"table/{declared.name}", PRICED)
+    runs = counted(numbers.count("runs", len(everything), "runs to come"), "run")
+    totals = joined(
+        " or ",
+        (
+            Sentence(
+                numbers.rough_time(device, math.fsum(item.seconds for item in prices), f"their price on {device}"),
+                f" on {_called(device)}{reservation(prices)}",
+            )
+            for device, prices in by_device(status.every_price for status in everything).items()
+        ),
     )
-    return declared.table(f"{runs}, about {totals} in all.", columns, rows)
+    return declared.table(Sentence(runs, ", about ", totals, " in all."), columns, rows)
 
 
 def _called(device_class: str) -> str:
@@ -135,7 +150,8 @@ def environment(declared: Declaration, facts: Facts) -> Table:
         rows.extend(_environment_rows(package, versions))
     columns = (Column("name", "What"), Column("value", "Value"), Column("runs", "Runs", align="right"))
     devices = sorted({device_of(record) for record in records})
-    finding = f"{len(records)} runs on: {'; '.join(devices)}." if records else "No run is recorded yet."
+    every = count(f"table/{declared.name}/runs", len(records), "recorded runs", origin=(r.run for r in records))
+    finding = Sentence(every, f" runs on: {'; '.join(devices)}.") if records else "No run is recorded yet."
     return declared.table(finding, columns, rows)
 
 
@@ -172,10 +188,10 @@ def cost(declared: Declaration, facts: Facts) -> Table:
     )
     if all(row[-1] == DASH for row in rows):  # read nowhere: a column of dashes says no more than its absence
         columns, rows = columns[:-1], [row[:-1] for row in rows]
-    hours = math.fsum(record.cost["seconds"] or 0.0 for record in everything) / 3600
     finding = "No run is recorded yet."
     if everything:
-        finding = f"{amount(len(everything), 'run')}, {spell(Kind.HOURS, hours)} in all."
+        runs, _, hours, *_ = cost_quantities(facts.evidence.whole, everything)
+        finding = Sentence(counted(runs, "run"), ", ", hours, " in all.")
     return declared.table(finding, columns, rows)
 
 

@@ -28,6 +28,7 @@ from report.pages.rescience import SUBMISSION, write_submission
 from report.pages.tracing import Tracing
 from report.plots.figure import Figure
 from report.quantities import Quantity
+from report.sentences import quantities_of
 from report.tables import as_csv
 
 RECORDS = "records.csv"  # every record in a line, for who computes with the results
@@ -158,6 +159,8 @@ class Composer:
 
     def _figure(self, name: str, number: str) -> dict[str, str]:
         figure = _named(self._figures, name, "figure")
+        for quantity in (*quantities_of(figure.note), *quantities_of(figure.message)):
+            self._context.registry.add(quantity)
         values = {key: getattr(figure, key) for key in ("name", "title", "note", "alt", "message")}
         values |= {"number": number, "has_data": bool(figure.rows), "inline": Fragment(_mark("figure", name))}
         return {key: self._template("figure", format, figure=values) for key, format in FORMATS.items()}

@@ -23,6 +23,7 @@ from experiments.spec import ConfigurationError, ReproductionError
 from report.judge.trials import Outcome
 from report.judge.verdict import Verdict
 from report.quantities import Quantity
+from report.sentences import Sentence
 
 ANGLE = {
     "variable_start_string": "<<",
@@ -60,9 +61,11 @@ def _without_controls(text: str) -> str:
     return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", re.sub(r"\s*[\r\n\t]+\s*", " ", text))
 
 
-# A number and its unit, the two sides of a ± and what n or p is stay on one line.
+# A number and its unit, the two sides of a ± and what n or p is stay on one line; in a sentence the number comes next.
 _TIE = "\N{NO-BREAK SPACE}"
-_TIED = re.compile(r"(?<=\d) (?=(?:%|± |(?:pp|h|s|MiB)\b))|(?<=±) (?=\d)|(?<=\b[np]) (?=[<=] )|(?<=\b[np] [<=]) (?=\d)")
+_TIED = re.compile(
+    r"(?<=\d) (?=(?:%|± |(?:pp|h|s|MiB)\b))|(?<=±) (?=\d|$)|(?<=\b[np]) (?=[<=] |$)|(?<=^<) (?=\d)|(?<=\b[np] [<=]) (?=\d|$)"
+)
 
 
 def _typographic(text: str) -> str:
@@ -110,9 +113,12 @@ def escape_html(text: str) -> str:
 
 
 def escape_typst(text: str) -> str:
-    """TEXT for Typst markup; a full stop is escaped where it could make a list or an ellipsis."""
+    """TEXT for Typst markup; a full stop is escaped where it could make a list or an ellipsis.
+
+    At the start a semicolon would end the call that stands before it, and a bracket or a full stop continue it.
+    """
     escaped = re.sub(
-        r"""[\\*_`#$<>@\[\]~=+\-/"'{}&|^%]|\.(?=[.\s]|$)""", r"\\\g<0>", _typographic(_without_controls(text))
+        r"""[\\*_`#$<>@\[\]~=+\-/"'{}&|^%]|\.(?=[.\s]|$)|^[;(.]""", r"\\\g<0>", _typographic(_without_controls(text))
     )
     return escaped.replace(_TIE, NONBREAKING["typst"])
 
@@ -234,6 +240,8 @@ class Finalize:
             return str(value)
         if isinstance(value, Quantity):
             return self.quantity(value)
+        if isinstance(value, Sentence):
+            return self.sentence(value)
         if isinstance(value, Verdict):
             return self(value.printed) + self._format.escape(value.reservation)
         if isinstance(value, Outcome):
@@ -262,6 +270,14 @@ class Finalize:
 
         # Of a list of runs thousands read alike, and are set once: none of them is a link.
         return self._once("quantity", (words, anchor, id, unit, n, pad), values)
+
+    def sentence(self, sentence: Sentence, *, link: bool = True) -> Fragment:
+        """SENTENCE with its numbers set as quantities."""
+        parts = (
+            self._format.escape(part) if isinstance(part, str) else self.quantity(part, link=link)
+            for part in sentence.parts
+        )
+        return Fragment("".join(parts))
 
     def outcome(self, outcome: Outcome) -> Fragment:
         """The word and the symbol of a verdict's OUTCOME by the format's verdict template."""

@@ -14,6 +14,7 @@ from heapq import nlargest
 from report.judge.trials import Outcome
 from report.pages.formats import Finalize, Format, Fragment
 from report.quantities import Quantity
+from report.sentences import Sentence
 from report.tables import Cell, Column, Table
 
 HEADER_WIDTH = 13  # characters of a header's line, where the cells leave it free
@@ -265,4 +266,6 @@ def _set_cell(
         return finalize.quantity(cell, unit=not column.unit, n=not counts_runs, pad=pad if bare else "", link=link)
     if isinstance(cell, Outcome):
         return finalize.outcome(cell)
+    if isinstance(cell, Sentence):
+        return finalize.sentence(cell, link=link)
     return Fragment(format.escape(cell))

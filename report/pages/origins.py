@@ -25,10 +25,10 @@ VERSION = 2
 ORIGINS_TABLE = "origins"  # the name of the table that the report makes itself
 SECTION = f"""# Origin of the numbers {{#sec:origins .appendix}}
 
-Every accuracy, difference, count, cost and price, in the text and in the tables of results, is a link to where it comes
-from: to its cell in the list of runs or, where no single cell stands behind it, to a line of
-<< ref("tab:{ORIGINS_TABLE}") >>. The file `provenance.json` beside the report lists each of them with its raw value, its runs and
-their digests. Numbers in the reasons for a verdict and in captions are computed too, and are no links.
+Every accuracy, difference, count, cost and price, in the text, in tables and their captions, in the reasons for a verdict
+and in the rules, is a link to where it comes from: to its cell in the list of runs or, where no single cell stands behind
+it, to a line of << ref("tab:{ORIGINS_TABLE}") >>. The file `provenance.json` beside the report lists each of them with its raw value,
+its runs and their digests. Settings, seeds and levels of confidence are no results, and no links.
 
 << table("{ORIGINS_TABLE}") >>
 """
@@ -102,7 +102,7 @@ class Origins:
         if not cells and not sources:
             sources = (_BASES.get(quantity.id.partition("/")[0], _ELSE),)
         tier = self._tier(quantity, runs)
-        return Origin(tier, cells, runs, sources, _anchor(tier, cells, sources), _command(tier, cells))
+        return Origin(tier, cells, runs, sources, _anchor(tier, cells, runs, sources), _command(tier, cells))
 
     def _cells_named(self, id: str) -> tuple[str, ...]:
         """The cells that an id names, as that of a pending difference does."""
@@ -117,10 +117,11 @@ class Origins:
         return Tier.RUN_BY_CI if runs[0] in self._by_ci else Tier.RUN_HERE
 
 
-def _anchor(tier: Tier, cells: tuple[str, ...], sources: tuple[str, ...]) -> str:
+def _anchor(tier: Tier, cells: tuple[str, ...], runs: tuple[str, ...], sources: tuple[str, ...]) -> str:
+    """The row of a single cell, else one that all numbers of the same runs share, in whichever order they name them."""
     if len(cells) == 1:
         return cell_anchor(cells[0])
-    key = "\n".join(cells or (tier.value, *sources))
+    key = "\n".join((*sorted(cells), *sorted(runs)) if cells else (tier.value, *sources))
     return "from:" + hashlib.sha256(key.encode()).hexdigest()[:10]
 
 

@@ -49,9 +49,15 @@ def page_data(
         cells.setdefault(cell if record.run.startswith(cell) else "", []).append(record)
     in_order = (record.run for records in cells.values() for record in records)
     numbers = {run: number for number, run in enumerate(in_order)}
+    quantities, found = {}, _Shared()
+    for quantity in printed:
+        if not _is_of_a_row(quantity):
+            lines = [list(line) for line in quantity.details if line[0] != "Origin"]
+            quantities[quantity.id] = {"lines": lines, "origin": found.number(_told(origins.of(quantity), numbers))}
     content = {
         "root": TO_ROOT,
-        "quantities": {q.id: _told(q, origins.of(q), numbers) for q in printed if not _is_of_a_row(q)},
+        "origins": found.things,
+        "quantities": quantities,
         "runs": {
             cell: [_run(record, cell, points, record.run in kept) for record in records]
             for cell, records in cells.items()
@@ -66,15 +72,30 @@ def _is_of_a_row(quantity: Quantity) -> bool:
     return quantity.id.startswith("run/")
 
 
-def _told(quantity: Quantity, origin: Origin, numbers: Mapping[str, int]) -> Mapping[str, Any]:
-    """What the pop-up of a number tells: labelled lines, its first runs and how many there are, anchor and command.
+class _Shared:
+    """Things each of which is kept once, and called by its number: a hundred origins have all the numbers of a page."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self.things: list[Any] = []
+
+    def number(self, thing: Any) -> int:
+        """The number of THING among those kept, which it joins."""
+        key = json.dumps(thing, sort_keys=True)
+        if key not in self._numbers:
+            self._numbers[key] = len(self.things)
+            self.things.append(thing)
+        return self._numbers[key]
+
+
+def _told(origin: Origin, numbers: Mapping[str, int]) -> Mapping[str, Any]:
+    """What the pop-up of a number tells of its ORIGIN: kind, first runs and how many there are, anchor and command.
 
     Recorded runs are told by their places among the page's runs, for names are long: a first one and how many follow
     upon it in turn. Another run is told by its name.
     """
-    lines = [list(line) for line in quantity.details if line[0] != "Origin"]
     source = "; ".join(origin.sources) if origin.tier.value == "quoted" or not origin.runs else ""
-    told: dict[str, Any] = {"lines": [*lines, ["Kind", origin.tier.value]], "anchor": origin.anchor}
+    told: dict[str, Any] = {"kind": origin.tier.value, "anchor": origin.anchor}
     told |= {"from": source} if source else {}
     if origin.runs:
         told |= {"runs": list(_spans(origin.runs[:MOST_ORIGINS], numbers)), "of": len(origin.runs)}

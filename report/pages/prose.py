@@ -6,7 +6,7 @@ filled in twice: first to see the order.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +30,7 @@ from report.pages.formats import (
 from report.pages.holes import Holes, Pieces, make_seal
 from report.pages.prose_language import ProseEnvironment
 from report.quantities import Quantity
+from report.sentences import Sentence, joined
 
 BACK_MATTER = "90"  # sections numbered from here on stand behind the references
 REFERENCES = "# References {.unnumbered}\n\n::: {#refs}\n:::"
@@ -161,6 +162,8 @@ def _environment(
         if isinstance(value, Quantity):
             seen(value)
             return holes.inline(setters.quantity(value))
+        if isinstance(value, Sentence):
+            return "".join(map(finalize, value.parts))
         if isinstance(value, Verdict):  # what was decided on fewer epochs never stands there as if it were the paper's
             seen(value)
             said = value.printed
@@ -175,7 +178,7 @@ def _environment(
             return _bound(value)
         raise ConfigurationError(refusal(value, "the prose"))
 
-    return ProseEnvironment(
+    made = ProseEnvironment(
         bytecode_cache=compiled(cache),
         loader=jinja2.FunctionLoader(lambda name: (_keep_breaks(sources[name]), str(folder / name), None)),
         undefined=Unknown,
@@ -185,6 +188,18 @@ def _environment(
         auto_reload=False,
         **ANGLE,
     )
+    made.filters["join"] = _join
+    return made
+
+
+@jinja2.pass_eval_context  # as Jinja's own: templates that were compiled before would call it so
+def _join(context: Any, items: Iterable[Any], between: str = "") -> Sentence:
+    """Texts and quantities one after the other, with a text BETWEEN them; each stays what it is."""
+    listed = list(items)
+    for item in listed:
+        if isinstance(item, Outcome) or not isinstance(item, str | Quantity):
+            raise ConfigurationError(refusal(item, "the prose"))
+    return joined(between, listed)
 
 
 _TAG = re.compile(r"<%.*?%>|<#.*?#>", re.DOTALL)
@@ -205,9 +220,14 @@ def _keep_breaks(text: str) -> str:
 
 
 def _bound(text: str) -> str:
-    """TEXT that a word of the vocabulary made; marked where it has digits, so that a page tells it from typed ones."""
-    escaped = escape_prose(text)
-    return f"[{escaped}]{{.bound}}" if any(character.isdigit() for character in text) else escaped
+    """TEXT that a word of the vocabulary made; marked where it has digits, so that a page tells it from typed ones.
+
+    The blanks around it, as a part of a sentence has them, stay outside of the mark, where pandoc keeps them.
+    """
+    if not any(character.isdigit() for character in text):
+        return escape_prose(text)
+    before, words, after = re.fullmatch(r"(\s*)(.*?)(\s*)", text, re.DOTALL).groups()
+    return f"{before}[{escape_prose(words)}]{{.bound}}{after}"
 
 
 def _render(made: jinja2.Environment, name: str, folder: Path) -> str:

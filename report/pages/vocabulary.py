@@ -9,13 +9,14 @@ from report.comparisons import difference, gap
 from report.facts import Facts, total
 from report.judge.claims import Claim
 from report.judge.gates import NOT_RECORDED, setting_text, settings_text
-from report.judge.trials import Outcome
+from report.judge.trials import Outcome, margin_of
 from report.judge.verdict import Verdict, title_prefix
 from report.listings import run_list, run_tables
 from report.original import EARLIER
 from report.quantities import Kind, Quantity, Tier, count
+from report.sentences import price_text
 from report.unknown import UnknownName
-from report.words import ascending, parameters_text, price_text
+from report.words import ascending, parameters_text
 
 
 class Vocabulary:
@@ -85,14 +86,10 @@ class Vocabulary:
 
     def margin(self, claim: str) -> Quantity:
         """The margin within which the claim's rule calls values equal, or an effect absent."""
-        margin = self.claim(claim).margin
-        if margin is None:
+        if self.claim(claim).margin is None:
             having = ", ".join(id for id, verdict in self._facts.verdicts.items() if verdict.claim.margin is not None)
             raise UnknownName(f"claim {claim!r} has no margin; those that have one are {having}")
-        unsigned = f"{100 * margin:.2f}"  # a margin has no direction, a difference is printed with its sign
-        return Quantity(
-            f"claim/{claim}/margin", Kind.DIFFERENCE, margin, aggregate="margin of the rule", quoted=unsigned
-        )
+        return margin_of(self.claim(claim))
 
     def alpha(self) -> Quantity:
         """The error rate of the rules."""
@@ -162,7 +159,11 @@ class Vocabulary:
         quantity = others[what](name, records) if records else None
         if quantity is not None:
             return quantity
-        state, why = (State.GATED, NOT_MEASURED) if records else (State.PENDING, price_text(self._evidence.runs(group)))
+        state, why = (
+            (State.GATED, NOT_MEASURED)
+            if records
+            else (State.PENDING, price_text(self._evidence.runs(group), f"price/{name}"))
+        )
         return Quantity(f"cost/{name}/{what.replace(' ', '-')}", Kind.NUMBER, None, state, why=why)
 
     def price(self, group: str | None = None) -> Quantity:

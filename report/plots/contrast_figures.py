@@ -10,8 +10,9 @@ from report.contrasts import Contrast, find_contrasts
 from report.evidence import Evidence
 from report.original import Quoted
 from report.plots.figure import Figure, Row
-from report.plots.figure_rows import absent, cell_label, epochs_words, sample_words
+from report.plots.figure_rows import absent, cell_label, epochs_words, sample_words, undrawn
 from report.quantities import Kind, spell
+from report.sentences import Numbers, Sentence, joined
 from report.words import amount, in_words
 
 
@@ -24,12 +25,23 @@ def forest(name: str, item: Mapping[str, Any], evidence: Evidence, original: Map
     rows = [row for contrast in listed for row in _forest_rows(contrast, item["confidence"])]
     share = f"{100 * item['confidence']:g} %"
     how = f"{share} intervals ({_method(listed)})"
-    note = f"{item['note']} Diamonds are differences of means with {how}, {sample_words(cells)}"
+    declared = Numbers(f"figure/{name}", ("report/paper/figures.yaml",))
+    level = declared.spelled(
+        "confidence", item["confidence"], f"{100 * item['confidence']:g}", "level of the intervals", Kind.SHARE
+    )
+    drawn = Sentence(
+        "Diamonds are differences of means with ", level, f" intervals ({_method(listed)}), ", sample_words(name, cells)
+    )
+    band = ""
     if margin := item["margin"]:
-        note += f" The band is the margin of {100 * margin:.2f} pp."
+        width = declared.spelled(
+            "margin", margin, f"{100 * margin:.2f}", "margin of the claims on these groups", Kind.DIFFERENCE
+        )
+        band = Sentence("The band is the margin of ", width, ".")
     words = "; ".join(_forest_words(contrast, item["confidence"]) for contrast in listed)
     alt = f"Forest plot of differences in test accuracy with {how}. {words}."
-    return Figure(name, "forest", item["title"], note.strip(), alt, tuple(rows), {"margin": margin or 0.0})
+    note = joined(" ", (item["note"], drawn, band))
+    return Figure(name, "forest", item["title"], note, alt, tuple(rows), {"margin": margin or 0.0})
 
 
 def _method(listed: Iterable[Contrast]) -> str:
@@ -73,12 +85,11 @@ def scatter(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     ]
     if not rows:
         return absent(name, item, cells, " and ".join(in_words(metric) for metric in metrics))
-    note = f"{item['note']} Marks are means with a 95 % t interval, {sample_words(drawn)}"
-    if missing := len(cells) - len(drawn):
-        note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."
+    marks = Sentence("Marks are means with a 95 % t interval, ", sample_words(name, drawn))
+    note = joined(" ", (item["note"], marks, undrawn(name, len(cells) - len(drawn), cells)))
     words = "; ".join(_scatter_words(cell, item["label"], labels[cell.name]) for cell in drawn)
     alt = f"Scatter plots of test accuracy against {' and '.join(metrics.values())}. {words}."
-    return Figure(name, "scatter", item["title"], note.strip(), alt, tuple(rows), {"panels": metrics})
+    return Figure(name, "scatter", item["title"], note, alt, tuple(rows), {"panels": metrics})
 
 
 def _scatter_labels(cells: Iterable[CellEvidence], name: str) -> dict[str, str]:

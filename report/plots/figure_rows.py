@@ -1,13 +1,14 @@
 """What every kind of figure is made from: cells in words, and the words that captions share."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from experiments.spec import State
-from report.cells import CellEvidence
+from report.cells import CellEvidence, runs_of
 from report.plots.figure import Figure
-from report.words import amount, price_text
+from report.sentences import PLANNED, Numbers, Sentence, counted, price_text
 
+_ENDS = (("fewest", 0), ("most", -1))
 INTERVALS = "Dots are single runs, diamonds their means with a 95 % t interval"
 
 
@@ -15,12 +16,17 @@ def absent(name: str, item: Mapping[str, Any], cells: Iterable[CellEvidence], dr
     """The figure that says what is missing, instead of empty axes; DRAWN is what recorded runs may not have measured."""
     runs = {status.run.name: status for cell in cells for status in cell.statuses}
     measured = sum(status.state is State.MEASURED for status in runs.values())
+    numbers = Numbers(f"figure/{name}", PLANNED)
+    every = numbers.count("runs", len(runs), "planned runs of the figure")
     if drawn and measured:
-        message = f"Nothing to draw: no run has measured {drawn} (runs recorded: {measured} of {len(runs)})."
+        there = numbers.count("runs-recorded", measured, "recorded runs of the figure")
+        begun = f"Nothing to draw: no run has measured {drawn} (runs recorded: "
+        message = Sentence(begun, there, " of ", every, ").")
     else:
-        price = price_text(runs.values())
-        message = f"Nothing to draw yet: none of the {len(runs)} runs that this figure shows is recorded ({price})."
-    return Figure(name, item["kind"], item["title"], item["note"], message, message=message)
+        price = price_text(runs.values(), f"figure/{name}/price")
+        which = " runs that this figure shows is recorded ("
+        message = Sentence("Nothing to draw yet: none of the ", every, which, price, ").")
+    return Figure(name, item["kind"], item["title"], item["note"], str(message), message=message)
 
 
 def cell_label(cell: CellEvidence, names: Iterable[str]) -> str:
@@ -36,13 +42,29 @@ def epochs_words(cell: CellEvidence) -> str:
     return "" if epochs is None else f"{epochs} epoch{'s' if epochs != 1 else ''}"
 
 
-def sample_words(cells: Iterable[CellEvidence]) -> str:
+def numbers_of(name: str, cells: Iterable[CellEvidence]) -> Numbers:
+    """The numbers in the caption of the figure NAME, from the runs of CELLS."""
+    return Numbers(f"figure/{name}", runs_of(cells) or PLANNED)
+
+
+def undrawn(name: str, missing: int, cells: Collection[CellEvidence], why: str = "have no recorded run yet") -> str:
+    """That MISSING of the CELLS of the figure NAME are not drawn, and WHY; nothing where there are none."""
+    if not missing:
+        return ""
+    numbers = Numbers(f"figure/{name}", PLANNED)
+    left = numbers.count(why.replace(" ", "-"), missing, f"settings that {why}")
+    every = numbers.count("settings", len(cells), "settings of the figure")
+    return Sentence(left, " of ", every, f" settings {why} and are not drawn.")
+
+
+def sample_words(name: str, cells: Iterable[CellEvidence]) -> Sentence:
     """How many runs stand behind a mean, and how they were run: `2 to 3 runs a setting (cifar10, keras, fp32).`"""
     drawn = [cell for cell in cells if cell.n]
-    counts = sorted({cell.n for cell in drawn})
-    runs = amount(counts[0], "run") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
+    counts, numbers = sorted({cell.n for cell in drawn}) or [0], numbers_of(name, drawn)
+    fewest, most = (numbers.count(f"{which}-runs", counts[end], f"{which} runs of a setting") for which, end in _ENDS)
+    runs = counted(fewest, "run") if len(counts) == 1 else Sentence(fewest, " to ", most, " runs")
     shared = []
-    for name in ("dataset", "recipe", "precision"):
-        values = {getattr(cell.fidelity, name) for cell in drawn} - {None}
+    for setting in ("dataset", "recipe", "precision"):
+        values = {getattr(cell.fidelity, setting) for cell in drawn} - {None}
         shared += [" or ".join(sorted(values))] if values else []
-    return f"{runs} a setting ({', '.join(shared)})." if shared else f"{runs} a setting."
+    return Sentence(runs, f" a setting ({', '.join(shared)})." if shared else " a setting.")

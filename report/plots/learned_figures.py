@@ -13,9 +13,10 @@ from report.cells import CellEvidence, has_same_curves
 from report.evidence import Evidence
 from report.original import Quoted
 from report.plots.figure import Figure, Row
-from report.plots.figure_rows import absent, cell_label
+from report.plots.figure_rows import absent, cell_label, numbers_of
+from report.sentences import Numbers, Sentence, counted, joined
 from report.unknown import UnknownName
-from report.words import amount, listed
+from report.words import listed
 
 MAX_PICTURES = 64  # in a row, which is as wide as the text
 MAX_SIDE = 64  # pixels of a picture: no more can be seen, and each takes a byte on the page
@@ -43,9 +44,10 @@ def filters(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     seed, setting = record.parameters["seed"], cell_label(cell, [*sorted(item["cell"]), "epochs"])
     counts = sorted({array.shape[0] for array in arrays.values()})
     shown = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-    note = f"{item['note']} One network ({setting}; seed {seed}) and its first {shown} channels, none of them picked."
+    one = f"One network ({setting}; seed {seed}) and its first {shown} channels, none of them picked."
+    note = joined(" ", (item["note"], one))
     alt = f"Rows of small pictures, one for each of {', '.join(arrays)}; filters in a row: {shown}. {_middles(arrays)}"
-    return Figure(name, "filters", item["title"], note.strip(), alt.strip(), tuple(rows))
+    return Figure(name, "filters", item["title"], note, alt.strip(), tuple(rows))
 
 
 def _cell(item: Mapping[str, Any], evidence: Evidence) -> CellEvidence:
@@ -112,14 +114,16 @@ def confusion(name: str, item: Mapping[str, Any], evidence: Evidence, original: 
         if images[i]
     ]
     setting = cell_label(cell, [*sorted(item["cell"]), "epochs"])
-    runs = f"mean of {amount(len(records), 'run')}" if len(records) > 1 else "one run"
-    note = f"{item['note']} Per cent of the test images of each class, {runs} ({setting})."
+    looking = numbers_of(name, [cell]).count("runs", len(records), "runs that say which class each image is taken for")
+    runs = Sentence("mean of ", counted(looking, "run")) if len(records) > 1 else "one run"
+    shares = Sentence("Per cent of the test images of each class, ", runs, f" ({setting}).")
+    note = joined(" ", (item["note"], shares))
     mistakes = sorted((row for row in rows if row["class"] != row["taken for"]), key=lambda row: -float(row["share"]))
     told = "; ".join(
         f"{row['class']} for {row['taken for']} {100 * float(row['share']):.1f} %" for row in mistakes[:TOLD]
     )
     alt = f"Matrix of {len(classes)} classes by what they are taken for. Most frequent confusions: {told}."
-    return Figure(name, "confusion", item["title"], note.strip(), alt, tuple(rows))
+    return Figure(name, "confusion", item["title"], note, alt, tuple(rows))
 
 
 def _count(record: Record, item: Mapping[str, Any], classes: int) -> "np.ndarray[Any, Any]":
@@ -176,21 +180,38 @@ def hardness(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
         for count in range(networks + 1)
     ]
     never = np.flatnonzero(recognised == 0)
-    all_of_them, none = _about(expected[-1]), _about(expected[0])
-    line = (
-        f"Of {images:,} test images all {networks} networks recognise {found[-1]:,}, and none recognises {found[0]:,}; if "
-        "each network erred as often as it does, but independently of the others (the line), these would be "
-        f"{f'{all_of_them} each' if all_of_them == none else f'{all_of_them} and {none}'}."
+    numbers = Numbers(f"figure/{name}", tuple(record.run for record in records))
+    different = numbers.count("networks", networks, "networks that were trained")
+    all_of_them = _about(numbers, "all-if-independent", expected[-1], "images that all networks would recognise")
+    none = _about(numbers, "none-if-independent", expected[0], "images that no network would recognise")
+    line = Sentence(
+        "Of ",
+        numbers.count("images", images, "test images"),
+        " test images all ",
+        different,
+        " networks recognise ",
+        numbers.count("recognised-by-all", int(found[-1]), "test images that all networks recognise"),
+        ", and none recognises ",
+        numbers.count("recognised-by-none", int(found[0]), "test images that no network recognises"),
+        "; if each network erred as often as it does, but independently of the others (the line), these would be ",
+        Sentence(all_of_them, " each") if all_of_them == none else Sentence(all_of_them, " and ", none),
+        ".",
     )
-    numbers = ", ".join(str(number) for number in never[:NAMED])
-    first = f" The first that none recognises, counted from 0: {numbers}." if len(never) else ""
-    first += _classes_of(never, runs, item["truth"])
+    first = ""
+    if len(never):
+        shown = (numbers.spelled(f"never-{i}", int(i), str(i), "a test image, counted from 0") for i in never[:NAMED])
+        first = Sentence("The first that none recognises, counted from 0: ", joined(", ", shown), ".")
+    frequent = _classes_of(never, runs, item["truth"], numbers)
     groups = [group for group in item["groups"] if any(cell.n for cell in evidence.cells(group))]
-    note = f"{item['note']} Networks of the group{'s' * (len(groups) > 1)} {listed(groups)}. {line}{first}"
+    which = f"Networks of the group{'s' * (len(groups) > 1)} {listed(groups)}."
+    again = ""
     if same := len(runs) - networks:
-        note += f" A network that was trained again, and came out the same bit by bit, counts once ({amount(same, 'run')} less)."
+        less = counted(numbers.count("same-again", same, "runs that ended with the network of another"), "run")
+        told = "A network that was trained again, and came out the same bit by bit, counts once ("
+        again = Sentence(told, less, " less).")
+    note = joined(" ", (item["note"], which, line, first, frequent, again))
     alt = f"Bars: test images by how many of {networks} networks recognise them, with a line for independent errors. {line}"
-    return Figure(name, "hardness", item["title"], note.strip(), alt, tuple(rows), {"networks": networks})
+    return Figure(name, "hardness", item["title"], note, alt, tuple(rows), {"networks": networks})
 
 
 def _of_different_networks(runs: list[Record]) -> list[Record]:
@@ -207,18 +228,26 @@ def _bits(correct: Correct) -> "np.ndarray[Any, Any]":
     return np.unpackbits(np.frombuffer(correct.packed(), np.uint8), count=correct.count)
 
 
-def _about(count: float) -> str:
-    return f"{count:,.0f}" if count >= 1 else "fewer than one"
+def _about(numbers: Numbers, name: str, count: float, what: str) -> Sentence:
+    if count < 1:
+        return Sentence("fewer than one")
+    return Sentence(numbers.count(name, round(count), f"{what} if they erred independently"))
 
 
-def _classes_of(images: "np.ndarray[Any, Any]", records: Iterable[Record], truth: str) -> str:
+def _classes_of(images: "np.ndarray[Any, Any]", records: Iterable[Record], truth: str, numbers: Numbers) -> str:
     """Which classes are the most frequent among IMAGES, in words; "" where no record tells the class of an image."""
     record = next((record for record in records if truth in record.arrays and _classes(record)), None)
     if record is None or not len(images):
         return ""
     classes = _classes(record)
     counts = Counter(classes[label] for label in _labels(record, truth, len(classes))[images]).most_common(TOLD)
-    return f" Most frequent among these: {listed([f'{name} ({count})' for name, count in counts])}."
+    *others, last = (
+        Sentence(
+            f"{name} (", numbers.count(f"none-of-{name}", count, f"images of {name} that no network recognises"), ")"
+        )
+        for name, count in counts
+    )
+    return Sentence("Most frequent among these: ", joined(" and ", (joined(", ", others), last)), ".")
 
 
 def _classes(record: Record) -> list[str]:

@@ -9,8 +9,9 @@ from report.evidence import Evidence
 from report.listings.budget_tables import images_seen, percent_of_images
 from report.original import Quoted
 from report.plots.figure import Figure, Row, in_order, place_text
-from report.plots.figure_rows import absent, sample_words
+from report.plots.figure_rows import absent, sample_words, undrawn
 from report.quantities import Kind, spell
+from report.sentences import Sentence, joined
 
 
 def budget(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
@@ -90,10 +91,9 @@ def _series(
     drawn: list[CellEvidence],
     options: Mapping[str, Any],
 ) -> Figure:
-    alt = f"Line charts of mean test accuracy against {along}, {sample_words(drawn)} "
+    alt = f"Line charts of mean test accuracy against {along}, {sample_words(name, drawn)} "
     alt += " ".join(_panel_words(panel, rows) for panel in dict.fromkeys(str(row["panel"]) for row in rows))
     aside = ", side by side" if kind == "conditions" else ""
-    note = f"{item['note']} Marks are means with a 95 % t interval{aside}, {sample_words(drawn)}"
-    if missing := len(cells) - len(drawn):
-        note += f" {missing} of {len(cells)} settings have no recorded run yet and are not drawn."
-    return Figure(name, kind, item["title"], note.strip(), alt, tuple(rows), options)
+    marks = Sentence(f"Marks are means with a 95 % t interval{aside}, ", sample_words(name, drawn))
+    note = joined(" ", (item["note"], marks, undrawn(name, len(cells) - len(drawn), cells)))
+    return Figure(name, kind, item["title"], note, alt, tuple(rows), options)

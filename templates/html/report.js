@@ -38,8 +38,8 @@ function told(anchor) { // [title, [label, content]…] of a number or of a run
     const lines = [...own.cells].slice(1).map((cell, index) => [heads[index + 1].dataset.head || heads[index + 1].textContent, cell.textContent]);
     return [name, [...lines, ["Kind", "run here"], ["Record", make("ul", {}, runItem(name))], ["Again by", make("code", {}, `python build.py run --force ${name}`)]]];
   }
-  const about = data().quantities[anchor.dataset.q];
-  const lines = about.lines.map(([label, text]) => [label, text]);
+  const number = data().quantities[anchor.dataset.q], about = data().origins[number.origin];
+  const lines = [...number.lines, ["Kind", about.kind]];
   if (about.from) lines.push(["From", about.from]);
   if (about.runs) {
     const list = make("ul", {}, ...about.runs.flatMap((run) => (Array.isArray(run) ? names().slice(run[0], run[0] + run[1]) : run)).map(runItem));
