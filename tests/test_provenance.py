@@ -222,7 +222,7 @@ def of_latex(text: str) -> list[tuple[str, str]]:
 def of_typst(text: str) -> list[tuple[str, str]]:
     text = re.sub(r"fitting\(.*", "", text)  # cells that are measured there and printed below
     found = re.findall(r'#origin\("([^"]*)"\)\[((?:[^\[\]\\]|\\.|#state\[[^\]]*\])*)\]', text)
-    plain = (re.sub(r"#state\[([^\]]*)\]", r"\1", words).replace("~", " ") for _, words in found)
+    plain = (re.sub(r"#state\[([^\]]*)\];", r"\1", words).replace("~", " ") for _, words in found)
     return [(anchor, re.sub(r"\\(.)", r"\1", words)) for (anchor, _), words in zip(found, plain, strict=True)]
 
 

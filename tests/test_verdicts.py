@@ -403,7 +403,7 @@ def test_cells_of_different_epochs_are_not_compared() -> None:
     evidence = make_evidence(*make_cell(LOW), *make_cell(HIGH, kernel_size=5, settings={"epochs": 40}))
     verdict = judged(evidence, DIRECTION)
     assert verdict.outcome is Outcome.NOT_COMPARABLE
-    assert verdict.reasons == ("the cells that the rule compares differ in epochs 40, 5",)
+    assert verdict.reasons == ("the cells that the rule compares differ in epochs 5, 40",)
 
 
 def test_cells_of_different_precision_are_compared_with_a_reservation() -> None:
