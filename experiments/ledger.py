@@ -68,11 +68,6 @@ class Ledger:
                 faults.append(name_change(path, self._place(path), fault))
         return records, faults
 
-    def read(self, run: str, plan: Plan) -> Record | None:
-        """One run's record; None where there is none."""
-        path = self.record_path(run)
-        return self._read(path, plan) if path.is_file() else None
-
     def record_path(self, run: str) -> Path:
         """Where a run's record stands."""
         return self.records_folder / f"{run}.json"

@@ -169,11 +169,6 @@ class Group:
     source: str = ""
     needs: str | None = None
 
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """The names of the cells, in the order of the plan."""
-        return tuple(dict.fromkeys(run.cell for run in self.runs))
-
 
 @dataclass(frozen=True)
 class Correct:

@@ -50,8 +50,6 @@ def refuse(ledger: Ledger, plan: Plan) -> RecordFault:
 
 def test_a_saved_record_is_loaded(root: Path, ledger: Ledger, plan: Plan) -> None:
     assert ledger.load(plan) == [make_record(root, NAME)]
-    assert ledger.read(NAME, plan) == make_record(root, NAME)
-    assert ledger.read("tiny-z3-s0", plan) is None
 
 
 def test_an_empty_ledger_has_no_records(root: Path, plan: Plan) -> None:

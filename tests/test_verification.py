@@ -99,8 +99,7 @@ def test_a_true_record_comes_out_bit_by_bit_and_a_changed_one_is_caught(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan, ledger = open_repository(digits)
-    true = ledger.read("digits-w8-s1", plan)
-    assert true is not None
+    true = next(record for record in ledger.load(plan) if record.run == "digits-w8-s1")
     ledger.save(forge(true, true.metrics["test_accuracy"] + 0.3), force=True)
     before = digest_of(digits / "experiments")
     names = ("digits-w8-s0", "digits-w8-s1")
