@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.git import is_shallow, run_git
+from experiments.git import is_shallow, read_head, run_git
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.reading import read_text
@@ -112,6 +112,13 @@ def _inspect_past(root: Path) -> Iterator[Finding]:
 def inspect_tracked(root: Path) -> Iterator[Finding]:
     """What git tracks below ROOT though it is told to ignore it, and caches whatever it is told: they hold code, and are believed."""
     yield from unless_git_fails(".gitignore", _inspect_ignored(root))
+    yield from unless_git_fails("experiments/records", _inspect_absence(root))
+
+
+def _inspect_absence(root: Path) -> Iterator[Finding]:
+    if read_head(root) is None and any((root / "experiments/records").glob("*.json")):
+        message = "git has no commit here: what was edited after its run cannot be seen"
+        yield Finding("past-missing", "experiments/records", message)
 
 
 def _inspect_ignored(root: Path) -> Iterator[Finding]:
