@@ -252,6 +252,8 @@ def inspect_by_tex(out: Path) -> list[Finding]:
 def compare(tracked: Path, rebuilt: Path, label: str) -> list[Finding]:
     """The files of TRACKED against those of REBUILT: what is missing, what is too many, and which lines differ."""
     wanted, there = _files(rebuilt), _files(tracked)
+    if not there:
+        return [Finding("output-missing", label, f"nothing of it is there; a build makes {len(wanted)} files")]
     findings = [Finding("output-missing", f"{label}/{name}", "a build makes this file") for name in wanted - there]
     findings += [Finding("output-unknown", f"{label}/{name}", "no build makes this file") for name in there - wanted]
     for name in sorted(wanted & there):
