@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.git import is_shallow, run_git
+from experiments.git import is_shallow, read_head, run_git
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
 from experiments.spec import MissingTool, ReproductionError, State
@@ -114,6 +114,13 @@ def _inspect_past(root: Path) -> Iterator[Finding]:
 def inspect_tracked(root: Path) -> Iterator[Finding]:
     """What git tracks below ROOT though it is told to ignore it, and caches whatever it is told: they hold code, and are believed."""
     yield from unless_git_fails(".gitignore", _inspect_ignored(root))
+    yield from unless_git_fails("experiments/records", _inspect_absence(root))
+
+
+def _inspect_absence(root: Path) -> Iterator[Finding]:
+    if read_head(root) is None and any((root / "experiments/records").glob("*.json")):
+        message = "git has no commit here: what was edited after its run cannot be seen"
+        yield Finding("past-missing", "experiments/records", message)
 
 
 def _inspect_ignored(root: Path) -> Iterator[Finding]:
@@ -247,6 +254,8 @@ def inspect_by_tex(out: Path) -> list[Finding]:
 def compare(tracked: Path, rebuilt: Path, label: str) -> list[Finding]:
     """The files of TRACKED against those of REBUILT: what is missing, what is too many, and which lines differ."""
     wanted, there = _files(rebuilt), _files(tracked)
+    if not there:
+        return [Finding("output-missing", label, f"nothing of it is there; a build makes {len(wanted)} files")]
     findings = [Finding("output-missing", f"{label}/{name}", "a build makes this file") for name in wanted - there]
     findings += [Finding("output-unknown", f"{label}/{name}", "no build makes this file") for name in there - wanted]
     for name in sorted(wanted & there):

@@ -156,13 +156,14 @@ def read_original(path: Path, naming: Naming | None = None) -> dict[str, Quoted]
     What stands in every run's name tells networks apart, but for the settings of a value's fidelity; what rarely
     varies is as usual in a row that does not name it.
 
-    Raises ConfigurationError with file and row for an unknown column or a bad value.
+    Raises ConfigurationError with file and line for an unknown column or a bad value.
     """
     try:
-        rows = csv.DictReader(line for line in read_text(path).splitlines(True) if not line.startswith("#"))
+        lines = {n: line for n, line in enumerate(read_text(path).splitlines(True), 1) if not line.startswith("#")}
+        rows, numbers = csv.DictReader(lines.values()), list(lines)
         if tuple(rows.fieldnames or ()) != CSV_COLUMNS:
             refuse(f"{path.name}: columns", list(rows.fieldnames or ()), f"exactly {', '.join(CSV_COLUMNS)}")
-        listed = [_quoted(row, naming, f"{path.name}: row {number}") for number, row in enumerate(rows, 1)]
+        listed = [_quoted(row, naming, f"{path.name}:{numbers[rows.line_num - 1]}") for row in rows]
     except csv.Error as error:
         raise ConfigurationError(f"{path.name}: this is no CSV: {error}") from error
     found: dict[str, Quoted] = {}

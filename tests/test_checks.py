@@ -485,6 +485,15 @@ def test_a_line_too_many_does_not_hide_behind_those_after_it(tmp_path: Path) -> 
     assert (finding.place, finding.expected, finding.found) == ("out/report.md:2", "", "new")
 
 
+def test_a_report_that_is_not_there_is_one_finding(tmp_path: Path) -> None:
+    rebuilt = write(tmp_path / "a", report="1\n")
+    (rebuilt / "figures").mkdir()
+    (rebuilt / "figures/a.svg").touch()
+    (finding,) = compare(tmp_path / "none", rebuilt, "out")
+    assert (finding.rule, finding.place) == ("output-missing", "out")
+    assert finding.message == "nothing of it is there; a build makes 2 files"
+
+
 def test_many_differences_are_summed_up(tmp_path: Path) -> None:
     rebuilt = write(tmp_path / "a", report="\n".join("abcdefg"))
     tracked = write(tmp_path / "b", report="\n".join("ABCDEFG"))

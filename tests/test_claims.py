@@ -236,26 +236,26 @@ def test_a_quoted_row_fits_a_cell_however_the_plan_spells_the_data_set(tmp_path:
         (
             ",93.61,",
             ",93.6.1,",
-            "original.csv: row 1: accuracy_pct: found '93.6.1'; expected a number in digits, such as 91.2, or nothing",
+            "original.csv:3: accuracy_pct: found '93.6.1'; expected a number in digits, such as 91.2, or nothing",
         ),
-        (",93.61,", ",936.1,", "original.csv: row 1: accuracy_pct: found '936.1'; expected per cent, 0 to 100"),
+        (",93.61,", ",936.1,", "original.csv:3: accuracy_pct: found '936.1'; expected per cent, 0 to 100"),
         (
             "depth=8",
             "depth",
-            "original.csv: row 1: cell: found 'width=256 depth'; expected name=value pairs, separated by spaces",
+            "original.csv:3: cell: found 'width=256 depth'; expected name=value pairs, separated by spaces",
         ),
-        (",200,", ",many,", "original.csv: row 1: epochs: found 'many'; expected a whole number or nothing"),
+        (",200,", ",many,", "original.csv:3: epochs: found 'many'; expected a whole number or nothing"),
         (
             "paper,,",
             "paper,about,",
-            "original.csv: row 1: prefix: found 'about'; expected '' | 'more than' | 'at least'",
+            "original.csv:3: prefix: found 'about'; expected '' | 'more than' | 'at least'",
         ),
-        ("Table 1", "", "original.csv: row 1: source: found ''; expected text that is not empty"),
-        (",seen,", ",seen,one,", "original.csv: row 1: 'a' has more than 13 fields; quote its commas"),
+        ("Table 1", "", "original.csv:3: source: found ''; expected text that is not empty"),
+        (",seen,", ",seen,one,", "original.csv:3: 'a' has more than 13 fields; quote its commas"),
     ],
 )
 def test_an_unclear_row_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
-    assert refusal_of_original(tmp_path, HEADER, ROW.replace(old, new, 1)) == message
+    assert refusal_of_original(tmp_path, "# a remark", HEADER, ROW.replace(old, new, 1)) == message
 
 
 def test_an_id_given_twice_is_refused(tmp_path: Path) -> None:

@@ -148,6 +148,18 @@ def tracked_cache(folder: Path) -> Findings:
     return inspect_tracked(folder / "root")
 
 
+def test_records_whose_past_git_does_not_have_are_told(tmp_path: Path) -> None:
+    root = make_repository(tmp_path / "root")
+    assert list(inspect_tracked(root)) == []  # there is no record
+    open_repository(root)[1].save(make_record(root, "tiny-z2-s0"))
+    (finding,) = inspect_tracked(root)
+    message = "git has no commit here: what was edited after its run cannot be seen"
+    assert (finding.rule, finding.message) == ("past-missing", message)
+    git(root, "init", "--quiet")
+    commit(root, "a run")
+    assert list(inspect_tracked(root)) == []
+
+
 def test_a_cache_is_no_file_of_the_repository_whatever_gitignore_says(tmp_path: Path) -> None:
     for place in (".cache/jinja/a.cache", "report/__pycache__/a.pyc", "report/a.pyc", "report/paper/a.md"):
         write_atomically(tmp_path / place, "code")

@@ -33,7 +33,7 @@ RULES = {
     "past-missing": Rule(
         "warning",
         "the clone has the whole past, in which edits of records show",
-        "`git fetch --unshallow`, or clone without --depth",
+        "`git fetch --unshallow`, or clone the repository, without --depth",
     ),
     "record-changed": Rule(
         "warning", "committed records are as they were committed", "commit the new run, or `git checkout` the record"
