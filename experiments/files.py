@@ -27,7 +27,7 @@ def probe_writing(folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Writes text (in UTF-8) or bytes to a temporary file beside `path` and renames it: after fsyncing the file; the folder is fsynced after the rename."""
+    """Writes text (in UTF-8) or bytes to a temporary file beside `path`, which takes its place when it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
     temporary = Path(name)

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -17,10 +18,13 @@ from experiments import execute as execution
 from experiments import machine
 from experiments.execute import compute_ordered, execute
 from experiments.fingerprint import fingerprint
+from experiments.git import GitFailed
 from experiments.ledger import Ledger
+from experiments.reading import Unreadable
 from experiments.running.kernels import Kernels
-from experiments.running.orders import Answer, Order, settle
+from experiments.running.orders import Answer, Order, catch, settle
 from experiments.running.workspace import Workspace
+from experiments.schema import RecordFault
 from experiments.spec import ConfigurationError, Record, Run, RunBusy, RunFailed, RunInterrupted
 from tests.processes import find_processes, wait_for
 from tests.small_repository import edit, make_record, make_repository, open_repository
@@ -409,3 +413,21 @@ def test_a_killed_command_keeps_the_checkpoint_and_leaves_no_kernel(
     wait_for(lambda: not find_processes(root))
     assert list(folder.glob("*/*.pt"))
     assert list(root.glob("*/records/*")) == list(root.glob("*/failures.jsonl")) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (Unreadable(Path("original.csv"), "it is a link"), RunFailed),  # made of more than its message
+        (RecordFault("r.json", "run", "it is another"), RunFailed),
+        (GitFailed("git log failed"), GitFailed),
+        (RunBusy("another process is running it"), RunBusy),
+        (ValueError("a fault of ours"), RunFailed),
+    ],
+)
+def test_whatever_a_worker_raises_travels_back_as_its_answer(error: Exception, kind: type[Exception]) -> None:
+    def compute() -> Answer:
+        raise error
+
+    answer = pickle.loads(pickle.dumps(catch(compute, NAME)))
+    assert (type(answer.error), str(error) in str(answer.error)) == (kind, True)

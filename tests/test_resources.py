@@ -1,5 +1,7 @@
 """What a group's runs are given: from the plan to the run, and the GPUs of this machine shared out."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,11 @@ import pytest
 from experiments import machine
 from experiments.plan import load_plan
 from experiments.running.gpu_slots import GpuSlots, list_gpus
+from experiments.running.slurm_jobs import list_parameters, make_job
+from experiments.running.slurm_queue import hide_own_job
 from experiments.spec import ConfigurationError, Resources
+from experiments.status import RunStatus
+from tests.made_up import make_run, waiting
 from tests.small_repository import PLAN, make_repository
 
 
@@ -79,3 +85,50 @@ def test_only_gpus_that_the_user_lets_us_see_are_handed_out(
     if named is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     assert list_gpus() == gpus
+
+
+@pytest.mark.parametrize("is_job", [True, False])
+def test_a_driver_that_is_a_job_hides_that_and_what_a_user_has_set_stays(
+    monkeypatch: pytest.MonkeyPatch, is_job: bool
+) -> None:
+    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+        monkeypatch.delenv(name)
+    told = {"SLURM_CONF": "/etc/slurm.conf", "SLURM_MEM_PER_NODE": "4096"} | ({"SLURM_JOB_ID": "7"} if is_job else {})
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+
+    def read() -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if name.startswith("SLURM_")}
+
+    with pytest.raises(ZeroDivisionError), hide_own_job():
+        assert read() == ({"SLURM_CONF": "/etc/slurm.conf"} if is_job else told)
+        raise ZeroDivisionError
+    assert read() == told
+
+
+def task(**resources: float | str) -> RunStatus:
+    return waiting(replace(make_run(0), resources=Resources(**resources)))
+
+
+def test_slurm_is_asked_for_what_the_plan_gives_rounded_up(tmp_path: Path) -> None:
+    wanted = task(partition="main", hours=0.99, cpus=4, gpus=2, memory_gib=7.0001)
+    asked = list_parameters([wanted, wanted], tmp_path)
+    assert {name: asked[name] for name in ("partition", "time", "cpus_per_task", "gpus_per_node", "mem")} == {
+        "partition": "main", "time": 60, "cpus_per_task": 4, "gpus_per_node": 2, "mem": "7169M"
+    }  # fmt: skip
+    assert asked["array_parallelism"] == 2
+    assert asked["additional_parameters"] == {"chdir": str(tmp_path), "requeue": True}
+
+
+def test_slurm_is_asked_for_nothing_that_the_plan_leaves_open_but_a_time_and_a_core(tmp_path: Path) -> None:
+    asked = list_parameters([task()], tmp_path)
+    assert (asked["time"], asked["cpus_per_task"]) == (240, 1)
+    assert asked.keys().isdisjoint({"partition", "mem", "gpus_per_node"})
+    with pytest.raises(ConfigurationError, match=r"^gpus is 0\.5; Slurm gives whole ones"):
+        list_parameters([task(gpus=0.5)], tmp_path)
+
+
+def test_a_job_leaves_its_deadline_to_slurm_and_keeps_slurm_s_signals_from_its_kernel(tmp_path: Path) -> None:
+    order = make_job(task(hours=2.0, quiet_minutes=5.0, cpus=4), tmp_path, tmp_path / "cache").order
+    assert (order.run.resources.hours, order.run.resources.quiet_minutes) == (None, 5.0)
+    assert (order.threads, order.shares_device, order.ignored_signals) == (4, True, ("USR2", "TERM", "CONT"))

@@ -34,7 +34,6 @@ def run_notebook(
         RunInterrupted: `kernels` was stopped.
     """
     import papermill
-    from nbclient.exceptions import DeadKernelError
 
     from experiments.running.kernels import Kernels, KernelsStopped, own_event_loop
     from experiments.running.watch import Watch
@@ -63,16 +62,7 @@ def run_notebook(
     except Exception as error:
         if kernels.stopped or isinstance(error, KernelsStopped):
             raise interrupted(run.name) from None
-        if watch.verdict:
-            raise RunFailed(f"{run.name}: {watch.verdict}") from error
-        if str(error).startswith("Kernel didn't respond"):  # jupyter_client's words; it is alive, and was ended
-            raise RunFailed(
-                f"{run.name}: the kernel did not start within {_START_SECONDS} s: this machine or its file system is "
-                "busy; run it again"
-            ) from error
-        if isinstance(error, (DeadKernelError, RuntimeError)):
-            raise RunFailed(f"{run.name}: the kernel died ({error}); often the memory was used up") from error
-        raise RunFailed(f"{run.name}: papermill failed: {type(error).__name__}: {error}") from error
+        raise RunFailed(f"{run.name}: {watch.verdict or _explain(error)}") from error
     finally:
         watch.end()
     return json.loads(output.read_text(encoding="utf-8"))
@@ -83,6 +73,19 @@ def _describe(run: Run, error: Any) -> str:
     lines = _ANSI.sub("", "\n".join(error.traceback)).splitlines()
     shown = "\n".join(f"  {line}" for line in lines[-_SHOWN_LINES:])
     return f"{run.name}: {run.notebook}: cell [{error.exec_count}] raised {error.ename}: {error.evalue}\n{shown}"
+
+
+def _explain(error: Exception) -> str:
+    """Why there is no executed notebook, though no cell has raised."""
+    from nbclient.exceptions import DeadKernelError
+
+    if str(error).startswith("Kernel didn't respond"):  # jupyter_client's words; it is alive, and was ended
+        return (
+            f"the kernel did not start within {_START_SECONDS} s: this machine or its file system is busy; run it again"
+        )
+    if isinstance(error, (DeadKernelError, RuntimeError)):
+        return f"the kernel died ({error}); often the memory was used up"
+    return f"papermill failed: {type(error).__name__}: {error}"
 
 
 def _escape(path: Path) -> str:
