@@ -53,7 +53,7 @@ def test_a_rough_time_has_the_unit_that_suits_it(seconds: float, text: str, kind
         ("markdown", "a\\_b p&nbsp;=&nbsp;[3](#cell:a); c"),
         ("latex", r"a\_b p~=~\origin{cell:a}{3}; c"),
         ("html", 'a_b p&nbsp;=&nbsp;<a class="q" href="#cell:a" data-q="a/b">3</a>; c'),
-        ("typst", r'a\_b p~\=~#origin("cell:a")[3];\; c'),
+        ("typst", r'a\_b p~\=~#origin("cell:a")[3];; c'),
     ],
 )
 def test_each_format_escapes_the_words_of_a_sentence_and_links_its_numbers(root: Path, name: str, text: str) -> None:

@@ -113,12 +113,9 @@ def escape_html(text: str) -> str:
 
 
 def escape_typst(text: str) -> str:
-    """TEXT for Typst markup; a full stop is escaped where it could make a list or an ellipsis.
-
-    At the start a semicolon would end the call that stands before it, and a bracket or a full stop continue it.
-    """
+    """TEXT for Typst markup; a full stop is escaped where it could make a list or an ellipsis."""
     escaped = re.sub(
-        r"""[\\*_`#$<>@\[\]~=+\-/"'{}&|^%]|\.(?=[.\s]|$)|^[;(.]""", r"\\\g<0>", _typographic(_without_controls(text))
+        r"""[\\*_`#$<>@\[\]~=+\-/"'{}&|^%]|\.(?=[.\s]|$)""", r"\\\g<0>", _typographic(_without_controls(text))
     )
     return escaped.replace(_TIE, NONBREAKING["typst"])
 
