@@ -614,6 +614,8 @@ def test_an_interruption_ends_with_130(command: Command, monkeypatch) -> None:
 
 @pytest.mark.parametrize("verb", [["run", "-n"], ["status", "--runs"]])
 def test_a_closed_pipe_ends_a_verb_without_a_traceback(root: Path, verb: list[str]) -> None:
+    git(root, "init", "--quiet")
+    commit(root, "a state")  # else a run is warned of
     code = f"import build, pathlib, sys; sys.exit(build.main({verb!r}, pathlib.Path({str(root)!r})))"
     reader, writer = os.pipe()
     os.close(reader)
@@ -633,6 +635,8 @@ def in_a_process(root: Path, *arguments: str, **options: Any) -> "subprocess.Com
 def test_an_output_that_takes_no_more_ends_a_verb_with_1_and_without_a_traceback(
     root: Path, arguments: list[str]
 ) -> None:
+    git(root, "init", "--quiet")
+    commit(root, "a state")  # else a run is warned of
     with open("/dev/full", "wb") as full:
         done = in_a_process(root, *arguments, stdout=full)
     message = b"error: the output cannot be written: No space left on device\n"
@@ -641,6 +645,8 @@ def test_an_output_that_takes_no_more_ends_a_verb_with_1_and_without_a_traceback
 
 @pytest.mark.parametrize("closed", [1, 2])
 def test_a_closed_stream_changes_no_exit_code(root: Path, closed: int) -> None:
+    git(root, "init", "--quiet")
+    commit(root, "a state")  # else a run is warned of
     for arguments in (["status"], ["status"], ["run", "-n"]):
         done = in_a_process(root, *arguments, stdout=subprocess.PIPE, preexec_fn=lambda: os.close(closed))
         assert (done.returncode, done.stderr) == (0, b"")
