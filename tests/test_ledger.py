@@ -19,6 +19,7 @@ from experiments.plan import Plan
 from experiments.schema import RecordFault
 from experiments.spec import ConfigurationError
 from experiments.status import statuses
+from report.listings.spreadsheet import as_csv
 from tests.small_repository import edit, make_record, make_repository, open_repository
 
 NAME = "tiny-z2-s0"
@@ -57,6 +58,14 @@ def test_a_saved_record_is_loaded(root: Path, ledger: Ledger, plan: Plan) -> Non
     assert ledger.load(plan) == [make_record(root, NAME)]
     assert ledger.read(NAME, plan) == make_record(root, NAME)
     assert ledger.read("tiny-z3-s0", plan) is None
+
+
+def test_records_of_one_ledger_hold_once_what_they_have_in_common(root: Path, ledger: Ledger, plan: Plan) -> None:
+    ledger.save(make_record(root, "tiny-z2-s1"))
+    one, other = ledger.load(plan)
+    assert one.settings is other.settings
+    assert one.fingerprint is other.fingerprint
+    assert one.provenance["versions"] is other.provenance["versions"]
 
 
 def test_an_empty_ledger_has_no_records(root: Path, plan: Plan) -> None:
@@ -289,6 +298,15 @@ def test_the_frame_of_an_empty_ledger_has_the_fixed_columns(root: Path, plan: Pl
     frame = Ledger(root / "experiments").frame(statuses(plan, Ledger(root / "experiments"), root))
     assert len(frame) == 0
     assert {"run", "cell", "state", "seconds", "device_class"} <= set(frame.columns)
+
+
+def test_the_columns_make_the_csv_that_pandas_makes_of_the_frame(root: Path, ledger: Ledger, plan: Plan) -> None:
+    told = [{"whole": 1, "mixed": 1, "gap": 10**6}, {"whole": 2, "mixed": 0.5}, {"whole": 3, "mixed": 1e-7, "gap": 0}]
+    for name, metrics in zip((NAME, "tiny-z2-s1", "tiny-z3-s0"), told, strict=True):
+        ledger.save(make_record(root, name, metrics=metrics, history={}, settings={}), force=True)
+    frame, columns = (found(statuses(plan, ledger, root)) for found in (ledger.frame, ledger.columns))
+    assert as_csv(columns) == frame.to_csv(index=False, lineterminator="\n")
+    assert [list(columns[name]) for name in told[0]] == [[1, 2, 3], [1.0, 0.5, 1e-7], [1e6, None, 0.0]]
 
 
 def test_a_metric_with_the_name_of_a_column_has_one_of_its_own(root: Path, ledger: Ledger, plan: Plan) -> None:
