@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
@@ -20,6 +18,9 @@ from report.pages.metadata import read_metadata
 from report.pages.vocabulary import Vocabulary
 from report.quantities import Quantity, Registry
 from report.tables import Table
+
+if TYPE_CHECKING:
+    import pandas
 
 SMOKE_FOLDER = ".smoke"
 
@@ -63,7 +64,7 @@ class Context:
         return {id: row.accuracy for id, row in self.facts.original.items() if row.accuracy_pct}
 
     @property
-    def frame(self) -> pd.DataFrame:
+    def frame(self) -> "pandas.DataFrame":
         """The ledger as a DataFrame, one row a record; see Ledger.frame."""
         return self.ledger.frame(self.statuses)
 

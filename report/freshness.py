@@ -11,6 +11,7 @@ Nothing here imports a module that Python's start has not loaded, and classes ar
 """
 
 import os
+import stat
 import sys
 import time
 
@@ -243,10 +244,10 @@ def _digest(root: "str | os.PathLike[str]", line: str) -> str:
     from hashlib import blake2b
 
     path = os.path.join(root, _size_and_path(line)[1].replace("\0", "\n"))
-    if os.path.islink(path) or not os.path.isfile(path):
-        return "-"
     try:
-        with open(path, "rb") as file:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return "-"
+        with open(path, "rb", buffering=0) as file:
             return blake2b(file.read(), digest_size=16).hexdigest()
     except OSError:
         return "-"

@@ -1,18 +1,19 @@
-"""Tables as data: columns and typed cells; templates print them, pandas holds the raw values and writes them as CSV.
+"""Tables as data: columns and typed cells; templates print them, a CSV or pandas has the raw values.
 
 Which tables a report has stands in paper/tables.yaml; table_kinds.py says what builds the rows of each kind.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.spec import ReproductionError
 from report.judge.trials import Outcome
-from report.listings.spreadsheet import as_text
+from report.listings.spreadsheet import as_csv
 from report.quantities import Quantity
+
+if TYPE_CHECKING:
+    import pandas
 
 Cell = str | Quantity | Outcome
 Align = Literal["left", "right", "center"]
@@ -85,20 +86,16 @@ class Table:
         return found
 
     @property
-    def frame(self) -> pd.DataFrame:
+    def frame(self) -> "pandas.DataFrame":
         """The raw values as a DataFrame; whole numbers stay whole where others are missing."""
-        return pd.DataFrame(self.values, dtype=object)
+        import pandas  # which no build needs: the CSV has the same
+
+        return pandas.DataFrame(self.values, dtype=object)
 
     @property
     def csv(self) -> str:
         """The raw values as CSV."""
-        return as_csv(self.frame)
-
-
-def as_csv(frame: pd.DataFrame) -> str:
-    """FRAME as CSV without its index; a spreadsheet finds no formula in it."""
-    safe = {as_text(name): pd.Series(map(as_text, column), dtype=object) for name, column in frame.items()}
-    return pd.DataFrame(safe).to_csv(index=False, lineterminator="\n")
+        return as_csv(self.values)
 
 
 def _raw(cell: Cell) -> str | float | int | None:

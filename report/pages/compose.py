@@ -14,6 +14,7 @@ from typing import Any
 from experiments.spec import ConfigurationError
 from report.context import Context
 from report.judge.verdict import Verdict
+from report.listings.spreadsheet import as_csv
 from report.pages.conversion import Conversion, Prose
 from report.pages.drawings import Drawing
 from report.pages.formats import FORMATS, Finalize, Format, Fragment, environment, find_templates, render_template
@@ -28,7 +29,6 @@ from report.pages.rescience import SUBMISSION, write_submission
 from report.pages.tracing import Tracing
 from report.plots.figure import Figure
 from report.quantities import Quantity
-from report.tables import as_csv
 
 RECORDS = "records.csv"  # every record in a line, for who computes with the results
 
@@ -57,16 +57,23 @@ class Composer:
         """All files of the report; waits for the drawings where they are needed."""
         kept = {"markdown", "latex", "html"} & set(wanted)
         needed = kept | ({"latex"} if "pdf" in wanted and pdf == "latexmk" else set())
-        with ThreadPoolExecutor(1) as beside, self._converted() as conversion:
-            first = {name: self._set_table(name, FORMATS["typst"]) for name in self._numbers}
+        with ThreadPoolExecutor(2) as beside, self._converted() as conversion:
+            first = ("typst",) if "pdf" in wanted and pdf == "typst" else ()
+            tables = {name: self._set_tables(FORMATS[name]) for name in (*first, *sorted(needed))}
             prose = conversion.finish()
-            typeset = None
-            if "pdf" in wanted and pdf == "typst":
-                typeset = beside.submit(self._typeset, self._report(FORMATS["typst"], prose, first), drawn)
-            for name in ("latex", "markdown", "html"):
+            typeset = printable = None
+            if first:
+                text = self._report(FORMATS["typst"], prose, tables.pop("typst"))
+                typeset = beside.submit(self._typeset, text, drawn)
+            if "latex" in needed:
+                printable = beside.submit(_write_pdfs, drawn)
+            for name in ("markdown", "html"):
                 if name in needed:
-                    self._write_page(FORMATS[name], prose, drawn)
+                    self._write_page(FORMATS[name], prose, tables.pop(name), drawn)
             self._write_data()
+            if printable is not None:
+                printable.result()
+                self._write_page(FORMATS["latex"], prose, tables.pop("latex"), drawn)
             if typeset is not None:
                 typeset.result()
         if "pdf" in wanted and pdf == "latexmk":
@@ -84,9 +91,11 @@ class Composer:
         (self._folder / "report.pdf").write_bytes(pdf_by_typst(source))
         source.unlink()
 
-    def _write_page(self, format: Format, prose: Prose, drawn: Mapping[str, Drawing]) -> None:
-        """The report in FORMAT, for LaTeX with its figures beside it."""
-        values = self._values(format, prose, {name: self._set_table(name, format) for name in self._numbers})
+    def _write_page(
+        self, format: Format, prose: Prose, tables: Mapping[str, str], drawn: Mapping[str, Drawing]
+    ) -> None:
+        """The report in FORMAT with its TABLES; for LaTeX the figures lie beside it as PDF already."""
+        values = self._values(format, prose, tables)
         text = self._template("report", format, **values) + "\n"
         if format.name == "html":
             drawings = PageDrawings()
@@ -95,8 +104,6 @@ class Composer:
                 if mark in text:  # one that stands nowhere may not keep an outline that the others look for
                     text = text.replace(mark, drawings.inline(svg, self._figures[name].alt))
         if format.name == "latex":
-            for drawing in drawn.values():
-                drawing.write_pdf()
             template = self._environments[format.name].get_template(format.report)
             write_submission(self._folder, self._root, self._context.metadata, template, values)
         (self._folder / format.report).write_text(text, encoding="utf-8")
@@ -135,6 +142,10 @@ class Composer:
         self._context.told.update(table.claims)
         self._numbers[name] = number
         return dict.fromkeys(FORMATS, _mark("table", name))
+
+    def _set_tables(self, format: Format) -> dict[str, str]:
+        """Every table that the prose places, in the language of FORMAT."""
+        return {name: self._set_table(name, format) for name in self._numbers}
 
     def _set_table(self, name: str, format: Format) -> str:
         """The table in the language of FORMAT."""
@@ -186,9 +197,9 @@ class Composer:
 
     def _write_data(self) -> None:
         """The records, tables and figures as CSV, and where each printed number comes from."""
-        records = self._context.frame
-        joined = records.assign(groups=records["groups"].map("; ".join))
-        (self._folder / RECORDS).write_text(as_csv(joined), encoding="utf-8")
+        columns = self._context.ledger.columns(self._context.statuses)
+        columns["groups"] = list(map("; ".join, columns["groups"]))
+        (self._folder / RECORDS).write_text(as_csv(columns), encoding="utf-8")
         for name, table in self._tracing.tables.items():
             (self._folder / f"tables/{name}.csv").write_text(table.csv, encoding="utf-8")
         for name, figure in self._figures.items():
@@ -198,6 +209,11 @@ class Composer:
         told = provenance(self._context, self._tracing.origins, self._notebooks, *floats)
         with (self._folder / "provenance.json").open("wb") as file:
             file.writelines(as_json(told))
+
+
+def _write_pdfs(drawn: Mapping[str, Drawing]) -> None:
+    for drawing in drawn.values():
+        drawing.write_pdf()
 
 
 def _mark(kind: str, name: str) -> str:

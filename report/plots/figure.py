@@ -1,12 +1,10 @@
 """A figure as data: its words and the rows that are drawn. All that the drawing processes need to know of the report."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from report.listings.spreadsheet import as_text
+from report.listings.spreadsheet import as_csv
 
 Row = dict[str, str | int | float | None]
 
@@ -42,9 +40,5 @@ class Figure:
     @property
     def csv(self) -> str:
         """The rows as CSV, raw: accuracies are fractions; a spreadsheet finds no formula in them."""
-        buffer = io.StringIO()
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: as_text(value) for name, value in row.items()} for row in self.rows)
-        return buffer.getvalue()
+        names = dict.fromkeys(name for row in self.rows for name in row)
+        return as_csv({name: [row.get(name) for row in self.rows] for name in names})
