@@ -1,9 +1,9 @@
 """Everything that a template may name, in one place: metadata, tables, verdicts, the words of prose, and the facts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
@@ -18,9 +18,6 @@ from report.pages.metadata import read_metadata
 from report.pages.vocabulary import Vocabulary
 from report.quantities import Quantity, Registry
 from report.tables import Table
-
-if TYPE_CHECKING:
-    import pandas
 
 SMOKE_FOLDER = ".smoke"
 
@@ -64,9 +61,9 @@ class Context:
         return {id: row.accuracy for id, row in self.facts.original.items() if row.accuracy_pct}
 
     @property
-    def frame(self) -> "pandas.DataFrame":
-        """The ledger as a DataFrame, one row a record; see Ledger.frame."""
-        return self.ledger.frame(self.statuses)
+    def columns(self) -> dict[str, Sequence[Any]]:
+        """The ledger as a table, one row a record; see Ledger.columns."""
+        return self.ledger.columns(self.statuses)
 
 
 def build_context(root: Path, *, smoke: bool = False, cache: Path | None = None) -> Context:

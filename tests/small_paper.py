@@ -5,8 +5,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pandas as pd
-
 from experiments.spec import State
 from report.figures import Figure
 from report.judge.claims import Claim, ClaimKind
@@ -100,7 +98,7 @@ def context(text: str = "plain", **changes: Any) -> SimpleNamespace:
         "registry": Registry(),
         "told": set[str](),
         "evidence": SimpleNamespace(recorded=lambda: (), runs=lambda: RUNS),
-        "frame": pd.DataFrame({"run": ["run-s0"], "groups": [("a", "b")], "why": ["=1+1"]}),
+        "columns": {"run": ["run-s0"], "groups": [("a", "b")], "why": ["=1+1"]},
     }
     return SimpleNamespace(**(made | changes))
 

@@ -197,8 +197,8 @@ class Composer:
 
     def _write_data(self) -> None:
         """The records, tables and figures as CSV, and where each printed number comes from."""
-        columns = self._context.ledger.columns(self._context.statuses)
-        columns["groups"] = list(map("; ".join, columns["groups"]))
+        columns = self._context.columns
+        columns = {**columns, "groups": list(map("; ".join, columns["groups"]))}
         (self._folder / RECORDS).write_text(as_csv(columns), encoding="utf-8")
         for name, table in self._tracing.tables.items():
             (self._folder / f"tables/{name}.csv").write_text(table.csv, encoding="utf-8")
