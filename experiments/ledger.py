@@ -1,13 +1,11 @@
 """The records on disk: read with distrust, written atomically, never overwritten by accident."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from experiments import provenance
 from experiments.files import write_atomically
@@ -60,13 +58,18 @@ class Ledger:
             )
         records: list[Record] = []
         faults: list[RecordFault] = []
-        known: dict[bytes, Any] = {}
-        for path in sorted(self.records_folder.glob("*.json")):
+        known: dict[tuple[str, bytes], Any] = {}
+        for path in self._record_paths():
             try:
-                records.append(_share(self._read(path, plan), known))
+                records.append(self._read(path, plan, known))
             except RecordFault as fault:
                 faults.append(name_change(path, self._place(path), fault))
         return records, faults
+
+    def _record_paths(self) -> list[Path]:
+        """The records' files by name."""
+        names = os.listdir(self.records_folder) if self.records_folder.is_dir() else ()
+        return [self.records_folder / name for name in sorted(names) if name.endswith(".json")]
 
     def record_path(self, run: str) -> Path:
         """Where a run's record stands."""
@@ -127,14 +130,15 @@ class Ledger:
                     continue
         return last
 
-    def _read(self, path: Path, plan: Plan) -> Record:
-        """One record, which must be what its file's name and the plan say it is."""
-        place = self._place(path)
+    def _read(self, path: Path, plan: Plan, known: dict[tuple[str, bytes], Any] | None = None) -> Record:
+        """One record, which must be what its file's name and the plan say it is; KNOWN as in `Record.from_text`."""
+        # As `_place` has it, which takes longer than to read the file.
+        place = f"{self.folder.name}/{self.records_folder.name}/{path.name}"
         try:
             text = read_text(path, MAX_RECORD_BYTES)
         except Unreadable as error:
             raise RecordFault(place, "file", f"the record cannot be read: {error.why}") from error
-        record = Record.from_text(text, place)
+        record = Record.from_text(text, place, known)
         if record.run != path.stem:
             message = f"found {record.run!r}, but the file is named {path.name!r}; a record was copied or renamed"
             raise RecordFault(place, "run", message, expected=repr(path.stem), found=repr(record.run))
@@ -202,21 +206,8 @@ class Ledger:
         return pandas.DataFrame(head | named | tail)
 
 
-def _columns(rows: list[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def _columns(rows: list[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
     """A column for each name that any of ROWS has; None where a row lacks it."""
     names = dict.fromkeys(chain.from_iterable(rows))
-    return {name: [row.get(name) for row in rows] for name in names}
-
-
-def _share(record: Record, known: dict[bytes, Any]) -> Record:
-    """The record with what it has in common with others held once for all: code, settings and machine are half of it."""
-
-    def once(value: Any) -> Any:
-        return known.setdefault(orjson.dumps(value), value)
-
-    return replace(
-        record,
-        fingerprint={name: once(texts) for name, texts in record.fingerprint.items()},
-        settings=once(record.settings),
-        provenance={name: once(value) for name, value in record.provenance.items()},
-    )
+    columns = zip(*(tuple(map(row.get, names)) for row in rows), strict=True)  # a row at once stays in the cache
+    return dict(zip(names, columns, strict=True)) if rows else {}

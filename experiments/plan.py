@@ -94,6 +94,9 @@ class _Builder:
         self.path, self.content, self.rehearsal = path, content, rehearsal
         self.naming = Naming(content["name"], content["variant"], path.name)
         self.work_by, self.work = self._parse_work()
+        terms = (term for tree in self.work.values() for term in ast.walk(tree))
+        named = {term.id for term in terms if isinstance(term, ast.Name)}
+        self.has_work_by_seed = "seed" in {self.work_by, *named}
         self.known: dict[str, Mapping[str, Parameter]] = {}
         self.runs: dict[str, Run] = {}
         self.listed = 0  # runs, counted in each group that has them
@@ -131,10 +134,11 @@ class _Builder:
             raise ConfigurationError(
                 f"{place}: {len(cells):,} cells of {len(seeds):,} seeds; expected at most {MAX_RUNS:,} runs in all groups"
             )
+        resources = Resources(**stated)
         names = [
-            self._add_run(group, {**shared, **forced, **self._shrink(cell), "seed": seed}, Resources(**stated), place)
+            name
             for cell in cells
-            for seed in seeds
+            for name in self._add_cell(group, {**shared, **forced, **self._shrink(cell)}, seeds, resources, place)
         ]
         self.groups[name] = (group, names)
         if self.rehearsal is not None:
@@ -160,12 +164,35 @@ class _Builder:
             raise ConfigurationError(f"{place}: no run has these values; name those of a cell, or leave the group out")
         return chosen
 
-    def _add_run(self, group: Group, given: Mapping[str, Any], resources: Resources, place: str) -> str:
-        """Adds the run, or the group to the run that is there; returns its name."""
-        parameters = resolve_parameters(self._known_parameters(group.notebook), given, group.notebook, place)
-        for parameter, allowed in self.content["values"].items():
-            if parameter in parameters:
-                check_value(parameter, parameters[parameter], allowed, place)
+    def _add_cell(
+        self, group: Group, given: Mapping[str, Any], seeds: Sequence[int], resources: Resources, place: str
+    ) -> list[str]:
+        """Adds the runs of a cell, which differ in their seed alone; returns their names."""
+        takes, values = self._known_parameters(group.notebook), self.content["values"]
+        first = resolve_parameters(takes, {**given, "seed": seeds[0]}, group.notebook, place)
+        for parameter, allowed in values.items():
+            if parameter in first and parameter != "seed":
+                check_value(parameter, first[parameter], allowed, place)
+        alike, names = dict[str, Any](), []
+        for seed in seeds:
+            parameters = {**first, "seed": takes["seed"].check(seed, place)}
+            if "seed" in values:
+                check_value("seed", parameters["seed"], values["seed"], place)
+            names.append(self._add_run(group, parameters, alike, resources, place))
+        return names
+
+    def _add_run(
+        self,
+        group: Group,
+        parameters: Mapping[str, Scalar],
+        alike: dict[str, Any],
+        resources: Resources,
+        place: str,
+    ) -> str:
+        """Adds the run, or the group to the run that is there; returns its name.
+
+        ALIKE is what the runs of its cell have in common, empty before the first of them that is new.
+        """
         name = self.naming.name_run(parameters, place)
         known = self.runs.get(name)
         if known is None:
@@ -174,17 +201,17 @@ class _Builder:
                     f"{place}: run {name!r} differs from {self.folded[name.casefold()]!r} in capitals only, which some "
                     "file systems do not tell apart"
                 )
-            cell = self.naming.name_cell(parameters)
+            if not alike or self.has_work_by_seed:
+                alike |= {"cell": self.naming.name_cell(parameters), "work": self._compute_work(parameters, place)}
             self.runs[name] = Run(
                 name=name,
                 notebook=group.notebook,
                 parameters=parameters,
                 groups=(group.name,),
-                cell=cell,
-                work=self._compute_work(parameters, place),
+                **alike,
                 needs=group.needs,
                 smoke=self.rehearsal is not None,
-                first=self.first_seeds.setdefault(cell, parameters["seed"]) == parameters["seed"],
+                first=self.first_seeds.setdefault(alike["cell"], parameters["seed"]) == parameters["seed"],
                 resources=resources,
             )
             return name

@@ -62,7 +62,7 @@ class Prices:
         spent: dict[tuple[str, str], list[float]] = {}
         self._work: dict[str, float] = {}
         self._training: dict[str, float] = {}
-        self._starting: dict[str, list[float]] = {}
+        starting: dict[str, list[float]] = {}
         cells: Mapping[str, str] = {name: run.cell for name, run in plan.runs.items()}
         for record in records:
             device, seconds = record.provenance["device_class"], record.cost["seconds"]
@@ -72,8 +72,9 @@ class Prices:
                 self._work[device] = self._work.get(device, 0.0) + record.cost["work"]
                 training = min(record.cost.get("train_seconds") or seconds, seconds)
                 self._training[device] = self._training.get(device, 0.0) + training
-                self._starting.setdefault(device, []).append(seconds - training)
+                starting.setdefault(device, []).append(seconds - training)
         self._seconds = {cell: fmean(seconds) for cell, seconds in spent.items()}
+        self._starting = {device: fmean(seconds) for device, seconds in starting.items()}
 
     def usual_device(self) -> str:
         """The device class of most recorded work, or the plan's first: a price must not depend on who asks."""
@@ -97,7 +98,7 @@ class Prices:
             return Price(seconds, "recorded", device)
         work = run.work or 0.0
         if self._training.get(device):
-            seconds = fmean(self._starting[device]) + work * self._training[device] / self._work[device]
+            seconds = self._starting[device] + work * self._training[device] / self._work[device]
             return Price(seconds, "extrapolated", device)
         speed = self._plan.speed.get(device) or next(iter(self._plan.speed.values()))
         return Price(work / speed, "guess", device)

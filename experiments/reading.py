@@ -80,11 +80,14 @@ def read_bytes(path: Path, limit: int) -> bytes:
             raise Unreadable(path, "it is a link; expected the file itself") from error
         why = error.strerror or "it cannot be opened"
         raise Unreadable(path, why, message=f"cannot be read: {why}; expected {path}") from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
+    told = os.fstat(handle)
+    if not stat.S_ISREG(told.st_mode):
         os.close(handle)
         raise Unreadable(path, "it is no plain file; expected one")
     with open(handle, "rb") as file:
-        content = file.read(limit + 1)
+        content = file.read(min(told.st_size, limit) + 1)  # to make room for LIMIT bytes takes longer than to read
+        if len(content) > told.st_size:  # it has grown, or its file system tells no sizes
+            content += file.read(limit + 1 - len(content))
     if len(content) > limit:
         raise Unreadable(path, f"it has more than {limit:,} bytes, the most that is read of such a file")
     return content

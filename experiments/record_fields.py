@@ -5,8 +5,10 @@ A check takes a value, the file's name and the field's path, and raises a Record
 
 import binascii
 import functools
+import marshal
 import math
 import re
+from array import array
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
@@ -16,6 +18,7 @@ from experiments.spec import SCHEMA, Correct, Disagreement
 AUTO = "auto"
 MAX_LISTS = 4  # lists within each other in a setting
 MAX_AXES = 8  # of an array
+_NUMBERS = frozenset({int, float})
 RULES = "rules"  # of provenance: claim -> digest of its rule; records made before it was kept have none
 MAX_SECONDS = 10**11  # of a run: as far as a clock can jump and a date still be written
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -37,17 +40,28 @@ class RecordFault(Disagreement):
         self.expected, self.found, self.remedy = expected, found, remedy
 
 
-def check_fields(content: Mapping[str, Any], place: str) -> None:
-    """Raises a RecordFault that names the first field that is not as the schema has it."""
+def check_fields(content: dict[str, Any], place: str, known: dict[tuple[str, bytes], Any]) -> None:
+    """Raises a RecordFault that names the first field that is not as the schema has it.
+
+    KNOWN are the fields of other records that passed: one of ALIKE that is among them is not checked again, and CONTENT
+    has theirs in its place from then on.
+    """
     if content.get("schema") != SCHEMA:
         refuse(place, "schema", content.get("schema"), f"{SCHEMA}, the version that this code reads")
     if unknown := sorted(content.keys() - CHECKS.keys() - {"schema", "digest"}):
         raise RecordFault(place, unknown[0], f"unknown field; the fields are {', '.join(CHECKS)}", found=unknown[0])
     for name, check in CHECKS.items():
-        if name in content:
+        if name not in content:
+            if name not in MAY_LACK:
+                raise RecordFault(place, name, "the field is missing", expected=name, found="nothing")
+            continue
+        if name not in ALIKE:
             check(content[name], place, name)
-        elif name not in MAY_LACK:
-            raise RecordFault(place, name, "the field is missing", expected=name, found="nothing")
+            continue
+        spelt = name, marshal.dumps(content[name], 2)  # unlike JSON it tells an infinity, which is refused, from null
+        if spelt not in known:
+            check(content[name], place, name)
+        content[name] = known.setdefault(spelt, content[name])
     _check_settings(content["settings"], content["parameters"], place)
 
 
@@ -117,9 +131,13 @@ def _columns(value: Any, place: str, field: str) -> None:
 
 
 def _history(value: Any, place: str, field: str) -> None:
+    """Finite numbers or null; a column of floats alone is packed, as a record holds it, while their types are known."""
     _columns(value, place, field)
     for name, column in value.items():
-        if not column or (_are_shares if name.endswith("accuracy") else _are_finite)(column):
+        kinds = set(map(type, column))
+        if kinds <= _NUMBERS and (_are_within_shares if name.endswith("accuracy") else _is_sum_finite)(column):
+            if kinds == {float}:
+                value[name] = array("d", column)
             continue
         for index, item in enumerate(column):
             if item is None:
@@ -129,13 +147,13 @@ def _history(value: Any, place: str, field: str) -> None:
             _share(name, item, place, f"{field}.{name}[{index}]")
 
 
-def _are_finite(column: list[Any]) -> bool:
-    """Whether all are finite numbers, told at once: a ledger has millions of them."""
-    return set(map(type, column)) <= {int, float} and math.isfinite(sum(column))
+def _is_sum_finite(column: list[Any]) -> bool:
+    """Whether all these numbers are finite, told at once: a ledger has millions of them."""
+    return math.isfinite(sum(column))
 
 
-def _are_shares(column: list[Any]) -> bool:
-    return _are_finite(column) and min(column) >= 0 and max(column) <= 1
+def _are_within_shares(column: list[Any]) -> bool:
+    return _is_sum_finite(column) and 0 <= min(column, default=0) and max(column, default=1) <= 1
 
 
 def _breakdown(value: Any, place: str, field: str) -> None:
@@ -144,7 +162,8 @@ def _breakdown(value: Any, place: str, field: str) -> None:
     _columns(value, place, field)
     for name, column in value.items():
         is_share = name.endswith("accuracy")
-        if not column or (_are_shares(column) if is_share else set(map(type, column)) <= {str, int}):
+        kinds = set(map(type, column))
+        if kinds <= _NUMBERS and _are_within_shares(column) if is_share else kinds <= {str, int}:
             continue
         for index, item in enumerate(column):
             if is_share and item is not None and not (_is_number(item) and 0 <= item <= 1):
@@ -307,6 +326,7 @@ def _arrays(value: Any, place: str, field: str) -> None:
             refuse(place, f"{here}.values", f"{count} bytes", f"{math.prod(shape)} bytes for the shape {shape}")
 
 
+ALIKE = frozenset({"fingerprint", "settings"})  # half of a record, and the same in most records of a ledger
 MAY_LACK = frozenset({"arrays"})  # a record without any has no such field
 CHECKS: Mapping[str, Callable[[Any, str, str], None]] = {
     "run": _text,

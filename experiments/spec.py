@@ -256,11 +256,14 @@ class Record:
         return replace(self, accepted=(*self.accepted, entry))
 
     @classmethod
-    def from_text(cls, text: str, place: str) -> "Record":
-        """The record in a file's text; `experiments.schema.RecordFault` names the file and the field at fault."""
+    def from_text(cls, text: str, place: str, known: dict[tuple[str, bytes], Any] | None = None) -> "Record":
+        """The record in a file's text; `experiments.schema.RecordFault` names the file and the field at fault.
+
+        What it has in common with records that were read with the same KNOWN, empty at first, is held once for all.
+        """
         from experiments.schema import parse_record
 
-        return parse_record(text, place)
+        return parse_record(text, place, known)
 
     def to_text(self) -> str:
         """The content of its file, with the digest computed anew."""

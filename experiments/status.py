@@ -69,27 +69,28 @@ def statuses(
     by_name = {record.run: record for record in records}
     failures = {} if devices is None else ledger.failures()
     prices, fingerprinter = Prices(plan, records), Fingerprinter(root, cache)
+    classes = prices.devices()
     found = []
     for run in plan.runs.values():
         today, record = fingerprinter.of(run), by_name.get(run.name)
-        price, others = prices.of(run), tuple(prices.of(run, device) for device in prices.devices())
+        price, others = prices.of(run), tuple(prices.of(run, device) for device in classes)
         if record is not None:
-            found.append(replace(_judge_record(run, record, today, price), prices=others))
+            found.append(_judge_record(run, record, today, price, others))
         else:
             state, why = _judge_missing(run, today, failures, devices)
             found.append(RunStatus(run, state, why, price, None, today.key, prices=others))
     return tuple(found)
 
 
-def _judge_record(run: Run, record: Record, today: Fingerprint, price: Price) -> RunStatus:
+def _judge_record(run: Run, record: Record, today: Fingerprint, price: Price, others: tuple[Price, ...]) -> RunStatus:
     if record.key == today.key:
-        return RunStatus(run, State.MEASURED, "", price, record, today.key)
+        return RunStatus(run, State.MEASURED, "", price, record, today.key, prices=others)
     changes = explain(record, today)
-    status = RunStatus(run, State.MEASURED, "", price, record, today.key, changes)
+    status = RunStatus(run, State.MEASURED, "", price, record, today.key, changes, others)
     if status.acceptance is not None:
         return replace(status, why=f"accepted: {status.acceptance}")
     more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
-    return RunStatus(run, State.STALE, f"{changes[0]}{more}", price, record, today.key, changes)
+    return replace(status, state=State.STALE, why=f"{changes[0]}{more}")
 
 
 def _judge_missing(

@@ -62,7 +62,8 @@ def kind_of(metric: str) -> Kind:
 
 def setting_of(record: Record, name: str, default: Any = None) -> Any:
     """A setting as the run resolved it, else the parameter it was given, else DEFAULT."""
-    return record.settings.get(name, record.parameters.get(name, default))
+    settings = record.settings
+    return settings[name] if name in settings else record.parameters.get(name, default)
 
 
 def has_same_curves(a: Record, b: Record) -> bool:
@@ -181,10 +182,12 @@ class CellEvidence:
         """The seeds of runs that are another one's, image by image and epoch by epoch: no two trainings are."""
         seen: dict[str, list[Record]] = {}
         for record in self.records:
-            if record.correct is not None and 0 < record.correct.ones() < record.correct.count:
+            if record.correct is not None:
                 seen.setdefault(record.correct.bits, []).append(record)
-        same = (record for alike in seen.values() for record in alike if any(_is_copy(record, one) for one in alike))
-        return tuple(sorted(int(record.parameters["seed"]) for record in same))
+        same = [found for found in seen.values() if len(found) > 1]
+        several = ([record for record in found if _is_of_some(record)] for found in same)
+        copies = (record for alike in several for record in alike if any(_is_copy(record, one) for one in alike))
+        return tuple(sorted(int(record.parameters["seed"]) for record in copies))
 
     def without(self, runs: Container[str]) -> "CellEvidence":
         """The same cell as if RUNS had never been made; the very same one where it has none of them."""
@@ -268,6 +271,11 @@ def _counted(value: Any) -> int | None:
 def _in_text(value: Any) -> str | None:
     """A setting as text: a record may have a number, or a list, for its precision."""
     return None if value is None else str(value)
+
+
+def _is_of_some(record: Record) -> bool:
+    """Whether it has some images right and not all: that none or all are, two trainings may have in common."""
+    return record.correct is not None and 0 < record.correct.ones() < record.correct.count
 
 
 def _is_copy(a: Record, b: Record) -> bool:

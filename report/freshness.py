@@ -11,6 +11,7 @@ Nothing here imports a module that Python's start has not loaded, and classes ar
 """
 
 import os
+import stat
 import sys
 import time
 
@@ -263,12 +264,13 @@ def _digest(root: "str | os.PathLike[str]", line: str) -> str:
     from hashlib import blake2b
 
     path = os.path.join(root, _size_and_path(line)[1].replace("\0", "\n"))
-    if os.path.islink(path):
-        return " ".join(line.split(" ", 3)[:3])
-    if not os.path.isfile(path):
-        return "-"
     try:
-        with open(path, "rb") as file:
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            return " ".join(line.split(" ", 3)[:3])
+        if not stat.S_ISREG(mode):
+            return "-"
+        with open(path, "rb", buffering=0) as file:
             return blake2b(file.read(), digest_size=16).hexdigest()
     except OSError:
         return "-"

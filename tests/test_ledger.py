@@ -52,6 +52,14 @@ def test_a_saved_record_is_loaded(root: Path, ledger: Ledger, plan: Plan) -> Non
     assert ledger.load(plan) == [make_record(root, NAME)]
 
 
+def test_records_of_one_ledger_hold_once_what_they_have_in_common(root: Path, ledger: Ledger, plan: Plan) -> None:
+    ledger.save(make_record(root, "tiny-z2-s1"))
+    one, other = ledger.load(plan)
+    assert one.settings is other.settings
+    assert one.fingerprint is other.fingerprint
+    assert one.provenance["versions"] is other.provenance["versions"]
+
+
 def test_an_empty_ledger_has_no_records(root: Path, plan: Plan) -> None:
     assert Ledger(root / "experiments").load(plan) == []
 

@@ -32,6 +32,20 @@ def test_a_run_has_every_parameter_its_work_and_whether_it_is_its_cells_first(sm
     assert small.run("tiny-z3-s0").first
 
 
+@pytest.mark.parametrize("work", ['"size * (seed + 1)"', '{by: seed, of: {0: "size", 1: "size * 2"}}'])
+def test_the_work_of_a_run_may_depend_on_its_seed(tmp_path: Path, work: str) -> None:
+    text = PLAN.replace('work: "size * 10"', f"work: {work}")
+    plan = load_plan(make_repository(tmp_path / "root", text) / "experiments/plan.yaml")
+    works = {"tiny-z2-s0": 2.0, "tiny-z2-s1": 4.0, "tiny-z3-s0": 3.0, "tiny-z3-s1": 6.0, "tiny-z4-s0": 4.0}
+    assert {run.name: run.work for run in plan.runs.values()} == works
+
+
+def test_a_seed_that_the_plan_does_not_allow_is_refused_wherever_it_stands(tmp_path: Path) -> None:
+    text = PLAN.replace("groups:\n", "values: {seed: [0, 2]}\ngroups:\n", 1)
+    with pytest.raises(ConfigurationError, match=r"^plan.yaml: groups: sizes: seed: found 1; expected 0 or 2"):
+        load_plan(make_repository(tmp_path / "root", text) / "experiments/plan.yaml")
+
+
 def test_the_rehearsal_keeps_the_cells_and_forces_its_own_parameters_and_seeds(small: Plan) -> None:
     smoke = load_plan(small.path, smoke=True)
     assert list(smoke.runs) == ["smoke-z2-s0", "smoke-z3-s0"]

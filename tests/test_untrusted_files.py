@@ -48,6 +48,15 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
     assert str(caught.value) == "a.yaml: it has more than 4 bytes, the most that is read of such a file"
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="a file system that tells no sizes is that of Linux")
+def test_a_file_whose_size_is_not_told_is_read_whole_and_up_to_its_limit() -> None:
+    path = Path("/proc/self/status")
+    assert path.stat().st_size == 0
+    assert read_bytes(path, 2**20).startswith(b"Name:") and b"Threads:" in read_bytes(path, 2**20)
+    with pytest.raises(Unreadable, match="more than 100 bytes"):
+        read_bytes(path, 100)
+
+
 def test_a_file_as_large_as_a_disk_costs_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "sparse.yaml"
     with path.open("wb") as file:

@@ -114,10 +114,20 @@ def test_numbers_without_an_end_and_deep_nesting_are_refused(text: str) -> None:
         Record.from_text(text, "r.json")
 
 
-def test_an_infinite_setting_is_refused(root: Path) -> None:
-    text = make_record(root, NAME).to_text().replace('"clip_norm": null', '"clip_norm": 1e400')
-    with pytest.raises(RecordFault, match=r"^r.json: settings.clip_norm: found inf; expected text, a boolean"):
-        Record.from_text(text, "r.json")
+def test_an_infinite_setting_is_refused_also_where_a_record_before_it_has_null(root: Path) -> None:
+    sound = make_record(root, NAME).to_text()
+    text, known = sound.replace('"clip_norm": null', '"clip_norm": 1e400'), {}
+    Record.from_text(sound, "r.json", known)
+    for others in ({}, known):
+        with pytest.raises(RecordFault, match=r"^r.json: settings.clip_norm: found inf; expected text, a boolean"):
+            Record.from_text(text, "r.json", others)
+
+
+def test_a_wrong_field_is_refused_in_every_record_that_has_it(root: Path) -> None:
+    text, known = make_record(root, NAME).to_text().replace('"clip_norm": null', '"clip_norm": {}'), {}
+    for _ in range(2):
+        with pytest.raises(RecordFault, match=r"^r.json: settings.clip_norm: found {}; expected text, a boolean"):
+            Record.from_text(text, "r.json", known)
 
 
 def test_a_record_that_is_a_link_or_a_pipe_is_refused_before_it_is_opened(root: Path, tmp_path: Path) -> None:

@@ -54,7 +54,9 @@ def setting_text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "none" if value is None else str(value)
     text = f"{value:,}" if isinstance(value, int) else f"{value:,.15g}"  # no digit that a person has written is lost
-    return re.sub(r"e([+-])0?", r"e\1", text).replace("e+", "e").replace("-", "\N{MINUS SIGN}")
+    if "e" in text:
+        text = re.sub(r"e([+-])0?", r"e\1", text).replace("e+", "e")
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def gate(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) -> Judgement | None:

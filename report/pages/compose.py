@@ -58,16 +58,23 @@ class Composer:
         """All files of the report; waits for the drawings where they are needed."""
         kept = {"markdown", "latex", "html"} & set(wanted)
         needed = kept | ({"latex"} if "pdf" in wanted and pdf == "latexmk" else set())
-        with ThreadPoolExecutor(1) as beside, self._converted() as conversion:
-            first = {name: self._set_table(name, FORMATS["typst"]) for name in self._numbers}
+        with ThreadPoolExecutor(2) as beside, self._converted() as conversion:
+            first = ("typst",) if "pdf" in wanted and pdf == "typst" else ()
+            tables = {name: self._set_tables(FORMATS[name]) for name in (*first, *sorted(needed))}
             prose = conversion.finish()
-            typeset = None
-            if "pdf" in wanted and pdf == "typst":
-                typeset = beside.submit(self._typeset, self._report(FORMATS["typst"], prose, first), drawn)
-            for name in ("latex", "markdown", "html"):
+            typeset = printable = None
+            if first:
+                text = self._report(FORMATS["typst"], prose, tables.pop("typst"))
+                typeset = beside.submit(self._typeset, text, drawn)
+            if "latex" in needed:
+                printable = beside.submit(_write_pdfs, drawn)
+            for name in ("markdown", "html"):
                 if name in needed:
-                    self._write_page(FORMATS[name], prose, drawn)
+                    self._write_page(FORMATS[name], prose, tables.pop(name), drawn)
             self._write_data()
+            if printable is not None:
+                printable.result()
+                self._write_page(FORMATS["latex"], prose, tables.pop("latex"), drawn)
             if typeset is not None:
                 typeset.result()
         if "pdf" in wanted and pdf == "latexmk":
@@ -85,9 +92,11 @@ class Composer:
         (self._folder / "report.pdf").write_bytes(pdf_by_typst(source))
         source.unlink()
 
-    def _write_page(self, format: Format, prose: Prose, drawn: Mapping[str, Drawing]) -> None:
-        """The report in FORMAT, for LaTeX with its figures beside it."""
-        values = self._values(format, prose, {name: self._set_table(name, format) for name in self._numbers})
+    def _write_page(
+        self, format: Format, prose: Prose, tables: Mapping[str, str], drawn: Mapping[str, Drawing]
+    ) -> None:
+        """The report in FORMAT with its TABLES; for LaTeX the figures lie beside it as PDF already."""
+        values = self._values(format, prose, tables)
         text = self._template("report", format, **values) + "\n"
         if format.name == "html":
             drawings = PageDrawings()
@@ -96,8 +105,6 @@ class Composer:
                 if mark in text:  # one that stands nowhere may not keep an outline that the others look for
                     text = text.replace(mark, drawings.inline(svg, self._figures[name].alt))
         if format.name == "latex":
-            for drawing in drawn.values():
-                drawing.write_pdf()
             template = self._environments[format.name].get_template(format.report)
             write_submission(self._folder, self._root, self._context.metadata, template, values)
         (self._folder / format.report).write_text(text, encoding="utf-8")
@@ -136,6 +143,10 @@ class Composer:
         self._context.told.update(table.claims)
         self._numbers[name] = number
         return dict.fromkeys(FORMATS, _mark("table", name))
+
+    def _set_tables(self, format: Format) -> dict[str, str]:
+        """Every table that the prose places, in the language of FORMAT."""
+        return {name: self._set_table(name, format) for name in self._numbers}
 
     def _set_table(self, name: str, format: Format) -> str:
         """The table in the language of FORMAT."""
@@ -201,6 +212,11 @@ class Composer:
         told = provenance(self._context, self._tracing.origins, self._notebooks, *floats)
         with (self._folder / "provenance.json").open("wb") as file:
             file.writelines(as_json(told))
+
+
+def _write_pdfs(drawn: Mapping[str, Drawing]) -> None:
+    for drawing in drawn.values():
+        drawing.write_pdf()
 
 
 def _mark(kind: str, name: str) -> str:

@@ -73,9 +73,10 @@ def _typographic(text: str) -> str:
 
     Elsewhere a straight quote may mean just that.
     """
-    apostrophe = r"(?<=\w)'(?=\w)" if re.search(r"(?<!\w)'", text) else r"(?<=\w)'(?=\w)|(?<=s)'(?!\w)"
-    curly = re.sub(apostrophe, "\N{RIGHT SINGLE QUOTATION MARK}", text) if "'" in text else text
-    return _TIED.sub(_TIE, curly)
+    if "'" in text:
+        apostrophe = r"(?<=\w)'(?=\w)" if re.search(r"(?<!\w)'", text) else r"(?<=\w)'(?=\w)|(?<=s)'(?!\w)"
+        text = re.sub(apostrophe, "\N{RIGHT SINGLE QUOTATION MARK}", text)
+    return _TIED.sub(_TIE, text) if " " in text else text
 
 
 _LATEX = {

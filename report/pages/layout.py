@@ -8,7 +8,9 @@ widest: the typesetter measures these and not all, which takes a tenth less memo
 import math
 import re
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from heapq import nlargest
 
 from report.judge.trials import Outcome
@@ -26,6 +28,7 @@ MEASURED = 4  # so many of a column's cells are measured for its width
 # How wide a character of the typesetter's font is, about, in letters like "n".
 _NARROW, _BROAD = frozenset("fijlrt.,:;'|!()[]/- "), frozenset("mwMW%±—")
 _TIED = "\N{NO-BREAK SPACE}"
+_DIGITS = str.maketrans("123456789", "000000000")
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ def _measure(table: Table, index: int) -> _Measure:
 
 def _widest(cells: list[str]) -> tuple[int, ...]:
     """The rows of those CELLS that may be the widest; of cells that differ in digits alone, which are equally wide, one."""
-    alike = {re.sub(r"\d", "0", cell): row for row, cell in enumerate(cells)}
+    alike = {cell.translate(_DIGITS): row for row, cell in enumerate(cells)}
     return tuple(alike[shape] for shape in nlargest(MEASURED, alike, key=_breadth))
 
 
@@ -220,18 +223,21 @@ def set_table(
 ) -> SetTable:
     """The table of LAYOUT under NUMBER, its cells set by FORMAT's templates; PLACES where its rows have anchors."""
     table, room = layout.table, layout.room
-    rows = tuple(_set_row(layout, index, format, finalize, places) for index in range(len(table.rows)))
+    escape = cache(format.escape)  # a list of runs has the same few states, devices and commits in every row
+    rows = tuple(_set_row(layout, index, escape, finalize, places) for index in range(len(table.rows)))
     return SetTable(
         table.name, number, table.title, table.note, layout.columns, rows, room.wide, room.dense, layout.lines
     )
 
 
-def _set_row(layout: Layout, index: int, format: Format, finalize: Finalize, places: Places | None) -> SetRow:
+def _set_row(
+    layout: Layout, index: int, escape: Callable[[str], str], finalize: Finalize, places: Places | None
+) -> SetRow:
     """One row; numbers in a row with an anchor of its own are no links, for this is where links lead."""
     table, anchors = layout.table, places.anchors[index] if places else ()
     counts_runs = _counts_runs(table)
     cells = tuple(
-        _set_cell(cell, column, pad, counts_runs, format, finalize, link=not anchors)
+        _set_cell(cell, column, pad, counts_runs, escape, finalize, link=not anchors)
         for cell, column, pad in zip(table.rows[index], table.columns, layout.pads, strict=True)
     )
     return SetRow(cells, tuple(map(Fragment, anchors)), places.records[index] if places else "")
@@ -259,7 +265,14 @@ def _longest_spread(table: Table, index: int) -> str:
 
 
 def _set_cell(
-    cell: Cell, column: Column, pad: str, counts_runs: bool, format: Format, finalize: Finalize, *, link: bool
+    cell: Cell,
+    column: Column,
+    pad: str,
+    counts_runs: bool,
+    escape: Callable[[str], str],
+    finalize: Finalize,
+    *,
+    link: bool,
 ) -> Fragment:
     if isinstance(cell, Quantity):
         bare = cell.is_measured and not cell.parts.spread
@@ -268,4 +281,4 @@ def _set_cell(
         return finalize.outcome(cell)
     if isinstance(cell, Sentence):
         return finalize.sentence(cell, link=link)
-    return Fragment(format.escape(cell))
+    return Fragment(escape(cell))

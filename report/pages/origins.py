@@ -94,9 +94,10 @@ class Origins:
         return self._cell_of.get(run)
 
     def _trace(self, quantity: Quantity) -> Origin:
-        runs = tuple(dict.fromkeys(name for name in quantity.origin if name in self._cell_of))
-        sources = tuple(dict.fromkeys(name for name in quantity.origin if name not in self._cell_of))
-        cells = tuple(dict.fromkeys(self._cell_of[run] for run in runs)) or self._cells_named(quantity.id)
+        known, named = self._cell_of, dict.fromkeys(quantity.origin)
+        runs = tuple([name for name in named if name in known])
+        sources = tuple([name for name in named if name not in known])
+        cells = tuple(dict.fromkeys([known[run] for run in runs])) or self._cells_named(quantity.id)
         if not runs and quantity.state is State.NOT_COMPARABLE:  # it lacks a value, not its runs
             runs = tuple(run for run in self._recorded if self._cell_of[run] in cells)
         if not cells and not sources:
