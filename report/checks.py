@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,9 +112,9 @@ def _inspect_past(root: Path) -> Iterator[Finding]:
 
 
 def inspect_tracked(root: Path) -> Iterator[Finding]:
-    """What git tracks below ROOT though it is told to ignore it, and caches whatever it is told: they hold code, and are believed."""
-    yield from unless_git_fails(".gitignore", _inspect_ignored(root))
-    yield from unless_git_fails("experiments/records", _inspect_absence(root))
+    """What git tracks below ROOT though it is told to ignore it, and caches whatever it is told: they hold code, and are
+    believed; and that it tracks nothing."""
+    yield from unless_git_fails(".gitignore", chain(_inspect_ignored(root), _inspect_absence(root)))
 
 
 def _inspect_absence(root: Path) -> Iterator[Finding]:
