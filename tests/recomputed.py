@@ -4,6 +4,7 @@ Nothing of the repository's own code is imported here: whoever doubts the report
 knows the claims by claims.yaml, the groups by plan.yaml, what others reported by original.csv.
 """
 
+import base64
 import itertools
 import json
 import re
@@ -41,8 +42,15 @@ def read_records(folder: Path) -> pd.DataFrame:
         row = {"run": content["run"], "cell": re.sub(r"-s\d+$", "", content["run"]), "digest": content["digest"]}
         row |= YOUNGER | content["parameters"] | content["metrics"] | content["cost"]
         row["train_images"] = content["settings"].get("train_images")
-        rows.append(row | {"images": content["correct"]["count"], "provenance": content["provenance"]})
+        correct = content["correct"]
+        rows.append(row | {"images": correct["count"], "bits": correct["bits"], "provenance": content["provenance"]})
     return pd.DataFrame(rows).set_index("run", drop=False)
+
+
+def count_recognised(runs: pd.DataFrame) -> np.ndarray:
+    """How many of RUNS are right on each test image."""
+    bits = [np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8)) for text in runs.bits]
+    return np.sum(bits, axis=0)[: runs.images.iloc[0]]
 
 
 def read_original(path: Path) -> pd.DataFrame:

@@ -102,7 +102,7 @@ def test_cells_of_different_epochs_are_not_compared() -> None:
     cells = (*make_cell(PLAIN), *make_cell(CLOSE, kernel_size=5, settings={"epochs": 40}))
     verdict = judged(make_evidence(*cells), shapes)
     assert verdict.outcome is Outcome.NOT_COMPARABLE
-    assert verdict.reasons == ("the cells that the rule compares differ in epochs 40, 5",)
+    assert verdict.reasons == ("the cells that the rule compares differ in epochs 5, 40",)
 
 
 def test_a_cell_is_not_compared_with_itself() -> None:

@@ -94,7 +94,7 @@ def test_runs_of_one_cell_with_different_epochs_are_not_averaged() -> None:
     odd = measured(make_run(3), 0.72, epochs=40)
     verdict = judged(make_evidence(*make_cell((0.720, 0.721, 0.722)), odd), THRESHOLD)
     assert verdict.outcome is Outcome.NOT_COMPARABLE
-    assert verdict.reasons == ("e5-p8-k3: its runs differ in epochs: 40, 5",)
+    assert verdict.reasons == ("e5-p8-k3: its runs differ in epochs: 5, 40",)
 
 
 def planned(*cells: dict[str, Any], seeds: int = 3) -> Evidence:

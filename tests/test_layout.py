@@ -42,7 +42,7 @@ def test_a_cell_brings_unit_and_n_where_the_header_has_neither(root: Path) -> No
 
 def test_a_value_without_spread_leaves_room_for_one_so_that_points_align(root: Path) -> None:
     assert laid_out(root, table(), "latex").rows[1].cells[1] == r"70.00\hphantom{~±~0.41}"
-    assert laid_out(root, table(), "typst").rows[1].cells[1] == "70.00#hide[~±~0.41]"
+    assert laid_out(root, table(), "typst").rows[1].cells[1] == "70.00#hide[~±~0.41];"
 
 
 def test_headers_break_into_lines_no_wider_than_their_cells_need(root: Path) -> None:
