@@ -192,4 +192,4 @@ def test_a_controller_that_does_not_answer_ends_with_5(root: Path, slurm: dict[s
     (tmp_path / "slurm.conf").write_text(configuration.replace(port, "SlurmctldPort=1"))
     code, _, errors = finish(start(root, {**slurm, "SLURM_CONF": str(tmp_path / "slurm.conf")}, NAME))
     assert code == 5
-    assert errors.startswith("error: Slurm's controller does not answer: ")
+    assert errors.splitlines()[-1].startswith("error: Slurm's controller does not answer: ")
