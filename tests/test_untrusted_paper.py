@@ -293,20 +293,20 @@ def test_an_identifier_cannot_add_a_line_to_the_citation_file(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("accuracy_pct", "²", "row 1: accuracy_pct: found '²'; expected a number in digits, such as 91.2, or nothing"),
+        ("accuracy_pct", "²", ":2: accuracy_pct: found '²'; expected a number in digits, such as 91.2, or nothing"),
         (
             "accuracy_pct",
             "9_1",
-            "row 1: accuracy_pct: found '9_1'; expected a number in digits, such as 91.2, or nothing",
+            ":2: accuracy_pct: found '9_1'; expected a number in digits, such as 91.2, or nothing",
         ),
         (
             "accuracy_pct",
             "1e400",
-            "row 1: accuracy_pct: found '1e400'; expected a number in digits, such as 91.2, or nothing",
+            ":2: accuracy_pct: found '1e400'; expected a number in digits, such as 91.2, or nothing",
         ),
-        ("epochs", "²", "row 1: epochs: found '²'; expected a whole number or nothing"),
-        ("epochs", "9" * 5000, f"row 1: epochs: found '{'9' * 199}; expected a whole number or nothing"),
-        ("note", "a" * 200_000, "this is no CSV: field larger than field limit (131072)"),
+        ("epochs", "²", ":2: epochs: found '²'; expected a whole number or nothing"),
+        ("epochs", "9" * 5000, f":2: epochs: found '{'9' * 199}; expected a whole number or nothing"),
+        ("note", "a" * 200_000, ": this is no CSV: field larger than field limit (131072)"),
     ],
 )
 def test_quoted_numbers_are_of_ascii_and_of_a_bounded_length(
@@ -317,7 +317,7 @@ def test_quoted_numbers_are_of_ascii_and_of_a_bounded_length(
     path.write_text(f"{','.join(CSV_COLUMNS)}\n{','.join((row | {column: value}).values())}\n")
     with pytest.raises(ConfigurationError) as caught:
         read_original(path)
-    assert str(caught.value).startswith(f"original.csv: {message}")
+    assert str(caught.value).startswith(f"original.csv{message}")
 
 
 @pytest.mark.parametrize(
