@@ -348,9 +348,9 @@ def _common_lines(a: list[str], b: list[str]) -> list[tuple[int, int]]:
         length = bisect_left(ends, pair[1])
         ends[length : length + 1] = [pair[1]]
         chains[length : length + 1] = [(pair, chains[length - 1] if length else None)]
-    found, chain = [], chains[-1] if chains else None
-    while chain is not None:
-        pair, chain = chain
+    found, rest = [], chains[-1] if chains else None
+    while rest is not None:
+        pair, rest = rest
         found.append(pair)
     return found[::-1]
 

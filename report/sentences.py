@@ -77,10 +77,6 @@ class Numbers:
         """A difference as a fraction, printed with its sign."""
         return self._computed(name, Kind.DIFFERENCE, value, what)
 
-    def hours(self, name: str, seconds: float, what: str) -> Quantity:
-        """A time that was measured."""
-        return self._computed(name, Kind.HOURS, seconds / 3600, what)
-
     def spelled(self, name: str, value: float, text: str, what: str, kind: Kind = Kind.NUMBER) -> Quantity:
         """A VALUE that is printed as TEXT."""
         return self._computed(name, kind, value, what, text)

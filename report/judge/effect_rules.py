@@ -166,11 +166,8 @@ def _design(
     claim: Claim, better: CellEvidence, worse: CellEvidence, level: float, what: str, by: str = "these runs"
 ) -> Design:
     """What two cells could have shown at LEVEL, the strictest at which the rule may test them, BY the test named."""
-    means, margin, gap = (
-        compared_means(better, worse),
-        claim.margin or 0.0,
-        better.summary().mean - worse.summary().mean,
-    )
+    means, margin = compared_means(better, worse), claim.margin or 0.0
+    gap = better.summary().mean - worse.summary().mean
 
     def chance(n: int) -> float:
         new = repeat(*(with_runs(each, n) for each in means))

@@ -45,18 +45,21 @@ class Robustness:
         """`the same whichever of the 9 runs is left out`, outcomes as SAY has them; empty where nothing was tried."""
         if not self.tried:
             return ""
-        things = ("pairs" if self.pairs else "runs") + (" that can be left out" if self.untried else "")
-        tried = numbers.count(
-            "left-out", self.tried, f"{'pairs' if self.pairs else 'runs'} that were left out, one at a time"
-        )
+        kind = "pairs" if self.pairs else "runs"
+        things = f"{kind} that can be left out" if self.untried else kind
+        tried = numbers.count("left-out", self.tried, f"{kind} that were left out, one at a time")
         if not self.changes:
             return Sentence("the same whichever of the ", tried, f" {things} is left out")
         shown = ", ".join(f"{say(change.outcome)} without {self._name(change)}" for change in self.changes[:_SHOWN])
-        rest = numbers.count("decisive-unnamed", len(self.changes) - _SHOWN, f"further {things} of this sort")
-        more = Sentence(" and ", rest, " more") if len(self.changes) > _SHOWN else ""
+        more = spare = ""
+        if (unnamed := len(self.changes) - _SHOWN) > 0:
+            more = Sentence(
+                " and ", numbers.count("decisive-unnamed", unnamed, f"further {things} of this sort"), " more"
+            )
+        if self.asked:
+            asked = numbers.count("asked", self.asked, "runs a cell that the rule asks for")
+            spare = Sentence(" (none to spare: the rule asks for ", asked, " a cell)")
         depends = numbers.count("decisive", len(self.changes), f"{things} without which the verdict is another")
-        asked = numbers.count("asked", self.asked, "runs a cell that the rule asks for")
-        spare = Sentence(" (none to spare: the rule asks for ", asked, " a cell)") if self.asked else ""
         return Sentence("it depends on ", depends, " of ", tried, f" {things}", spare, f": {shown}", more)
 
     def _name(self, change: Change) -> str:

@@ -27,15 +27,11 @@ class RuleHistory:
     def warnings(self) -> tuple[str, ...]:
         """That the rule was not fixed before the runs."""
         least = "at least " if self.unrecorded else ""  # runs that do not say may be others of the kind
-        return (
-            *(
-                (Sentence(f"its rule was changed after {least}", self._share(self.changed, "changed")),)
-                * bool(self.changed)
-            ),
-            *(
-                (Sentence(f"its rule was written after {least}", self._share(self.younger, "younger")),)
-                * bool(self.younger)
-            ),
+        parts = (("changed", self.changed, "changed"), ("written", self.younger, "younger"))
+        return tuple(
+            Sentence(f"its rule was {what} after {least}", self._share(part, name))
+            for what, part, name in parts
+            if part
         )
 
     @property

@@ -31,10 +31,8 @@ def settle(claim: Claim, trial: Trial, design: Design | None) -> str:
 
 def _price(claim: Claim, trial: Trial, needed: int, condition: str) -> Sentence:
     prices = [price for cell in trial.cells for price in _prices(cell, needed - cell.n)]
-    numbers, cost = (
-        numbers_of(claim, trial.cells),
-        f"price{reservation(prices)} of the runs that would settle the claim",
-    )
+    numbers = numbers_of(claim, trial.cells)
+    cost = f"price{reservation(prices)} of the runs that would settle the claim"
     seconds = sum(price.seconds for price in prices)
     return Sentence(
         "what would settle it: ",
