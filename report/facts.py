@@ -12,6 +12,7 @@ from experiments.rules import CLAIMS, FOLDER, ORIGINAL
 from experiments.spec import ACCURACY, Record, State
 from experiments.status import RunStatus
 from report.cells import NOT_MEASURED
+from report.checklist import Answered, read_answers
 from report.evidence import Evidence
 from report.judge.claims import Claims, Protocol, read_claims
 from report.judge.verdict import Verdict
@@ -34,6 +35,7 @@ class Facts:
     evidence: Evidence
     verdicts: Mapping[str, Verdict]
     recipes: tuple[Setting, ...] = ()
+    answers: Mapping[str, Answered] | None = None  # of the authors, to the checklist
 
     def quoted(self, id: str) -> Quoted:
         """The row ID of original.csv. Raises UnknownName, listing the rows."""
@@ -107,8 +109,8 @@ def gather(root: Path, plan: Plan, statuses: Iterable[RunStatus]) -> Facts:
     """Read the authors' files below ROOT and judge every claim on the runs of PLAN, which stand as STATUSES say."""
     claims, original, evidence = _read(root, plan, statuses)
     verdicts = judge(claims, evidence, original)
-    recipes = root / FOLDER / "recipes.csv"
-    return Facts(claims, original, evidence, verdicts, read_recipes(recipes) if recipes.exists() else ())
+    recipes, answers = root / FOLDER / "recipes.csv", read_answers(root / FOLDER)
+    return Facts(claims, original, evidence, verdicts, read_recipes(recipes) if recipes.exists() else (), answers)
 
 
 def check_claims(root: Path, plan: Plan) -> list[str]:

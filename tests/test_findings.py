@@ -52,6 +52,12 @@ def prose(folder: Path, body: str, *, summary: str = SUMMARY, **changes: str) ->
     return [*inspect_manuscript(folder), *inspect_metadata(folder)]
 
 
+def open_checklist(folder: Path) -> Findings:
+    (folder / "report/paper").mkdir(parents=True)
+    (folder / "report/paper/checklist.yaml").write_text("version: 1\nanswers: {}\n", encoding="utf-8")
+    return prose(folder, "Text.")
+
+
 def broken_record(folder: Path) -> Findings:
     root = make_repository(folder / "root")
     (root / "experiments/records").mkdir()
@@ -239,6 +245,7 @@ TRIGGERS: dict[str, Callable[[Path], Findings]] = {
     "mixed-fidelity": states,
     "record-copied": states,
     "claim-untested": states,
+    "checklist-open": open_checklist,
     "title-prefix": states,
     "rule-changed": states,
     "output-differs": lambda folder: outputs(folder, {"a_md": b"71.23"}, {"a_md": b"71.24"}),

@@ -92,6 +92,11 @@ RULES = {
     "claim-untested": Rule(
         "warning", "every claim has been tested", "run what it waits for, or say in the report why it stays untested"
     ),
+    "checklist-open": Rule(
+        "warning",
+        "every question of the checklist has an answer",
+        "answer it in report/paper/checklist.yaml: yes, in part, no or not applicable, and in which section",
+    ),
     "title-prefix": Rule(
         "warning", "the title says [Re] or [¬Re]", "nothing by hand: it comes with the verdicts on the main claims"
     ),
@@ -174,7 +179,7 @@ RULES = {
 }
 # What holds of a report that goes to the journal, and rarely before.
 OF_A_FINISHED_REPORT = frozenset(
-    {"metadata-example", "value-pending", "claim-untested", "title-prefix", "tex-unchecked"}
+    {"metadata-example", "value-pending", "claim-untested", "checklist-open", "title-prefix", "tex-unchecked"}
 )
 
 

@@ -17,10 +17,13 @@ from experiments.spec import ConfigurationError
 from experiments.strict_yaml import read_yaml
 from report.checking.findings import Finding
 from report.checking.typed import VERDICT, typed_results
+from report.checklist import FILE as CHECKLIST
+from report.checklist import open_questions, read_answers
 from report.fields import is_number
 from report.pages.bibliography import read_bibliography
 from report.pages.front import flat
 from report.pages.metadata import read_metadata
+from report.pages.origins import SECTION
 
 _STYLE = "numeric.csl"  # of citations: what stands beside their numbers is printed on every page
 FATAL = frozenset({"placeholder", "typed-result", "raw-format", "image", "citation-unknown", "reference-unknown"})
@@ -128,6 +131,7 @@ def inspect_manuscript(root: Path) -> list[Finding]:
         *_inspect_captions(root),
         *_inspect_sentences(root),
         *_inspect_references(sections),
+        *_inspect_checklist(root, sections),
         *_inspect_summary(sections),
         *_inspect_metadata(root),
     ]
@@ -189,7 +193,7 @@ def _inspect_results(section: Section) -> Iterator[Finding]:
 
 
 def _inspect_captions(root: Path) -> Iterator[Finding]:
-    """Results typed in captions, labels, titles and the abstract, and in what claims.yaml prints beside the sentences; and
+    """Results typed in captions, labels, titles, the abstract and the checklist, and in what claims.yaml prints beside the sentences; and
     verdicts in all that plan, claims and bibliography say.
 
     A note may say of an interval that it is one of 95 %, and of a chance that it is 80 %; a question or a claim may name
@@ -208,6 +212,10 @@ def _inspect_captions(root: Path) -> Iterator[Finding]:
             for part in (kind, "labels")
             for place, text in _leaves(content.get(part), part)
         ]
+    checklist = read_yaml(paper / CHECKLIST) if (paper / CHECKLIST).is_file() else {}
+    results += [
+        (f"report/paper/{CHECKLIST}: {place}", text) for place, text in _leaves(checklist.get("answers"), "answers")
+    ]
     for path, part in ((plan, "groups"), (paper / CLAIMS, "claims"), (paper / CLAIMS, "protocols")):
         content = read_yaml(path) if path.is_file() else {}
         for place, text in _leaves(content.get(part), part):
@@ -309,6 +317,20 @@ def _inspect_references(sections: list[Section]) -> Iterator[Finding]:
                 yield Finding("reference-unknown", section.at(found.start()), message)
     for id in sorted(placed.keys() - referred):
         yield Finding("float-unreferenced", placed[id], f"{id!r} is placed and never mentioned")
+
+
+def _inspect_checklist(root: Path, sections: list[Section]) -> Iterator[Finding]:
+    """The questions that wait for the authors, and the sections that an answer names and that are not there."""
+    place, answers = f"report/paper/{CHECKLIST}: answers", read_answers(root / "report/paper")
+    texts = (SECTION, *(section.text for section in sections))
+    targets = {found[1] for text in texts for found in _SECTION_ID.finditer(text)}
+    for id in open_questions(answers) if answers is not None else ():
+        yield Finding("checklist-open", place, f"the question {id!r} is not answered")
+    for id, given in (answers or {}).items():
+        for name in given.where:
+            if name not in targets:
+                message = f"{name!r} is no section; there are {', '.join(sorted(targets))}"
+                yield Finding("reference-unknown", f"{place}.{id}.where", message)
 
 
 def _inspect_summary(sections: list[Section]) -> Iterator[Finding]:

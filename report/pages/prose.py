@@ -140,10 +140,12 @@ def _placing(
 
         return place
 
-    def ref(id: str) -> Fragment:
-        if not isinstance(id, str) or id.partition(":")[0] not in (*KINDS, "sec"):
-            raise ConfigurationError(f"ref({id!r}): a reference begins with tab:, fig: or sec:")
-        return placements.reference(id) if is_final else Fragment("")
+    def ref(id: str | tuple[str, ...]) -> Fragment:
+        ids = id if isinstance(id, tuple) else (id,)  # a tuple is an item's of a word that gives a list
+        for one in ids:
+            if not isinstance(one, str) or one.partition(":")[0] not in (*KINDS, "sec"):
+                raise ConfigurationError(f"ref({one!r}): a reference begins with tab:, fig: or sec:")
+        return Fragment(", ".join(map(placements.reference, ids)) if is_final else "")
 
     return {"table": placer("tab", setters.table), "figure": placer("fig", setters.figure), "ref": ref}
 

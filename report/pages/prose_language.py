@@ -15,6 +15,7 @@ from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 FILTERS = ("join", "length")
+LISTS = ("checklist",)  # words that give a list of a fixed length
 _VALUES = (nodes.Const, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Name, nodes.NSRef)
 _EXPRESSIONS = (nodes.Call, nodes.Keyword, nodes.Getattr, nodes.Getitem, nodes.Filter, nodes.Test)
 _CONDITIONS = (nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.CondExpr)
@@ -65,7 +66,13 @@ def _list_refused(tree: nodes.Template) -> Iterable[tuple[str, int]]:
         if isinstance(node, nodes.Const) and isinstance(node.value, float) and not math.isfinite(node.value):
             yield "a number without an end", node.lineno
     for loop in tree.find_all(nodes.For):
-        if not isinstance(loop.iter, nodes.List | nodes.Tuple):
-            yield "a loop over anything but a list that stands there", loop.lineno
+        if not isinstance(loop.iter, nodes.List | nodes.Tuple) and not _gives_list(loop.iter):
+            words = " or ".join(f"{word}()" for word in LISTS)
+            yield f"a loop over anything but a list that stands there or {words}", loop.lineno
         if loop.recursive or any(True for _ in loop.find_all(nodes.For)):
             yield "a loop within a loop", loop.lineno
+
+
+def _gives_list(node: nodes.Node) -> bool:
+    """Whether NODE calls one of the words whose list may be repeated."""
+    return isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in LISTS

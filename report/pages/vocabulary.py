@@ -5,6 +5,8 @@ from typing import Any
 
 from experiments.spec import Record, State
 from report.cells import NOT_MEASURED, CellEvidence, Parameters, setting_of
+from report.checklist import FILE as CHECKLIST
+from report.checklist import Item, Known, fill_in
 from report.comparisons import difference, gap
 from report.facts import Facts, total
 from report.judge.claims import Claim
@@ -243,6 +245,21 @@ class Vocabulary:
         """The devices of the recorded runs in words."""
         devices = sorted({run_list.device_of(record) for record in self._evidence.recorded(group)})
         return "; ".join(devices) if devices else "no device yet"
+
+    def checklist(self) -> tuple[Item, ...]:
+        """The questions of the reproducibility checklist, for a loop: each has `part`, `question`, `answer` and `note`,
+        `where` for ref(…), `begins` at the first of a part, and `is_computed` where the program answers.
+        """
+        if self._facts.answers is None:
+            raise UnknownName(f"checklist(): there is no report/paper/{CHECKLIST}, which holds the authors' answers")
+        cells = self._evidence.cells()
+        known = Known(
+            len(self._evidence.runs()),
+            self._evidence.recorded(),
+            tuple(cell.n for cell in cells if cell.n),
+            self._facts.verdicts,
+        )
+        return fill_in(self._facts.answers, known)
 
     def environment(self, name: str) -> str:
         """The version of a package, or another fact of provenance, in the recorded runs that have it; else `none`.
