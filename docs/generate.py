@@ -182,7 +182,7 @@ def attributes(name: str) -> str:
 def counts() -> str:
     """What `count` may be asked for, by the example."""
     counted = Vocabulary(context.build_context(EXAMPLE).facts)
-    return _listed([*counted._run_counts(None), *counted._claim_counts()])
+    return _listed([*counted._run_counts(None), *counted._claim_counts(None)])
 
 
 def measures() -> str:

@@ -21,16 +21,16 @@ from report.original import EARLIER, PAPER, Quoted
 from report.plots import contrast_figures, learned_figures, series_figures
 from report.plots.figure import Figure, Row
 from report.plots.figure_rows import (
-    INTERVALS,
     absent,
     cell_label,
+    dots_words,
     epochs_words,
     numbers_of,
     sample_words,
     undrawn,
 )
 from report.quantities import Kind, spell
-from report.sentences import PLANNED, Numbers, Sentence, counted, joined, without_stop
+from report.sentences import PLANNED, Numbers, Sentence, counted, goes_with, joined
 from report.unknown import UnknownName
 from report.words import amount, cell_text, in_words
 
@@ -164,8 +164,9 @@ def _curves(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     missing = sum(not cell.n for cell in cells)
     unmeasured = len(cells) - len(drawn) - missing
     sample = sample_words(name, drawn)
-    lines = Sentence("Lines are means over seeds, bands reach from the lowest to the highest seed; ", sample)
-    left = (undrawn(name, missing, cells), undrawn(name, unmeasured, cells, "have not measured it"))
+    bands = ", bands reach from the lowest to the highest seed" if any(cell.n > 1 for cell in drawn) else ""
+    lines = Sentence(f"Lines are means over seeds{bands}; ", sample)
+    left = (undrawn(name, missing, cells), undrawn(name, unmeasured, cells, "no measurement of it"))
     note = joined(" ", (item["note"], lines, *left))
     ends = [f"{cell_label(cell, names) or cell.name}: {_last(_curves_of(cell, column), column)}" for cell in drawn]
     alt = f"Learning curves of {in_words(column)} against epochs. Mean at the last epoch, " + "; ".join(ends) + "."
@@ -299,13 +300,14 @@ def _effect(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     beyond = "in digits above the broken line where they lie beyond the scale"
     others = f"; hollow marks are others' results{after}, {beyond}" if quoted else ""
     alt = "Dot plots of test accuracy. " + "; ".join(words) + "."
-    dots = Sentence(f"{INTERVALS}, ", without_stop(sample_words(name, cells.values())), f"{others}.")
+    dots = Sentence(dots_words(name, cells.values()), f"{others}.")
     left = ""
     if hidden:
         numbers = Numbers(f"figure/{name}", PLANNED)
         without = numbers.count("sweeps-undrawn", hidden, "sweeps without a recorded run")
         every = numbers.count("sweeps", len(item["panels"]), "declared sweeps")
-        left = Sentence(without, " of ", every, " sweeps have no recorded run yet and are not drawn.")
+        told = goes_with(without, "has no recorded run yet and is", "have no recorded run yet and are")
+        left = Sentence(without, " of ", every, f" sweeps {told} not drawn.")
     note = joined(" ", (item["note"], dots, left))
     return Figure(name, "effect", item["title"], note, alt, tuple(rows), {"panels": panels})
 
@@ -325,10 +327,7 @@ def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapp
         rows += [{"row": label, **row} for row in (*_measured_rows(cell), *_quoted_rows(cell, original))]
     if not any(row[ACCURACY] is not None for row in rows):
         return absent(name, item, cells)
-    counts = any(cell.n for cell in cells)
-    ours = (
-        Sentence(f"{INTERVALS}, ", without_stop(sample_words(name, cells))) if counts else "No run of ours counts yet"
-    )
+    ours = dots_words(name, cells) if any(cell.n for cell in cells) else "No run of ours counts yet"
     note = joined(" ", (Sentence(ours, "; hollow marks are others' results."), item["note"]))
     words = [_accuracy_words(cell_label(cell, [*names, "epochs"]), cell, original) for cell in cells]
     alt = "One line for each setting with our accuracy beside what others report. Ours, " + "; ".join(words) + "."

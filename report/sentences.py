@@ -44,6 +44,11 @@ def counted(number: Quantity, what: str) -> Sentence:
     return Sentence(number, f" {what}{'s' if number.value != 1 else ''}")
 
 
+def goes_with(number: Quantity, one: str, several: str) -> str:
+    """The word that goes with NUMBER: ONE in `1 of 4 levels is`, SEVERAL in `2 of 4 levels are`."""
+    return one if number.value == 1 else several
+
+
 def joined(between: str, texts: Iterable[str | Quantity]) -> Sentence:
     """TEXTS with BETWEEN among them, less those that are empty."""
     parts: list[str | Quantity] = []

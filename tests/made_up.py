@@ -1,6 +1,6 @@
 """Runs and records that nobody ran, for tests of what the report makes of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -131,15 +131,17 @@ def without_epochs(statuses: Iterable[RunStatus]) -> list[RunStatus]:
     ]
 
 
-def make_facts(root: Path, *, runs: int | None = None, smoke: bool = False) -> Facts:
-    """The repository's own plan and claims, with its first RUNS measured (None: all of them)."""
+def make_facts(
+    root: Path, *, runs: int | None = None, names: Container[str] | None = None, smoke: bool = False
+) -> Facts:
+    """The repository's own plan and claims, with its first RUNS measured (None: all of them), or those of these NAMES."""
     plan = load_plan(root / "experiments" / "plan.yaml", smoke=smoke)
     formula = read_claims(root / "report" / "paper" / "claims.yaml").formulas["parameters"]
     tables = [table for table in read_tables(root).values() if table.kind == "conditions"]
     tested = {metric: 0.5 for table in tables for metric in table.options["conditions"]}
     statuses = []
     for index, run in enumerate(plan.runs.values()):
-        if runs is not None and index >= runs:
+        if (runs is not None and index >= runs) or (names is not None and run.name not in names):
             statuses.append(waiting(run))
             continue
         status = measured(run, made_up_accuracy(run), parameters=int(formula.evaluate(run.parameters)))

@@ -123,7 +123,7 @@ def test_the_figure_has_a_panel_a_network_and_a_line_a_share(tmp_path: Path, bud
         ("patch size 8", "100 % of the images", 225.0, 0.61, 2),
         ("patch size 8", "25 % of the images", 225.0, 0.5, 1),
     ]
-    assert made.note.endswith("1 of 3 settings have no recorded run yet and are not drawn.")
+    assert made.note.endswith("1 of 3 settings has no recorded run yet and is not drawn.")
     assert made.alt == (
         "Line charts of mean test accuracy against images seen in training (thousands), 1 to 2 runs a setting (cifar10, "
         "keras, fp32). patch size 8: 100 % of the images 61.00 % at 225; 25 % of the images 50.00 % at 225."

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from experiments.plan import load_plan
 from experiments.spec import ConfigurationError, State
 from experiments.status import RunStatus
 from report.context import build_context
 from report.facts import Facts
 from report.judge.claims import Claims
-from report.listings.table_kinds import read_tables
+from report.listings.table_kinds import build_table, read_tables
 from report.pages.prose import fill_in
 from report.pages.vocabulary import Vocabulary
 from report.quantities import Quantity
@@ -23,6 +24,9 @@ from tests.made_up import make_cell, make_evidence, make_facts, make_run, waitin
 from tests.test_prose import SETTERS
 
 Words = dict[str, Callable[..., Any]]
+ROOT = Path(__file__).resolve().parent.parent
+LAST = {name: group.runs[-1].name for name, group in load_plan(ROOT / "experiments/plan.yaml").groups.items()}
+SPELLED = {"five": 5, "ten": 10, "twenty": 20, "forty": 40, "fifty": 50, "a hundred": 100, "two hundred": 200}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +67,43 @@ def test_the_repositorys_prose_reads_with_a_single_seed_of_each_cell(checkout: P
     assert {cell.n for cell in facts.evidence.cells()} == {1}
     text = fill_in(checkout / "report/paper/sections", Vocabulary(facts).words, SETTERS, lambda quantity: None)
     assert text
+
+
+def read_report(facts: Facts) -> str:
+    """The prose of the repository with its numbers, and all that tables say of themselves, without marks."""
+
+    def refuse_what_is_not_there(printed: object) -> None:
+        assert not isinstance(printed, Quantity) or printed.is_measured, (
+            f"the prose prints {printed.id!r}, which is pending"
+        )
+
+    setters = replace(
+        SETTERS,
+        quantity=lambda quantity: {"latex": quantity.parts.text},
+        outcome=lambda outcome: {"latex": str(outcome)},
+    )
+    text = fill_in(ROOT / "report/paper/sections", Vocabulary(facts).words, setters, refuse_what_is_not_there)
+    prose = re.sub(r"`([^`]*)`\{=\w+\}|\[([^]]*)\]\{\.bound\}", r"\1\2", text.holes.fill(text, "latex"))
+    tables = [build_table(declared, facts) for declared in read_tables(ROOT).values()]
+    reasons = [reason for verdict in facts.verdicts.values() for reason in (*verdict.reasons, *verdict.notes)]
+    return "\n".join([prose, *(f"{table.title} {table.note}" for table in tables), *reasons])
+
+
+@pytest.mark.parametrize("names", [(), *((name,) for name in LAST.values()), None], ids=["none", *LAST, "all"])
+def test_the_report_says_what_is_so_whichever_runs_are_recorded(names: tuple[str, ...] | None) -> None:
+    """With no run, with the last one of a group alone, and with all: what it says is absent is, and one is no plural."""
+    facts = make_facts(ROOT, names=names)
+    text = re.sub(r"\s+", " ", read_report(facts))
+    recorded = {record.parameters["epochs"] for record in facts.evidence.recorded()}
+    for found in re.finditer(r"[Nn]o run of ([\w ]+?) epochs", text):
+        absent = {SPELLED.get(word) or int(word) for word in re.split(r" or (?:of )?", found[1])}
+        assert not absent & recorded, f"{found[0]!r}, and runs of {sorted(recorded)} epochs are recorded"
+    several = r"(?<![\d.,])1 (?:of (?:the )?\d+ )?(?:\w+ )??(?:are|were|have|differ|wait)\b"
+    assert re.findall(several, text) == []
+    assert re.findall(r"(?<![\d.,])1 (?:runs|claims|groups|settings|models|records|seeds|levels)\b", text) == []
+    single = r"\b(?:0|[2-9]|\d\d+) of (?:the )?\d+ (?:\w+ )??(?:is|was|has|differs|waits)\b"
+    assert re.findall(single, text) == []
+    assert set(re.findall(r"\]\(#(sec:[\w-]+)\)", text)) <= set(re.findall(r"\{#(sec:[\w-]+)", text))
 
 
 def test_prose_may_name_cells_that_a_rehearsal_leaves_out(root: Path) -> None:
@@ -133,6 +174,7 @@ def test_an_unclear_declaration_of_a_table_is_refused(checkout: Path, old: str, 
         (lambda w: w["count"]("claims not tested"), "0"),
         (lambda w: w["count"]("groups waiting"), "0"),
         (lambda w: w["count"]("runs pending"), "0"),
+        (lambda w: w["count"]("claims", "earlier-40"), "2"),
         (lambda w: w["cost"]("hours", "authors-25"), "0.83 h"),
         (lambda w: w["cost"]("train hours", "authors-25"), "0.75 h"),
         (lambda w: w["cost"]("seconds per run"), "600 s"),
@@ -154,6 +196,7 @@ def test_a_word_of_prose_gives_its_quantity(words: Words, call: Callable[[Words]
         (lambda w: w["difference"]("patch-size-k9", {"patch_size": 1}, {"patch_size": 8}), "pending"),
         (lambda w: w["parameters"](width=256, depth=8, patch_size=2, kernel_size=5), "594,186"),
         (lambda w: w["count"]("runs recorded"), "0"),
+        (lambda w: w["count"]("runs to come", "earlier-40"), "6"),
         (lambda w: w["cost"]("hours"), "0.00 h"),
         (lambda w: w["cost"]("seconds per run"), "pending"),
         (lambda w: w["price"]("authors-25"), "2.5 h"),
@@ -162,6 +205,15 @@ def test_a_word_of_prose_gives_its_quantity(words: Words, call: Callable[[Words]
 )
 def test_a_word_of_prose_works_without_any_record(empty: Words, call: Callable[[Words], Quantity], text: str) -> None:
     assert call(empty).parts.text == text
+
+
+def test_a_run_may_be_asked_for_by_its_parameters_in_groups_or_in_the_whole_plan(root: Path, empty: Words) -> None:
+    any_run = Vocabulary(make_facts(root, names=(LAST["inside-25"],))).any_run
+    assert any_run() and any_run(epochs=25) and any_run(recipe="authors", epochs=25) and any_run("inside-25", epochs=25)
+    assert not any_run("kernel-size-25") and not any_run("kernel-size-25", epochs=25)
+    assert not any_run(epochs=200) and not any_run(recipe="keras") and not any_run(recipe="authors", epochs=100)
+    assert not empty["any_run"]() and not empty["any_run"](epochs=25)
+    assert not Vocabulary(make_facts(root, smoke=True)).any_run(epochs=200)  # a rehearsal has none
 
 
 def test_words_of_prose_that_give_text(words: Words, empty: Words) -> None:
@@ -205,6 +257,11 @@ def test_a_setting_that_is_a_list_is_told_as_text(root: Path) -> None:
         (lambda w: w["cost"]("money"), "cost('money'): there is no such cost; there are hours, train hours, work, "),
         (lambda w: w["setting"]("keras", "momentum"), "setting('keras', 'momentum'): no such setting is recorded; "),
         (lambda w: w["setting"]("keras", "epochs"), "setting('keras', 'epochs'): it differs between the records: "),
+        (lambda w: w["any_run"](epochs=26), "any_run: no planned cell has epochs=26; they have 4, 5, 10, 20, 25, "),
+        (
+            lambda w: w["any_run"](epoch=25),
+            "any_run: no planned cell has epoch=25; they have activation, architecture, ",
+        ),
         (lambda w: w["environment"]("jax"), "environment('jax'): the records have no such fact; they have cpu, "),
     ],
 )

@@ -213,7 +213,7 @@ def test_epochs_without_a_value_are_left_out_of_the_curves(tmp_path: Path) -> No
         (3, 0, 0.5),
         (2, 1, 0.6),
     ]
-    assert made.note.endswith("1 of 2 settings have not measured it and are not drawn.")
+    assert made.note.endswith("1 of 2 settings has no measurement of it and is not drawn.")
     assert made.alt.endswith("50.00 % (1 run).")
     draw(made, tmp_path)
     nothing = make_evidence(*(with_curve(status, None) for status in cell))
@@ -284,7 +284,7 @@ def test_curves_have_a_row_an_epoch_and_seed(tmp_path: Path) -> None:
     path = declare(tmp_path, "curves", groups=["sweep"], column="test_accuracy")
     made = build_figures(path, sweep(), {})["demo"]
     assert len(made.rows) == 2 * 4
-    assert made.note.endswith("1 of 3 settings have no recorded run yet and are not drawn.")
+    assert made.note.endswith("1 of 3 settings has no recorded run yet and is not drawn.")
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,8 @@ def test_a_sweep_is_of_the_cells_where_all_that_is_named_holds_and_one_without_a
     panels = [{"group": "sweep", "parameter": "kernel_size", "where": {"patch_size": size}} for size in (4, 2)]
     made = build_figures(declare(tmp_path, "effect", panels=panels), evidence, {})["demo"]
     assert {row["panel"] for row in made.rows} == {"sweep, patch size 4"}
-    assert made.note.endswith(" 1 of 2 sweeps have no recorded run yet and are not drawn.")
+    assert "diamonds their means, 1 run a setting" in made.note  # a single run has no interval
+    assert made.note.endswith(" 1 of 2 sweeps has no recorded run yet and is not drawn.")
 
 
 def test_a_sweep_without_a_cell_is_refused(tmp_path: Path) -> None:
@@ -415,7 +416,8 @@ def test_a_forest_beside_somebody_whom_original_csv_does_not_quote_is_refused() 
 
 def test_a_forest_without_any_difference_says_so(tmp_path: Path) -> None:
     made = forest(tmp_path, make_evidence(*make_cell([0.5]), waiting(make_run(0, kernel_size=5))))
-    assert made.message.startswith("Nothing to draw yet") and made.rows == ()
+    assert made.message == "Nothing to draw: no run has measured a difference (runs recorded: 1 of 2)."
+    assert made.rows == ()
 
 
 def test_a_scatter_sets_accuracy_against_a_metric_for_each_measured_cell(tmp_path: Path) -> None:
@@ -426,7 +428,7 @@ def test_a_scatter_sets_accuracy_against_a_metric_for_each_measured_cell(tmp_pat
         ("parameters", "3", 600_458, 3),
         ("parameters", "5", 600_458, 1),
     ]
-    assert made.note.endswith("1 of 3 settings have no recorded run yet and are not drawn.")
+    assert made.note.endswith("1 of 3 settings has no recorded run yet and is not drawn.")
 
 
 def test_points_of_a_scatter_that_share_their_label_are_told_apart(tmp_path: Path) -> None:

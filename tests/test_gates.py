@@ -24,6 +24,8 @@ def test_seeds_that_are_planned_and_missing_stand_in_the_verdict() -> None:
     verdict = judged(make_evidence(*cell), THRESHOLD)
     assert verdict.outcome is Outcome.REPRODUCED
     assert verdict.reasons[1] == "provisional, on 3 of 5 planned runs: e5-p8-k3 lacks seeds 3, 4"
+    verdict = judged(make_evidence(*cell[:4]), THRESHOLD)
+    assert verdict.reasons[1] == "provisional, on 3 of 4 planned runs: e5-p8-k3 lacks seed 3"
 
 
 def test_seeds_picked_from_the_middle_are_named() -> None:

@@ -39,7 +39,7 @@ def test_rules_changed_or_written_later_are_told_from_records_that_do_not_say() 
         "its rule was changed after at least 1 of 4 runs",
         "its rule was written after at least 1 of 4 runs",
     )
-    assert history.note == "1 of 4 runs were recorded without the rule's digest"
+    assert history.note == "1 of 4 runs was recorded without the rule's digest"
 
 
 def test_a_verdict_by_a_rule_that_was_changed_after_the_runs_says_so() -> None:

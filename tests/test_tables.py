@@ -185,7 +185,7 @@ def test_names_of_others_stand_as_they_are_written_and_may_begin_alike(root: Pat
 def test_a_quoted_count_agrees_to_its_last_digit(root: Path) -> None:
     evidence = make_evidence(*make_cell([0.7], settings={"parameters": 600_458}))
     options = {"columns": ["patch_size", "kernel_size"], "where": {}}
-    for text, finding in (("600.5", "1 of 1 are counted"), ("600.4", "1 of 1 recorded models differ")):
+    for text, finding in (("600.5", "1 of 1 is counted"), ("600.4", "1 of 1 recorded models differs")):
         table = build("parameters", evidence, root, quoted("paper", "", 3, text), **options)
         assert table.title.startswith(f"Title. {finding}")
 
@@ -479,7 +479,7 @@ def test_a_group_without_a_run_has_no_column_of_settings(root: Path) -> None:
 def test_a_sweep_without_a_run_is_left_out_of_the_effects(root: Path) -> None:
     table = build_table(read_tables(root)["effects"], make_facts(root, runs=9))
     assert {str(row[0]) for row in table.rows} == {"Kernel size k, patch size 4", "Patch size p, kernel size 9"}
-    assert table.title.endswith(" 1 of 3 sweeps have no run yet and are left out.")
+    assert table.title.endswith(" 1 of 3 sweeps has no run yet and is left out.")
 
 
 def test_a_claim_beyond_the_paper_is_told_and_counted_in_other_words(complete: dict[str, Table]) -> None:
@@ -596,9 +596,7 @@ def test_a_list_of_runs_too_long_for_paper_is_condensed_there_to_a_line_a_cell()
     ]  # fmt: skip
     assert lines(short)[0] == ["e5-p1-k1", "2", "0–1", "70.50 ± 6.35 % (n = 2)", "600 s (n = 2)", "0000000"]
     assert lines(short)[-1][0] == "e5-p8-k14"
-    assert short.note.endswith(
-        "1 of 57 cells, of which no run has begun, are left out here. Device: a CPU (2 threads)."
-    )
+    assert short.note.endswith("1 of 57 cells, of which no run has begun, is left out here. Device: a CPU (2 threads).")
     assert "the 113 runs, a line each, stand in the Markdown and HTML reports and in tables/runs.csv" in short.note
     assert set(table.quantities) > set(short.quantities)
 

@@ -296,7 +296,7 @@ def test_a_count_of_models_that_are_recorded_in_part_is_inconclusive() -> None:
     evidence = make_evidence(*make_cell(LOW), waiting(make_run(0, kernel_size=9)))
     verdicts = judge(Claims(0.05, 3, {"it": both}, {}, {}), evidence, {**ORIGINAL, "other": other})
     assert verdicts["it"].outcome is Outcome.INCONCLUSIVE
-    assert verdicts["it"].reasons == ("1 of 2 models are recorded, and these agree",)
+    assert verdicts["it"].reasons == ("1 of 2 models is recorded, and agrees",)
 
 
 def test_a_count_takes_the_data_set_however_the_row_spells_it() -> None:

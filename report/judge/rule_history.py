@@ -39,7 +39,8 @@ class RuleHistory:
         """That records do not say by which rule they were to be judged; empty where all do."""
         if not self.unrecorded:
             return ""
-        return Sentence(self._share(self.unrecorded, "unrecorded"), " were recorded without the rule's digest")
+        were = "was" if self.unrecorded == 1 else "were"
+        return Sentence(self._share(self.unrecorded, "unrecorded"), f" {were} recorded without the rule's digest")
 
     def _share(self, part: int, name: str) -> Sentence:
         what = {

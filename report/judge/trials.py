@@ -189,7 +189,8 @@ def _listed(seeds: tuple[int, ...]) -> str:
 def missing_text(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
     """The planned runs that a judgement goes without, so that nobody can leave out those that do not please."""
     names = cell_names(cells)
-    missing = [f"{names[cell.name]} lacks seeds {_listed(cell.missing_seeds)}" for cell in cells if cell.missing_seeds]
+    lacking = [(names[cell.name], cell.missing_seeds) for cell in cells if cell.missing_seeds]
+    missing = [f"{name} lacks seed{'s' if len(seeds) > 1 else ''} {_listed(seeds)}" for name, seeds in lacking]
     if not missing:
         return ""
     numbers = numbers_of(claim, cells)

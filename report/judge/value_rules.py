@@ -38,7 +38,7 @@ from report.judge.trials import (
 )
 from report.original import Quoted
 from report.quantities import Kind, Quantity, count
-from report.sentences import Numbers, Sentence
+from report.sentences import Numbers, Sentence, goes_with
 from report.statistics import Comparison
 from report.unknown import UnknownName
 from report.words import parameters_text
@@ -253,7 +253,8 @@ def counts(claim: Claim, sources: Sources) -> Trial:
         if differing:
             return Outcome.NOT_REPRODUCED, tuple(differing)
         if agreeing < len(rows):
-            return Outcome.INCONCLUSIVE, (Sentence(ours, " of ", reported, " models are recorded, and these agree"),)
+            told = goes_with(ours, "is recorded, and agrees", "are recorded, and agree")
+            return Outcome.INCONCLUSIVE, (Sentence(ours, " of ", reported, f" models {told}"),)
         if len(rows) == 1:
             return Outcome.REPRODUCED, ("the model is recorded and agrees",)
         return Outcome.REPRODUCED, (Sentence("all ", reported, " models are recorded and agree"),)

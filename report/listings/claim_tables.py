@@ -11,7 +11,7 @@ from report.judge.trials import Outcome, alpha_of, margin_text, rule_numbers, se
 from report.judge.verdict import Verdict
 from report.listings.result_tables import DASH, Declaration
 from report.quantities import Quantity
-from report.sentences import Numbers, Sentence, counted, joined, price_text, without_stop
+from report.sentences import Numbers, Sentence, counted, goes_with, joined, price_text, without_stop
 from report.tables import Cell, Column, Table
 
 _NO_GROUP = "several groups"
@@ -157,8 +157,8 @@ def _untested_finding(declared: Declaration, waiting: int, never: int) -> Senten
     waits = declared.numbers().count("waiting", waiting, "claims without a run")
     left = declared.numbers().count("left-out", never, "claims for which no run is planned")
     found = (
-        Sentence(waits, f" claim{' waits' if waiting == 1 else 's wait'} for a first run") if waiting else "",
-        Sentence(left, f" claim{' is' if never == 1 else 's are'} left untested") if never else "",
+        Sentence(counted(waits, "claim"), f" {goes_with(waits, 'waits', 'wait')} for a first run") if waiting else "",
+        Sentence(counted(left, "claim"), f" {goes_with(left, 'is', 'are')} left untested") if never else "",
     )
     return Sentence(joined("; ", found) or "Every claim is tested", ".")
 
@@ -183,19 +183,11 @@ def reasons(declared: Declaration, facts: Facts) -> Table:
         Column("reasons", "Reasons and deviations"),
         Column("trust", "How far it can be trusted"),
     )
-    decided = sum(verdict.is_decided for verdict in facts.verdicts.values())
-    numbers, are = declared.numbers(), "is" if decided == 1 else "are"
-    made = declared.table(
-        Sentence(
-            numbers.count("decided", decided, "claims that are decided"),
-            " of ",
-            numbers.count("claims", len(facts.verdicts), "claims"),
-            f" {are} decided.",
-        ),
-        columns,
-        rows,
-    )
-    return replace(made, claims=_told(rows))
+    numbers, verdicts = declared.numbers(), facts.verdicts.values()
+    decided = numbers.count("decided", sum(verdict.is_decided for verdict in verdicts), "claims that are decided")
+    every = numbers.count("claims", len(verdicts), "claims")
+    finding = Sentence(decided, " of ", every, f" claims {goes_with(decided, 'is', 'are')} decided.")
+    return replace(declared.table(finding, columns, rows), claims=_told(rows))
 
 
 def rules(declared: Declaration, facts: Facts) -> Table:

@@ -10,7 +10,7 @@ from report.facts import Facts
 from report.listings.result_tables import DASH, Declaration
 from report.quantities import Kind, Quantity, Tier
 from report.recipes import Setting
-from report.sentences import Sentence
+from report.sentences import Sentence, goes_with
 from report.tables import Cell, Column, Table
 from report.unknown import UnknownName
 from report.words import in_words
@@ -34,13 +34,10 @@ def contrasts(declared: Declaration, facts: Facts) -> Table:
         Column("difference", "Difference here", "pp", "right"),
     )
     numbers = declared.numbers([start, *(contrast.cell for contrast in listed)])
-    measured = sum(contrast.ours.is_measured for contrast in listed)
-    finding = Sentence(
-        numbers.count("measured", measured, "changes whose difference is measured"),
-        " of ",
-        numbers.count("changes", len(listed), "changes of the table"),
-        " changes are measured.",
-    )
+    known = sum(contrast.ours.is_measured for contrast in listed)
+    measured = numbers.count("measured", known, "changes whose difference is measured")
+    every = numbers.count("changes", len(listed), "changes of the table")
+    finding = Sentence(measured, " of ", every, f" changes {goes_with(measured, 'is', 'are')} measured.")
     return declared.table(finding, columns, rows)
 
 
@@ -84,9 +81,8 @@ def measured_of(declared: Declaration, cells: Collection[CellEvidence], called: 
     """How many of CELLS have a run."""
     numbers = declared.numbers(cells)
     measured = numbers.count("measured", sum(cell.n > 0 for cell in cells), "cells of which a run is recorded")
-    return Sentence(
-        measured, " of ", numbers.count("cells", len(cells), "cells of the table"), f"{called} are measured."
-    )
+    every = numbers.count("cells", len(cells), "cells of the table")
+    return Sentence(measured, " of ", every, f"{called} {goes_with(measured, 'is', 'are')} measured.")
 
 
 def cost_or_dash(cell: CellEvidence, metric: str) -> Cell:
@@ -137,7 +133,8 @@ def recipes(declared: Declaration, facts: Facts) -> Table:
     numbers = declared.numbers()
     seen = numbers.count("seen", listed - unsure, "values of recipes.csv that were seen in a source")
     every = numbers.count("values", listed, "values of the recipes in recipes.csv")
-    return declared.table(Sentence(seen, " of ", every, " values were seen in a source."), columns, rows)
+    were = goes_with(seen, "was", "were")
+    return declared.table(Sentence(seen, " of ", every, f" values {were} seen in a source."), columns, rows)
 
 
 def _settings_text(settings: Iterable[Setting]) -> str:

@@ -9,7 +9,7 @@ from report.comparisons import difference, gap
 from report.facts import Facts
 from report.original import EARLIER, PAPER, Quoted
 from report.quantities import Quantity
-from report.sentences import Numbers, Sentence, joined
+from report.sentences import Numbers, Sentence, goes_with, joined
 from report.tables import Cell, Column, Table
 from report.unknown import UnknownName
 
@@ -107,10 +107,13 @@ def parameter_counts(declared: Declaration, facts: Facts) -> Table:
     numbers = declared.numbers()
     every = numbers.count("models", len(rows), "models of the table")
     agree = numbers.count("agreeing", agreeing, "models whose recorded count agrees with the others")
-    finding = Sentence(agree, " of ", every, " are counted in recorded models and agree.")
+    told = goes_with(agree, "is counted in a recorded model and agrees", "are counted in recorded models and agree")
+    finding = Sentence(agree, " of ", every, f" {told}.")
     if differing:
         differ = numbers.count("differing", differing, "models whose recorded count is another one")
-        finding = Sentence(differ, " of ", every, " recorded models differ from the formula or from the quoted count.")
+        there = numbers.count("counted", agreeing + differing, "models of which a record has the count")
+        told = goes_with(differ, "differs", "differ")
+        finding = Sentence(differ, " of ", there, f" recorded models {told} from the formula or from the quoted count.")
     if foretold:
         given = numbers.count("foretold", sum(foretold), "quoted counts that the formula gives to the last digit")
         quoted_ones = numbers.count("quoted", len(foretold), "quoted counts beside the formula's")
@@ -229,7 +232,7 @@ def _comparison_finding(numbers: Numbers, recorded: int, gaps: list[Quantity | N
         return "None of these rows is recorded yet."
     there = numbers.count("recorded", recorded, "rows of which a run is recorded")
     every = numbers.count("rows", len(gaps), "rows of the table")
-    finding = Sentence(there, " of ", every, f" rows {'are' if recorded > 1 else 'is'} recorded")
+    finding = Sentence(there, " of ", every, f" rows {goes_with(there, 'is', 'are')} recorded")
     values = [delta.value for delta in gaps if delta is not None and delta.value is not None]
     theirs = f"{'the ' if against in (PAPER, EARLIER) else ''}{_name(against)}'s"
     if not values:
@@ -282,11 +285,11 @@ def effects(declared: Declaration, facts: Facts) -> Table:
     )
     numbers = declared.numbers(cells)
     there = numbers.count("recorded", sum(cell.n > 0 for cell in cells), "levels of which a run is recorded")
-    finding = Sentence(
-        there, " of ", numbers.count("levels", len(rows), "levels of the sweeps"), " levels are recorded."
-    )
+    levels = numbers.count("levels", len(rows), "levels of the sweeps")
+    finding = Sentence(there, " of ", levels, f" levels {goes_with(there, 'is', 'are')} recorded.")
     if hidden := len(listed) - len(sweeps):
         left = declared.numbers().count("sweeps-left-out", hidden, "sweeps without a run")
         every = declared.numbers().count("sweeps", len(listed), "declared sweeps")
-        finding = Sentence(finding, " ", left, " of ", every, " sweeps have no run yet and are left out.")
+        told = goes_with(left, "has no run yet and is", "have no run yet and are")
+        finding = Sentence(finding, " ", left, " of ", every, f" sweeps {told} left out.")
     return declared.table(finding, columns, rows)

@@ -9,7 +9,7 @@ from report.cells import CellEvidence
 from report.facts import Facts, run_accuracy, run_number
 from report.listings.result_tables import DASH, Declaration
 from report.quantities import Kind, count
-from report.sentences import PLANNED, Numbers, Sentence, joined
+from report.sentences import PLANNED, Numbers, Sentence, counted, goes_with, joined
 from report.tables import Cell, Column, Table
 from report.words import amount, first_few
 
@@ -46,7 +46,7 @@ def accepted(declared: Declaration, facts: Facts) -> Table:
     ]
     runs = tuple(status.run.name for status in kept)
     number = count(f"table/{declared.name}/accepted", len(kept), "records that were accepted", origin=runs)
-    finding = Sentence(number, f" {'records were' if len(kept) != 1 else 'record was'} accepted.")
+    finding = Sentence(counted(number, "record"), f" {goes_with(number, 'was', 'were')} accepted.")
     return declared.table(finding, (Column("reason", "Reason"), Column("runs", "Runs")), rows)
 
 
@@ -112,7 +112,8 @@ def _condense(declared: Declaration, facts: Facts) -> Table:
     if left_out := len(every) - len(begun):
         left = numbers.count("cells-left-out", left_out, "cells of which no run has begun")
         cells = numbers.count("cells", len(every), "planned cells")
-        where = Sentence(where, " ", left, " of ", cells, " cells, of which no run has begun, are left out here.")
+        are = goes_with(left, "is", "are")
+        where = Sentence(where, " ", left, " of ", cells, f" cells, of which no run has begun, {are} left out here.")
     rows = [_cell_row(cell) for cell in begun]
     devices = {row[-2] for row in rows}
     if len(devices) == 1:  # one device is told once

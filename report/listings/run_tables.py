@@ -13,10 +13,10 @@ from report.judge.gates import setting_text, settings_text
 from report.listings.result_tables import DASH, Declaration
 from report.listings.run_list import device_of, state_counts
 from report.quantities import Kind, Quantity, Tier, count
-from report.sentences import PLANNED, PRICED, Numbers, Sentence, counted, joined
+from report.sentences import PLANNED, PRICED, Numbers, Sentence, counted, goes_with, joined
 from report.tables import Cell, Column, Table
 from report.unknown import UnknownName
-from report.words import ascending, in_words
+from report.words import amount, ascending, in_words
 
 _BASES = {
     "recorded": "recorded runs of the same cell",
@@ -59,15 +59,12 @@ def _beside(wanted: Iterable[str], ours: Iterable[str]) -> list[str]:
 def _settings_finding(declared: Declaration, rows: list[tuple[Cell, ...]], groups: list[str]) -> str:
     """In how many ROWS any of our GROUPS differs from an original."""
     if not groups:
-        return "No group is recorded yet, so that only the originals' are shown."
+        return "No run of the groups that belong beside them counts yet, so that only the originals' are shown."
     differing = sum(any(str(cell).endswith(_DIFFERS) for cell in row) for row in rows)
     numbers = declared.numbers()
-    several = Sentence(
-        numbers.count("differing", differing, "settings in which runs are not the original's"),
-        " of ",
-        numbers.count("settings", len(rows), "settings of the protocols"),
-        f" settings {'differ' if differing > 1 else 'differs'} somewhere",
-    )
+    those = numbers.count("differing", differing, "settings in which runs are not the original's")
+    every = numbers.count("settings", len(rows), "settings of the protocols")
+    several = Sentence(those, " of ", every, f" settings {goes_with(those, 'differs', 'differ')} somewhere")
     found = several if differing else "no setting differs"
     return Sentence(f"Beside them, of the groups with runs: {', '.join(groups)}; ", found, " from the original's.")
 
@@ -133,7 +130,7 @@ def price(id: str, waiting: Iterable[RunStatus], device: str = "") -> Quantity:
         id, listed = f"{id}/{device}", list(by_device(status.every_price for status in statuses).get(device, ()))
     basis = price_basis(listed) or "nothing"
     devices = ", ".join(sorted({item.device_class for item in listed}))
-    aggregate = f"price of {len(listed)} runs, from {basis}" + (f" ({devices})" if devices else "")
+    aggregate = f"price of {amount(len(listed), 'run')}, from {basis}" + (f" ({devices})" if devices else "")
     seconds = math.fsum(item.seconds for item in listed)
     printed = rough_hours(seconds)
     return Quantity(id, Kind.HOURS, seconds / 3600, aggregate=aggregate, tier=Tier.COMPUTED, quoted=printed)
@@ -151,7 +148,8 @@ def environment(declared: Declaration, facts: Facts) -> Table:
     columns = (Column("name", "What"), Column("value", "Value"), Column("runs", "Runs", align="right"))
     devices = sorted({device_of(record) for record in records})
     every = count(f"table/{declared.name}/runs", len(records), "recorded runs", origin=(r.run for r in records))
-    finding = Sentence(every, f" runs on: {'; '.join(devices)}.") if records else "No run is recorded yet."
+    where = f" on: {'; '.join(devices)}."
+    finding = Sentence(counted(every, "run"), where) if records else "No run is recorded yet."
     return declared.table(finding, columns, rows)
 
 

@@ -104,7 +104,7 @@ class Vocabulary:
     def count(self, what: str, group: str | None = None) -> Quantity:
         """How many runs, seeds, cells, groups or claims there are; an unknown WHAT is refused with the known ones."""
         if group not in self._counted:
-            self._counted[group] = {**self._run_counts(group), **self._claim_counts()}
+            self._counted[group] = {**self._run_counts(group), **self._claim_counts(group)}
         counts = self._counted[group]
         if what not in counts:
             raise UnknownName(f"count({what!r}): there is no such count; there are {', '.join(counts)}")
@@ -116,6 +116,7 @@ class Vocabulary:
         return {
             "runs": len(states),
             "runs recorded": states.count(State.MEASURED),
+            "runs to come": len(states) - states.count(State.MEASURED),
             "runs accepted": sum(status.acceptance is not None for status in self._evidence.runs(group)),
             **{f"runs {state.value}": states.count(state) for state in (State.PENDING, State.GATED, State.STALE)},
             "seeds": len({status.run.seed for status in self._evidence.runs(group)}),
@@ -124,9 +125,10 @@ class Vocabulary:
             "groups waiting": sum(not self.any_run(name) for name in ([group] if group else self._evidence.groups)),
         }
 
-    def _claim_counts(self) -> dict[str, int]:
-        """Of the originals' claims; those beyond the paper are counted apart."""
-        every = self._facts.verdicts.values()
+    def _claim_counts(self, group: str | None) -> dict[str, int]:
+        """Of the originals' claims, those on GROUP or all; those beyond the paper are counted apart."""
+        verdicts = self._facts.verdicts.values()
+        every = [verdict for verdict in verdicts if group is None or verdict.claim.group == group]
         verdicts = [verdict for verdict in every if not verdict.claim.is_beyond]
         beyond = [verdict for verdict in every if verdict.claim.is_beyond]
         outcomes = [verdict.outcome for verdict in verdicts]
@@ -229,9 +231,15 @@ class Vocabulary:
         states = [status.state is State.MEASURED for status in self._evidence.runs(group)]
         return "complete" if all(states) else "partial" if any(states) else "pending"
 
-    def any_run(self, *groups: str) -> bool:
-        """Whether any run of GROUPS counts."""
-        return any(self.state(group) != "pending" for group in groups)
+    def any_run(self, *groups: str, **parameters: Any) -> bool:
+        """Whether any run of GROUPS counts, or of the whole plan where none is named; with PARAMETERS one that has these."""
+        cells = [cell for group in groups or (None,) for cell in self._evidence.cells(group)]
+        for name, value in parameters.items():
+            values = ascending(str(cell.parameters[name]) for cell in cells if name in cell.parameters)
+            if str(value) not in values and not self._evidence.is_rehearsal:
+                having = f"they have {', '.join(values)}" if values else f"they have {', '.join(cells[0].parameters)}"
+                raise UnknownName(f"any_run: no planned cell has {parameters_text({name: value})}; {having}")
+        return any(cell.n and parameters.items() <= dict(cell.parameters).items() for cell in cells)
 
     def title(self, group: str) -> str:
         """The title of GROUP in the plan."""

@@ -10,7 +10,7 @@ from report.contrasts import Contrast, find_contrasts
 from report.evidence import Evidence
 from report.original import Quoted
 from report.plots.figure import Figure, Row
-from report.plots.figure_rows import absent, cell_label, epochs_words, sample_words, undrawn
+from report.plots.figure_rows import absent, cell_label, epochs_words, interval_words, sample_words, undrawn
 from report.quantities import Kind, spell
 from report.sentences import Numbers, Sentence, joined
 from report.words import amount, in_words
@@ -21,17 +21,14 @@ def forest(name: str, item: Mapping[str, Any], evidence: Evidence, original: Map
     listed = find_contrasts(evidence, original, item["groups"], item["base"], item["original"])
     cells = evidence.cells_of(item["groups"])
     if not any(contrast.ours.is_measured for contrast in listed):
-        return absent(name, item, cells)
+        return absent(name, item, cells, "a difference")
     rows = [row for contrast in listed for row in _forest_rows(contrast, item["confidence"])]
-    share = f"{100 * item['confidence']:g} %"
-    how = f"{share} intervals ({_method(listed)})"
+    share = f"{100 * item['confidence']:g}"
     declared = Numbers(f"figure/{name}", ("report/paper/figures.yaml",))
-    level = declared.spelled(
-        "confidence", item["confidence"], f"{100 * item['confidence']:g}", "level of the intervals", Kind.SHARE
-    )
-    drawn = Sentence(
-        "Diamonds are differences of means with ", level, f" intervals ({_method(listed)}), ", sample_words(name, cells)
-    )
+    level = declared.spelled("confidence", item["confidence"], share, "level of the intervals", Kind.SHARE)
+    has_intervals = any(contrast.interval(item["confidence"]) for contrast in listed)
+    intervals = Sentence(" with ", level, f" intervals ({_method(listed)})") if has_intervals else ""
+    drawn = Sentence("Diamonds are differences of means", intervals, ", ", sample_words(name, cells))
     band = ""
     if margin := item["margin"]:
         width = declared.spelled(
@@ -39,7 +36,7 @@ def forest(name: str, item: Mapping[str, Any], evidence: Evidence, original: Map
         )
         band = Sentence("The band is the margin of ", width, ".")
     words = "; ".join(_forest_words(contrast, item["confidence"]) for contrast in listed)
-    alt = f"Forest plot of differences in test accuracy with {how}. {words}."
+    alt = f"Forest plot of differences in test accuracy{intervals}. {words}."
     note = joined(" ", (item["note"], drawn, band))
     return Figure(name, "forest", item["title"], note, alt, tuple(rows), {"margin": margin or 0.0})
 
@@ -85,7 +82,7 @@ def scatter(name: str, item: Mapping[str, Any], evidence: Evidence, original: Ma
     ]
     if not rows:
         return absent(name, item, cells, " and ".join(in_words(metric) for metric in metrics))
-    marks = Sentence("Marks are means with a 95 % t interval, ", sample_words(name, drawn))
+    marks = Sentence(f"Marks are means{interval_words(drawn)}, ", sample_words(name, drawn))
     note = joined(" ", (item["note"], marks, undrawn(name, len(cells) - len(drawn), cells)))
     words = "; ".join(_scatter_words(cell, item["label"], labels[cell.name]) for cell in drawn)
     alt = f"Scatter plots of test accuracy against {' and '.join(metrics.values())}. {words}."

@@ -6,10 +6,9 @@ from typing import Any
 from experiments.spec import State
 from report.cells import CellEvidence, runs_of
 from report.plots.figure import Figure
-from report.sentences import PLANNED, Numbers, Sentence, counted, price_text
+from report.sentences import PLANNED, Numbers, Sentence, counted, goes_with, price_text, without_stop
 
 _ENDS = (("fewest", 0), ("most", -1))
-INTERVALS = "Dots are single runs, diamonds their means with a 95 % t interval"
 
 
 def absent(name: str, item: Mapping[str, Any], cells: Iterable[CellEvidence], drawn: str = "") -> Figure:
@@ -47,14 +46,30 @@ def numbers_of(name: str, cells: Iterable[CellEvidence]) -> Numbers:
     return Numbers(f"figure/{name}", runs_of(cells) or PLANNED)
 
 
-def undrawn(name: str, missing: int, cells: Collection[CellEvidence], why: str = "have no recorded run yet") -> str:
-    """That MISSING of the CELLS of the figure NAME are not drawn, and WHY; nothing where there are none."""
+def undrawn(name: str, missing: int, cells: Collection[CellEvidence], lacking: str = "no recorded run yet") -> str:
+    """That MISSING of the CELLS of the figure NAME are not drawn, and what they have; nothing where there are none."""
     if not missing:
         return ""
     numbers = Numbers(f"figure/{name}", PLANNED)
-    left = numbers.count(why.replace(" ", "-"), missing, f"settings that {why}")
+    left = numbers.count(lacking.replace(" ", "-"), missing, f"settings with {lacking}")
     every = numbers.count("settings", len(cells), "settings of the figure")
-    return Sentence(left, " of ", every, f" settings {why} and are not drawn.")
+    has, are = goes_with(left, "has", "have"), goes_with(left, "is", "are")
+    return Sentence(left, " of ", every, f" settings {has} {lacking} and {are} not drawn.")
+
+
+def interval_words(cells: Iterable[CellEvidence]) -> str:
+    """What stands around the means of CELLS: ` with a 95 % t interval`; nothing where each is of a single run."""
+    counts = {cell.n for cell in cells} - {0}
+    if max(counts, default=0) < 2:
+        return ""
+    return " with a 95 % t interval" + (" from two runs on" if 1 in counts else "")
+
+
+def dots_words(name: str, cells: Iterable[CellEvidence]) -> Sentence:
+    """What single runs and their means are drawn as, and how many there are: without a stop."""
+    cells = list(cells)
+    intervals = interval_words(cells)
+    return Sentence(f"Dots are single runs, diamonds their means{intervals}, ", without_stop(sample_words(name, cells)))
 
 
 def sample_words(name: str, cells: Iterable[CellEvidence]) -> Sentence:

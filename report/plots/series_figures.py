@@ -9,7 +9,7 @@ from report.evidence import Evidence
 from report.listings.budget_tables import images_seen, percent_of_images
 from report.original import Quoted
 from report.plots.figure import Figure, Row, in_order, place_text
-from report.plots.figure_rows import absent, sample_words, undrawn
+from report.plots.figure_rows import absent, interval_words, sample_words, undrawn
 from report.quantities import Kind, spell
 from report.sentences import Sentence, joined
 
@@ -19,7 +19,7 @@ def budget(name: str, item: Mapping[str, Any], evidence: Evidence, original: Map
     cells = evidence.cells(item["group"])
     drawn = [cell for cell in cells if cell.quantity().is_measured and images_seen(cell)]
     if not drawn:
-        return absent(name, item, cells)
+        return absent(name, item, cells, "how many images it has seen")
     drawn = sorted(drawn, key=lambda cell: float(cell.parameters["fraction"]), reverse=True)
     rows = [_budget_row(cell, item["panels"]) for cell in drawn]
     along = "images seen in training (thousands)"
@@ -94,6 +94,6 @@ def _series(
     alt = f"Line charts of mean test accuracy against {along}, {sample_words(name, drawn)} "
     alt += " ".join(_panel_words(panel, rows) for panel in dict.fromkeys(str(row["panel"]) for row in rows))
     aside = ", side by side" if kind == "conditions" else ""
-    marks = Sentence(f"Marks are means with a 95 % t interval{aside}, ", sample_words(name, drawn))
+    marks = Sentence(f"Marks are means{interval_words(drawn)}{aside}, ", sample_words(name, drawn))
     note = joined(" ", (item["note"], marks, undrawn(name, len(cells) - len(drawn), cells)))
     return Figure(name, kind, item["title"], note, alt, tuple(rows), options)
