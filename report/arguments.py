@@ -103,8 +103,9 @@ def _add_verify(add: Add) -> None:
     verify = add(
         "verify",
         "a reviewer's spot check: runs a few recorded runs again, judges them, and writes a certificate",
-        epilog="Ends with 0 where the runs agree with their records, with 3 where one does not, with 1 where one failed, "
-        "with 4 where one could not be judged. The ledger is not touched.",
+        epilog="Ends with 0 where the runs agree with their records, also where the budget ended before some, which is "
+        "called `confirmed in part`; with 3 where one does not, with 1 where one failed, with 4 where one could not be "
+        "judged or none was begun. The ledger is not touched.",
     )
     _add_selection(verify)
     verify.add_argument(
