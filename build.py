@@ -237,7 +237,7 @@ def _check(options: "argparse.Namespace", root: "Path") -> int:
 
 
 def _verify(options: "argparse.Namespace", root: "Path") -> int:
-    """0 confirmed, 3 a run disagrees with its record, 1 a run failed, 4 a run could not be judged."""
+    """0 confirmed, also in part, 3 a run disagrees with its record, 1 a run failed, 4 a run could not be judged."""
     from experiments.running.progress import open_monitor
     from report.review.verification import FOLDER, carry_out, plan_verification
 

@@ -14,6 +14,7 @@ from experiments.executors import Executor, LocalExecutor, RunsOutcome
 from experiments.fingerprint import find_modules
 from experiments.git import GitFailed, list_changed, list_untracked, read_head
 from experiments.ledger import Ledger
+from experiments.machine import count_cores
 from experiments.plan import Plan, load_plan, select
 from experiments.plan_file import DEVICE_CLASSES
 from experiments.prices import Price, by_device, reservation
@@ -106,6 +107,7 @@ def run_runs(
     chosen = {run.name for run in select(plan, patterns, group)}
     # What a cluster has, it says itself when it is asked for it.
     devices = _find_devices(plan) if executor == "local" else DEVICE_CLASSES
+    jobs = _limit_jobs(jobs) if executor == "local" else jobs
     records, faults = ledger.inspect(plan)
     _print_faults(faults)
     broken = {Path(fault.place).stem for fault in faults} & chosen
@@ -134,7 +136,7 @@ def rehearse(root: Path, jobs: int) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     plan, ledger = load_plan(root / "experiments" / "plan.yaml", smoke=True), Ledger(folder)
     tasks = [status for status in statuses(plan, ledger, root) if status.run.name not in plan.unrehearsed]
-    return _run(LocalExecutor(root, ledger, folder / "cache", jobs, warm=True), tasks)
+    return _run(LocalExecutor(root, ledger, folder / "cache", _limit_jobs(jobs), warm=True), tasks)
 
 
 def accept(root: Path, patterns: Sequence[str], why: str) -> int:
@@ -219,6 +221,15 @@ def _refuse_running(cache: Path, verb: str) -> None:
 
 def _open(root: Path) -> tuple[Plan, Ledger]:
     return load_plan(root / "experiments" / "plan.yaml"), Ledger(root / "experiments")
+
+
+def _limit_jobs(jobs: int) -> int:
+    """As many runs of JOBS at once as each has a core: more would only wait for each other, and be timed while they wait."""
+    cores = count_cores()
+    if jobs > cores:
+        told = f"{cores} cores" if cores != 1 else "one core"
+        print(f"--jobs {jobs}: this process may use {told}; {cores} at once", file=sys.stderr)
+    return min(jobs, cores)
 
 
 def _find_devices(plan: Plan) -> tuple[str, ...]:

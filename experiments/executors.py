@@ -19,6 +19,7 @@ from experiments.fingerprint import find_packages
 from experiments.ledger import Ledger
 from experiments.machine import count_cores
 from experiments.notebooks import refuse_broken_cells
+from experiments.provenance import local_executor
 from experiments.running.gpu_slots import GpuSlots, list_gpus
 from experiments.running.progress import LEFT, Monitor, describe_price, format_seconds
 from experiments.running.warm_kernels import warm_start
@@ -222,6 +223,7 @@ class _LocalWorkers:
                     self.executor.root,
                     self.executor.ledger,
                     cache=self.executor.cache,
+                    executor=local_executor(),
                     # One job alone computes as when a person runs it: with the libraries' own number of threads.
                     threads=None if jobs == 1 else max(1, count_cores() // jobs),
                     force=self.executor.replaces(task),

@@ -13,6 +13,9 @@ from experiments.git import read_commit
 
 STARTED_VARIABLE = "REPRODUCTION_STARTED"
 EXECUTOR_VARIABLE = "REPRODUCTION_EXECUTOR"
+# By these the services of continuous integration tell a process that it runs there: GitHub Actions sets both.
+CI_VARIABLES = ("CI", "GITHUB_ACTIONS")
+_UNSET = frozenset({"", "0", "false", "no", "off"})
 ROOT = Path(__file__).resolve().parent.parent
 
 # Distribution -> the module that it installs; a version is recorded where the run has really imported the module.
@@ -50,6 +53,12 @@ def gather() -> dict[str, Any]:
         "started": os.environ.get(STARTED_VARIABLE) or utc_now(),
         "executor": os.environ.get(EXECUTOR_VARIABLE) or "by hand",
     }
+
+
+def local_executor() -> str:
+    """Who runs what is run on this machine: `ci` where a service of continuous integration says so, else `local`."""
+    said = (os.environ.get(name, "").strip().lower() for name in CI_VARIABLES)
+    return "local" if _UNSET.issuperset(said) else "ci"
 
 
 def utc_now() -> str:

@@ -66,7 +66,14 @@ def _add_report(add: Add) -> None:
 def _add_run(add: Add) -> None:
     run = add("run", "run what is missing or stale, through papermill")
     _add_selection(run)
-    run.add_argument("-j", "--jobs", type=_read_jobs, default=1, metavar="N", help="as many runs at once (default: 1)")
+    run.add_argument(
+        "-j",
+        "--jobs",
+        type=_read_jobs,
+        default=1,
+        metavar="N",
+        help="as many runs at once, on this machine at most one for each core (default: 1)",
+    )
     run.add_argument(
         "--executor",
         choices=("local", "slurm", "ray"),
@@ -103,8 +110,9 @@ def _add_verify(add: Add) -> None:
     verify = add(
         "verify",
         "a reviewer's spot check: runs a few recorded runs again, judges them, and writes a certificate",
-        epilog="Ends with 0 where the runs agree with their records, with 3 where one does not, with 1 where one failed, "
-        "with 4 where one could not be judged. The ledger is not touched.",
+        epilog="Ends with 0 where the runs agree with their records, also where the budget ended before some, which is "
+        "called `confirmed in part`; with 3 where one does not, with 1 where one failed, with 4 where one could not be "
+        "judged or none was begun. The ledger is not touched.",
     )
     _add_selection(verify)
     verify.add_argument(
@@ -142,7 +150,12 @@ def _add_other_verbs(add: Add) -> None:
     bundle.add_argument("--out", type=Path, metavar="ZIP", help="another file than reviewer-bundle.zip")
     smoke = add("smoke", "the whole way on an embedded data set, in about a minute, into .smoke")
     smoke.add_argument(
-        "-j", "--jobs", type=_read_jobs, default=2, metavar="N", help="as many runs at once (default: 2)"
+        "-j",
+        "--jobs",
+        type=_read_jobs,
+        default=2,
+        metavar="N",
+        help="as many runs at once, at most one for each core (default: 2)",
     )
     accept = add("accept", "keep a stale record, for a reason that is stored in it")
     accept.add_argument("patterns", nargs="+", metavar="RUN", help="names of runs or cells, with * and ?")

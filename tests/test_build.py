@@ -197,13 +197,14 @@ def test_a_dry_run_lists_runs_and_prices_and_runs_nothing(root: Path, command: C
     assert len(list((root / "experiments" / "records").iterdir())) == 1
 
 
-def test_a_dry_run_within_a_budget_lists_what_would_be_begun(command: Command) -> None:
+def test_a_dry_run_within_a_budget_lists_what_would_be_begun(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     _, out, _ = command("run", "-n", "--group", "larger", "--budget", "7s")
     assert out.splitlines() == [
         "tiny-z3-s0: pending, about 6 s on cpu (extrapolated)",
         "1 run to do: about 6 s on cpu (extrapolated)",
         "1 more does not fit into 7 s",
     ]
+    monkeypatch.setattr(commands, "count_cores", lambda: 2)
     _, out, _ = command("run", "-n", "--group", "larger", "--budget", "8s", "-j", "2")
     assert "2 runs to do" in out and "fit" not in out
 
@@ -309,6 +310,29 @@ def test_run_runs_what_is_missing_and_leaves_what_is_recorded(root: Path, comman
         0,
         "nothing to run: all 2 chosen runs are recorded; --force runs them again\n",
     )
+
+
+@pytest.mark.parametrize(("cores", "told"), [(1, "one core; 1 at once"), (2, "2 cores; 2 at once")])
+def test_no_more_runs_go_on_at_once_than_there_are_cores(
+    command: Command, monkeypatch: pytest.MonkeyPatch, cores: int, told: str
+) -> None:
+    begun = []
+    monkeypatch.setattr(commands, "count_cores", lambda: cores)
+    monkeypatch.setattr(commands, "_run", lambda executor, tasks: begun.append(executor.jobs) or 0)
+    _, _, errors = command("run", "tiny-z2", "-j", "64")
+    assert f"--jobs 64: this process may use {told}\n" in errors
+    command("run", "tiny-z2", "-j", "1")
+    command("smoke", "-j", "64")
+    assert begun == [cores, 1, cores]
+
+
+def test_a_cluster_is_given_as_many_jobs_as_were_asked_for(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+    monkeypatch.setattr(commands, "count_cores", lambda: 1)
+    monkeypatch.setattr(commands, "_run", lambda executor, tasks: begun.append(executor.jobs) or 0)
+    monkeypatch.setattr(commands, "_find_executor", lambda name: lambda *place, **_: SimpleNamespace(jobs=place[3]))
+    _, _, errors = command("run", "tiny-z2", "-j", "64", "--executor", "slurm")
+    assert (begun, "--jobs" in errors) == ([64], False)
 
 
 @pytest.mark.parametrize("arguments", [("run", "-n"), ("status",), ("status", "--json")])

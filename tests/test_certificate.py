@@ -50,10 +50,11 @@ NOT_JUDGED = replace(AGREES, judged=judge_rerun(AGREES.recorded, verify(0.7).aga
     ("runs", "overall", "code", "summary"),
     [
         ((AGREES,), Overall.CONFIRMED, 0, "1 run picked: agrees 1"),
-        ((AGREES, NOT_BEGUN), Overall.CONFIRMED, 0, "2 runs picked: agrees 1, not begun 1"),
+        ((AGREES, NOT_BEGUN), Overall.IN_PART, 0, "2 runs picked: agrees 1, not begun 1"),
         ((AGREES, DISAGREES, FAILED), Overall.NOT_CONFIRMED, 3, "3 runs picked: agrees 1, disagrees 1, failed 1"),
         ((AGREES, FAILED), Overall.UNDECIDED, 1, "2 runs picked: agrees 1, failed 1"),
         ((AGREES, NOT_JUDGED), Overall.UNDECIDED, 4, "2 runs picked: agrees 1, not judged 1"),
+        ((AGREES, NOT_JUDGED, NOT_BEGUN), Overall.UNDECIDED, 4, "3 runs picked: agrees 1, not judged 1, not begun 1"),
         ((NOT_BEGUN,), Overall.UNDECIDED, 4, "1 run picked: not begun 1"),
     ],
 )
@@ -64,10 +65,17 @@ def test_the_whole_follows_from_the_runs(runs: tuple[Verified, ...], overall: Ov
 
 
 def test_the_heading_says_how_many_of_the_picked_runs_were_confirmed() -> None:
-    assert certify(AGREES).heading == "Confirmed for 1 of 1 picked run"
-    assert certify(AGREES, NOT_BEGUN).heading == "Confirmed for 1 of 2 picked runs"
+    assert certify(AGREES).heading == "Confirmed: agreement in 1 of 1 picked run"
+    assert certify(AGREES, NOT_BEGUN).heading == "Confirmed in part: agreement in 1 of 2 picked runs"
     assert certify(NOT_BEGUN).heading == "Could not be judged: agreement in 0 of 1 picked run"
-    assert "**Confirmed for 1 of 2 picked runs.** " in format_certificate(certify(AGREES, NOT_BEGUN))
+
+
+def test_page_and_json_say_alike_that_runs_were_not_begun() -> None:
+    certificate = certify(AGREES, NOT_BEGUN)
+    assert "**Confirmed in part: agreement in 1 of 2 picked runs.** " in format_certificate(certificate)
+    document = certificate.to_json()
+    assert (document["overall"], document["counts"]["not begun"]) == ("confirmed in part", 1)
+    assert faults_of("certificate", document) == []
 
 
 def test_the_summary_counts_the_bits_that_are_the_same_and_those_that_were_due() -> None:
@@ -110,7 +118,7 @@ def test_the_json_of_another_form_is_found() -> None:
     del document["runs"][0]["judged"]["same_bits"]
     document["overall"] = "good"
     assert faults_of("certificate", document)[0] == (
-        "overall: 'good' is not one of ['confirmed', 'not confirmed', 'could not be judged']"
+        "overall: 'good' is not one of ['confirmed', 'confirmed in part', 'not confirmed', 'could not be judged']"
     )
     assert len(faults_of("certificate", document)) == 2
 

@@ -162,6 +162,19 @@ def test_a_run_repeats_its_record_and_a_changed_method_makes_it_stale(tmp_path: 
     assert "dropout.train: Settings() changed" in done.stdout
 
 
+def test_a_run_in_ci_is_told_as_run_by_ci_in_its_record_and_in_the_report(tmp_path: Path) -> None:
+    paper = make_example(tmp_path)
+    name, other = "digits-n200-d0.5-e120-s0", "digits-n200-d0.5-e120-s1"
+    done = run(paper, "python", "build.py", "run", "--force", name, CI="true")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((paper / f"experiments/records/{name}.json").read_text())["provenance"]["executor"] == "ci"
+    done = run(paper, "python", "build.py", "--format", "markdown", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed = json.loads((tmp_path / "out/provenance.json").read_text())["quantities"]
+    tiers = {entry["runs"][0]: entry["tier"] for entry in printed.values() if len(entry["runs"]) == 1}
+    assert (tiers[name], tiers[other]) == ("run by CI", "run here")
+
+
 def test_a_build_notices_what_changes_in_the_paper(tmp_path: Path) -> None:
     paper = make_example(tmp_path)
     assert run(paper, "python", "build.py").returncode == 0

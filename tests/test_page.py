@@ -155,6 +155,16 @@ def test_runs_are_told_by_their_places_and_unknown_ones_by_name() -> None:
     assert [CELL + rest for rest, *_ in told["runs"][CELL]] == names
 
 
+def test_a_run_by_ci_says_so_on_the_page(chromium: Any, tmp_path: Path, root: Path) -> None:
+    by_ci = replace(RUNS[1].record, provenance={**RUNS[1].record.provenance, "executor": "ci"})
+    page_file = compose_with_runs(tmp_path, root, statuses=(RUNS[0], replace(RUNS[1], record=by_ci), RUNS[2]))
+    with opened(chromium, page_file) as page:
+        for status, kind in ((RUNS[0], "run here"), (RUNS[1], "run by CI")):
+            page.locator("[data-runs] tbody th a", has_text=status.run.name).click()
+            assert kind in page.locator("#origin").inner_text()
+            page.keyboard.press("Escape")
+
+
 def test_on_paper_there_are_no_controls_and_nothing_is_cut_off(chromium: Any, whole: Path) -> None:
     with opened(chromium, whole, "desk") as page:
         page.emulate_media(media="print")

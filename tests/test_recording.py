@@ -167,6 +167,25 @@ def test_provenance_has_the_records_fields_and_no_name_of_anyone() -> None:
     assert str(Path.home()) not in json.dumps(gathered)
 
 
+@pytest.mark.parametrize(
+    ("variables", "executor"),
+    [
+        ({}, "local"),
+        ({"CI": "true"}, "ci"),
+        ({"CI": "woodpecker"}, "ci"),
+        ({"GITHUB_ACTIONS": "true"}, "ci"),
+        ({"CI": "False", "GITHUB_ACTIONS": ""}, "local"),
+        ({"CI": "0"}, "local"),
+    ],
+)
+def test_a_run_on_this_machine_is_by_ci_where_the_environment_says_so(
+    variables: dict[str, str], executor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert provenance.local_executor() == executor
+
+
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="only Linux lists the features of a processor")
 def test_a_processor_is_told_from_one_with_other_features(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.search(r"features [0-9a-f]{12}$", machine.read_processor())

@@ -26,6 +26,7 @@ from experiments.status import statuses
 from report.original import CSV_COLUMNS
 from report.review import verification
 from report.review.agreement import LEVEL, Agreement, expect_second
+from report.review.certificate import Overall
 from report.review.verification import carry_out, empty, plan_verification
 from tests.digits_repository import REPOSITORY, make_digits_repository
 from tests.schemas import faults_of
@@ -236,7 +237,10 @@ def test_runs_that_no_longer_fit_are_not_begun(root: Path) -> None:
     with open_monitor(2) as monitor:
         certificate = carry_out(check, root / ".verify", monitor)
     assert [verified.agreement for verified in certificate.runs] == [Agreement.AGREES, Agreement.NOT_BEGUN]
-    assert certificate.exit_code == 0
+    assert (certificate.overall, certificate.exit_code) == (Overall.IN_PART, 0)
+    assert json.loads((root / ".verify/certificate.json").read_text())["overall"] == "confirmed in part"
+    page = (root / ".verify/certificate.md").read_text()
+    assert "**Confirmed in part: agreement in 1 of 2 picked runs.**" in page
 
 
 @pytest.mark.parametrize("others", [("tiny-z2-s0",), ("tiny-z2-s0", "tiny-z2-s1")])

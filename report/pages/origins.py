@@ -93,6 +93,10 @@ class Origins:
         """The cell of RUN; None where the plan has no such run."""
         return self._cell_of.get(run)
 
+    def tier_of(self, run: str) -> Tier:
+        """Who ran RUN, which is recorded."""
+        return Tier.RUN_BY_CI if run in self._by_ci else Tier.RUN_HERE
+
     def _trace(self, quantity: Quantity) -> Origin:
         known, named = self._cell_of, dict.fromkeys(quantity.origin)
         runs = tuple([name for name in named if name in known])
@@ -115,7 +119,7 @@ class Origins:
             return Tier.QUOTED if quantity.tier is Tier.QUOTED else Tier.COMPUTED
         if len(runs) > 1:
             return Tier.RE_AGGREGATED
-        return Tier.RUN_BY_CI if runs[0] in self._by_ci else Tier.RUN_HERE
+        return self.tier_of(runs[0])
 
 
 def _anchor(tier: Tier, cells: tuple[str, ...], runs: tuple[str, ...], sources: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from experiments.spec import ACCURACY, Record
 from report.pages.formats import Fragment
 from report.pages.origins import Origin, Origins
-from report.quantities import MOST_ORIGINS, Quantity
+from report.quantities import MOST_ORIGINS, Quantity, Tier
 
 TO_ROOT = "../../"  # from report/out, where the page lies, to the records
 CURVE_POINTS = 50  # at most this many points of a learning curve are drawn
@@ -59,7 +59,7 @@ def page_data(
         "origins": found.things,
         "quantities": quantities,
         "runs": {
-            cell: [_run(record, cell, points, record.run in kept) for record in records]
+            cell: [_run(record, cell, points, record.run in kept, origins.tier_of(record.run)) for record in records]
             for cell, records in cells.items()
         },
     }
@@ -119,14 +119,15 @@ def _spans(runs: Iterable[str], numbers: Mapping[str, int]) -> Iterator[str | li
         yield span
 
 
-def _run(record: Record, cell: str, points: int, has_notebook: bool) -> list[Any]:
+def _run(record: Record, cell: str, points: int, has_notebook: bool, tier: Tier) -> list[Any]:
     """A run as report.js unpacks it: what its name adds to its CELL's, digest of its record, epochs, curve in
-    hundredths of a per cent, notebook."""
+    hundredths of a per cent; 1 where it has a notebook, plus 2 where CI ran it."""
     curve = record.history.get(ACCURACY) or []
     indices = sampled(len(curve), points)
     values = [None if curve[index] is None else round(10_000 * curve[index]) for index in indices]
     name = record.run.removeprefix(cell)
-    return [name, record.digest[:DIGITS], len(curve), values, *([1] if has_notebook else [])]
+    facts = has_notebook + 2 * (tier is Tier.RUN_BY_CI)
+    return [name, record.digest[:DIGITS], len(curve), values, *([facts] if facts else [])]
 
 
 def sampled(length: int, points: int) -> list[int]:

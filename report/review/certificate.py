@@ -18,6 +18,7 @@ class Overall(StrEnum):
     """What the verification says as a whole."""
 
     CONFIRMED = "confirmed"
+    IN_PART = "confirmed in part"
     NOT_CONFIRMED = "not confirmed"
     UNDECIDED = "could not be judged"
 
@@ -99,25 +100,30 @@ class Certificate:
 
     @property
     def overall(self) -> Overall:
-        """Not confirmed where a run disagrees; confirmed where every run that was begun agrees, and there is one."""
+        """Not confirmed where a run disagrees; confirmed where all agree; in part where the budget ended before some."""
         if self.count(Agreement.DISAGREES):
             return Overall.NOT_CONFIRMED
-        begun = len(self.runs) - self.count(Agreement.NOT_BEGUN)
-        return Overall.CONFIRMED if 0 < begun == self.count(Agreement.AGREES) else Overall.UNDECIDED
+        agreeing, not_begun = self.count(Agreement.AGREES), self.count(Agreement.NOT_BEGUN)
+        if not agreeing or agreeing + not_begun < len(self.runs):
+            return Overall.UNDECIDED
+        return Overall.IN_PART if not_begun else Overall.CONFIRMED
 
     @property
     def heading(self) -> str:
-        """`Confirmed for 10 of 14 picked runs`: what was not begun is not confirmed either."""
-        said = " for" if self.overall is Overall.CONFIRMED else ": agreement in"
+        """`Confirmed in part: agreement in 10 of 14 picked runs`."""
         runs = amount(len(self.runs), "picked run")
-        return f"{self.overall.capitalize()}{said} {self.count(Agreement.AGREES)} of {runs}"
+        return f"{self.overall.capitalize()}: agreement in {self.count(Agreement.AGREES)} of {runs}"
 
     @property
     def exit_code(self) -> int:
-        """0 confirmed; 3 a run disagrees; 1 a run failed; 4 a run could not be judged, or none was begun."""
+        """0 confirmed, also in part; 3 a run disagrees; 1 a run failed; 4 a run could not be judged, or none was begun.
+
+        How many runs are picked follows from guessed prices, and the budget is the reviewer's: the same runs that agree
+        end alike, whether others were picked that did not fit.
+        """
         if self.overall is Overall.UNDECIDED:
             return RunFailed.exit_code if self.count(Agreement.FAILED) else Incomplete.exit_code
-        return 0 if self.overall is Overall.CONFIRMED else Disagreement.exit_code
+        return Disagreement.exit_code if self.overall is Overall.NOT_CONFIRMED else 0
 
     @property
     def summary(self) -> str:

@@ -5,7 +5,7 @@ const once = (make) => { let made; return () => (made ??= make()); };
 const idle = window.requestIdleCallback ?? ((work) => setTimeout(work, 1));
 const data = once(() => JSON.parse(document.getElementById("data").textContent));
 const runs = once(() => new Map(Object.entries(data().runs).flatMap(([cell, listed]) =>
-  listed.map(([rest, digest, epochs, curve, notebook]) => [cell + rest, { digest, epochs, curve, notebook }]))));
+  listed.map(([rest, digest, epochs, curve, facts]) => [cell + rest, { digest, epochs, curve, notebook: facts & 1, ci: facts & 2 }]))));
 const names = once(() => [...runs().keys()]);
 
 function make(tag, attributes = {}, ...content) {
@@ -36,7 +36,7 @@ function told(anchor) { // [title, [label, content]…] of a number or of a run
   if (anchor.matches(RUN)) {
     const name = anchor.textContent, heads = own.closest("table").tHead.rows[0].cells;
     const lines = [...own.cells].slice(1).map((cell, index) => [heads[index + 1].dataset.head || heads[index + 1].textContent, cell.textContent]);
-    return [name, [...lines, ["Kind", "run here"], ["Record", make("ul", {}, runItem(name))], ["Again by", make("code", {}, `python build.py run --force ${name}`)]]];
+    return [name, [...lines, ["Kind", runs().get(name)?.ci ? "run by CI" : "run here"], ["Record", make("ul", {}, runItem(name))], ["Again by", make("code", {}, `python build.py run --force ${name}`)]]];
   }
   const number = data().quantities[anchor.dataset.q], about = data().origins[number.origin];
   const lines = [...number.lines, ["Kind", about.kind]];
