@@ -18,7 +18,7 @@ from report.evidence import LEFT_OUT, Evidence
 from report.fields import check_names, file_names, refuse
 from report.judge.claims import Claim
 from report.original import EARLIER, PAPER, Quoted
-from report.plots import contrast_figures, learned_figures, series_figures
+from report.plots import contrast_figures, cost_figures, learned_figures, series_figures
 from report.plots.figure import Figure, Row
 from report.plots.figure_rows import (
     absent,
@@ -355,6 +355,7 @@ KINDS: Mapping[str, tuple[Callable[..., Figure], Mapping[str, options.Check]]] =
         contrast_figures.scatter,
         {"groups": options.TEXTS, "label": options.TEXT, "panels": options.SCATTER_PANELS},
     ),
+    "hours": (cost_figures.hours, {}),
     "budget": (series_figures.budget, {"group": options.TEXT, "panels": options.TEXTS}),
     "conditions": (
         series_figures.conditions,

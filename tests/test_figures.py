@@ -10,6 +10,7 @@ import matplotlib
 import pytest
 import yaml
 
+from experiments.prices import Price
 from experiments.spec import ConfigurationError
 from experiments.status import RunStatus
 from report.contrasts import find_contrasts
@@ -291,7 +292,7 @@ def test_curves_have_a_row_an_epoch_and_seed(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"kind": "pie"}, ("figures.yaml: figures.demo.kind: found 'pie'; expected "
-         "blocks | classes | curves | effect | rows | forest | scatter | budget | conditions | filters | confusion | hardness")),
+         "blocks | classes | curves | effect | rows | forest | scatter | hours | budget | conditions | filters | confusion | hardness")),
         ({"groups": ["sweep"], "kind": "rows", "colour": "red"},
          "figures.yaml: figures.demo: unknown field 'colour'; the fields are groups, kind, note, title"),
         ({"kind": "rows"}, "figures.yaml: figures.demo: the field 'groups' is missing"),
@@ -490,6 +491,27 @@ def test_the_margin_that_is_drawn_is_the_claims(root: Path) -> None:
     assert {drawn} == {claim.margin for id, claim in claims.items() if id.startswith("equivalence-")}
 
 
+def test_hours_that_were_taken_stand_beside_those_to_come(tmp_path: Path) -> None:
+    measured, waits = make_cell([0.5, 0.6]), waiting(make_run(2, groups=("other",), patch_size=2))
+    hours = [replace(s, record=replace(s.record, cost={**s.record.cost, "seconds": 1800.0})) for s in measured]
+    later = replace(waits, price=Price(5400.0, "extrapolated", "cpu"))
+    made = build_figures(declare(tmp_path, "hours"), make_evidence(*hours, other=[later]), {})["demo"]
+    assert made.rows == (
+        {"group": "sweep", "what": "took", "runs": 2, "hours": 1.0},
+        {"group": "other", "what": "to come", "runs": 1, "hours": 1.5},
+    )
+    assert made.alt.endswith("on a logarithmic scale. sweep: took 1 h; other: about 1.5 h to come.")
+    assert made.note.endswith("Hollow marks are estimates for a CPU (extrapolated).")
+
+
+def test_hours_that_one_run_did_not_take_are_no_sum(tmp_path: Path) -> None:
+    one, other = make_cell([0.5, 0.6])
+    untimed = replace(other, record=replace(other.record, cost={**other.record.cost, "seconds": None}))
+    made = build_figures(declare(tmp_path, "hours"), make_evidence(one, untimed), {})["demo"]
+    assert made.rows == ()
+    assert "no run has measured" in made.message
+
+
 def every_kind(folder: Path, root: Path) -> list[Figure]:
     evidence = with_breakdown(
         make_evidence(
@@ -511,6 +533,7 @@ def every_kind(folder: Path, root: Path) -> list[Figure]:
             "label": "kernel_size",
             "panels": [{"metric": "parameters", "text": "parameters"}],
         },
+        "hours": {},
         "budget": {"group": "sweep", "panels": ["patch_size"]},
         "conditions": {"group": "sweep", "label": ["kernel_size"], "panels": {"moved": {"test_accuracy": "0"}}},
         "effect": {"panels": [{"group": "sweep", "parameter": "kernel_size"}]},

@@ -92,7 +92,7 @@ def missing(declared: Declaration, facts: Facts) -> Table:
         Column("group", "Group"),
         Column("question", "Question it would answer"),
         Column("runs", "Runs"),
-        *(Column(f"hours_{device}", f"Price on {_called(device)}", "h", "right") for device in devices),
+        *(Column(f"hours_{device}", f"Price on {device_words(device)}", "h", "right") for device in devices),
     )
     if not everything:
         return declared.table("Nothing: every planned run is recorded.", columns, rows)
@@ -103,7 +103,7 @@ def missing(declared: Declaration, facts: Facts) -> Table:
         (
             Sentence(
                 numbers.rough_time(device, math.fsum(item.seconds for item in prices), f"their price on {device}"),
-                f" on {_called(device)}{reservation(prices)}",
+                f" on {device_words(device)}{reservation(prices)}",
             )
             for device, prices in by_device(status.every_price for status in everything).items()
         ),
@@ -111,7 +111,7 @@ def missing(declared: Declaration, facts: Facts) -> Table:
     return declared.table(Sentence(runs, ", about ", totals, " in all."), columns, rows)
 
 
-def _called(device_class: str) -> str:
+def device_words(device_class: str) -> str:
     """How a reader calls DEVICE_CLASS, which is what a program asks for."""
     return {"cpu": "a CPU", "cuda": "a GPU"}.get(device_class, device_class)
 

@@ -86,3 +86,23 @@ def _draw_point(axes: "Axes", row: Row, style: Mapping[str, Any]) -> None:
         ends = [[y - 100 * float(row["low"])], [100 * float(row["high"]) - y]]
         axes.errorbar((x,), (y,), yerr=ends, color=style["color"], capsize=2.5, linewidth=1, zorder=3)
     axes.plot(x, y, linestyle="none", zorder=4, **style)
+
+
+def draw_hours(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:
+    """One line a group, hours to the right on a logarithmic scale: those taken filled, those to come hollow."""
+    groups = distinct(rows, "group")
+    canvas.set_size_inches(WIDTH, 0.9 + 0.19 * len(groups))
+    axes = canvas.subplots()
+    looks = {"took": {"color": OURS, "marker": "D", "markersize": 4.5}, "to come": hollow(OURS, "o")}
+    for row in rows:
+        axes.plot(
+            float(row["hours"]), groups.index(row["group"]), linestyle="none", zorder=3, **looks[str(row["what"])]
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,.10g}")
+    axes.set_yticks(range(len(groups)), groups)
+    axes.set(ylim=(len(groups) - 0.5, -0.5), xlabel="hours")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    texts = {"took": "the recorded runs took", "to come": "the others would take, by estimate"}
+    add_legend_below(canvas, [(text, looks[what]) for what, text in texts.items() if what in distinct(rows, "what")])

@@ -118,6 +118,7 @@ def draw(figure: Figure, folder: Path) -> None:
         "rows": charts.draw_rows,
         "forest": contrast_charts.draw_forest,
         "scatter": contrast_charts.draw_scatter,
+        "hours": contrast_charts.draw_hours,
         "budget": series_charts.draw_series,
         "conditions": series_charts.draw_series,
         "filters": learned_charts.draw_filters,
