@@ -108,6 +108,16 @@ class Verdict:
         return tuple(note for note in (*notes, self.history.note) if note)
 
     @property
+    def why(self) -> str:
+        """The first of the reasons: what the rule, or a gate before it, found."""
+        return self.reasons[0]
+
+    @property
+    def besides(self) -> tuple[str, ...]:
+        """The other reasons: what a reader must know of the runs."""
+        return self.reasons[1:]
+
+    @property
     def stability(self) -> str:
         """Whether it depends on single runs, in words: `the same whichever of the 9 runs is left out`."""
         return self.robustness.told(self._say, Numbers(f"claim/{self.claim.id}", self.runs))
