@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.rebuild import ROOT, lay_out, load_average, machine
+from benchmarks.rebuild import ROOT, lay_out, load_average, machine, whole_from
 from tests.pages import SIZES, browser
 
 READY = "new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))"
@@ -65,8 +65,8 @@ def measure(chromium: Any, folder: Path, records: int, repeats: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, nargs="+", default=[1, 5, 500, 5000])
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--records", type=whole_from(0), nargs="+", default=[1, 5, 500, 5000])
+    parser.add_argument("--repeats", type=whole_from(1), default=5)
     parser.add_argument("--save", action="store_true", help="write the table to benchmarks/results/")
     arguments = parser.parse_args()
     heads = ["runs", *(f"{name}, KiB" for name in ("page", *PARTS))]

@@ -113,7 +113,7 @@ def lay_out(folder: Path, records: int) -> list[Path]:
     content = yaml.safe_load(plan_path.read_text())
     cells = len({run.cell for run in load_plan(plan_path).runs.values()})
     for group in content["groups"].values():
-        group["seeds"] = list(range(-(-records // cells)))
+        group["seeds"] = list(range(-(-records // cells) or 1))  # a plan has runs also where none is recorded
     plan_path.write_text(yaml.safe_dump(content, sort_keys=False))
     plan = load_plan(plan_path)
     noise = random.Random(0)
@@ -237,6 +237,17 @@ def machine() -> str:
     return f"{processor}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, {libraries}"
 
 
+def whole_from(least: int) -> Callable[[str], int]:
+    """The type of an argument: a whole number of at least LEAST."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} on")
+        return int(text)
+
+    return read
+
+
 def load_average() -> str:
     """How busy the machine was before, for a page."""
     return f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores when it began."
@@ -244,8 +255,8 @@ def load_average() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, nargs="+", default=[50, 500, 5000])
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--records", type=whole_from(1), nargs="+", default=[50, 500, 5000])
+    parser.add_argument("--repeats", type=whole_from(1), default=5)
     parser.add_argument("--save", action="store_true", help="write the table to benchmarks/results/")
     arguments = parser.parse_args()
     rows, before = [], load_average()

@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.rebuild import lay_out, load_average, machine, timed
+from benchmarks.rebuild import lay_out, load_average, machine, timed, whole_from
 from report.freshness import list_inputs
 
 STAMP = "built.stamp"  # the output of the task: Snakemake and DVC remove an output before they make it again
@@ -153,8 +153,8 @@ def as_table(rows: list[tuple[str, Cost, float]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=500)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--records", type=whole_from(1), default=500)
+    parser.add_argument("--repeats", type=whole_from(1), default=5)
     parser.add_argument("--tools", type=Path, default=Path(tempfile.gettempdir(), "rebuild-peers"))
     parser.add_argument("--save", action="store_true", help="write the page to benchmarks/results/")
     arguments = parser.parse_args()

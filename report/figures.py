@@ -7,6 +7,7 @@ its own. So what is drawn can be checked without looking, and nothing here impor
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,37 @@ def refuse_bands_of_no_rule(path: Path, claims: Iterable[Claim]) -> None:
 
 def _blocks(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapping[str, Quoted]) -> Figure:
     """A diagram of boxes and arrows, drawn as declared: it shows no result."""
-    return Figure(name, "blocks", item["title"], item["note"], item["alt"], options={"blocks": item["blocks"]})
+    rows = tuple(_block_rows(item["blocks"]))
+    alt = f"Block diagram, from left to right: {'; '.join(_block_words(rows))}."
+    return Figure(name, "blocks", item["title"], item["note"], alt, rows, {"blocks": item["blocks"]})
+
+
+def _block_rows(blocks: Iterable[Mapping[str, Any]], repeated: str = "") -> Iterator[Row]:
+    """One row a box in the order of the diagram: what it says, its role, its size, the repeated part and the connection."""
+    for block in blocks:
+        if "repeat" in block:
+            yield from _block_rows(block["blocks"], block["repeat"])
+            continue
+        # The lines of a narrow box are different things; those of a wide one are broken for want of room.
+        between = " and " if block["role"] == "norm" else " "
+        yield {
+            "block": between.join(block["text"].split("\n")),
+            "role": block["role"],
+            "size": " ".join(block.get("detail", "").split()),
+            "repeated": repeated,
+            "residual": block.get("residual", ""),
+        }
+
+
+def _block_words(rows: Iterable[Row]) -> Iterator[str]:
+    """The boxes in words, those of a repeated part together."""
+    for repeated, part in groupby(rows, key=lambda row: row["repeated"]):
+        words = []
+        for row in part:
+            size = f" ({row['size']})" if row["size"] else ""
+            residual = f", where the residual connection {row['residual']}s" if row["residual"] else ""
+            words.append(f"{row['block']}{size}{residual}")
+        yield from [f"repeated {repeated}: {', then '.join(words)}"] if repeated else words
 
 
 def _known(groups: Iterable[str], evidence: Evidence) -> list[str]:
@@ -336,7 +367,7 @@ def _rows(name: str, item: Mapping[str, Any], evidence: Evidence, original: Mapp
 
 # Each kind of figure: what builds it, and the fields that its declaration has beside kind, title and note.
 KINDS: Mapping[str, tuple[Callable[..., Figure], Mapping[str, options.Check]]] = {
-    "blocks": (_blocks, {"blocks": options.blocks, "alt": options.TEXT}),
+    "blocks": (_blocks, {"blocks": options.blocks}),
     "classes": (_classes, {"group": options.TEXT, "cell": options.parameters}),
     "curves": (_curves, {"groups": options.TEXTS, "column": options.TEXT}),
     "effect": (_effect, {"panels": options.EFFECT_PANELS}),
@@ -369,5 +400,5 @@ KINDS: Mapping[str, tuple[Callable[..., Figure], Mapping[str, options.Check]]] =
         learned_figures.confusion,
         {"group": options.TEXT, "cell": options.parameters, "truth": options.TEXT, "predicted": options.TEXT},
     ),
-    "hardness": (learned_figures.hardness, {"groups": options.TEXTS, "truth": options.TEXT}),
+    "hardness": (learned_figures.hardness, {"groups": options.TEXTS, "truth": options.TEXT, "predicted": options.TEXT}),
 }

@@ -17,6 +17,23 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+# Ends all that is left of a cluster, jobs too, when the process that holds the other end of its input is gone, however that
+# ended: a test run that is killed clears nothing up. All of the cluster is known by its configuration. `done`: nothing is left.
+_WATCH = """
+import glob, os, signal, sys, time
+if sys.stdin.read() == "done":
+    sys.exit()
+for how in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
+    for folder in glob.glob("/proc/[0-9]*"):
+        try:
+            with open(folder + "/environ", "rb") as file:
+                is_ours = b"SLURM_CONF=" + os.fsencode(sys.argv[1]) in file.read().split(b"\\0")
+            if is_ours and int(folder[6:]) != os.getpid():
+                os.kill(int(folder[6:]), how)
+        except OSError:  # It has ended, or is another user's.
+            pass
+    time.sleep(2)
+"""
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue", "sinfo")
 _START_SECONDS = 60
 _CONFIGURATION = """\
@@ -98,6 +115,7 @@ def start_slurm(
     (folder / "slurm.conf").write_text(text)
     variables = {"SLURM_CONF": str(folder / "slurm.conf")}
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_watch(variables))
         munge = ["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={folder}/munge.socket"]
         munge += [f"--pid-file={folder}/munge.pid", f"--seed-file={folder}/munge.seed"]
         for command in (munge, ["slurmctld", "-D"], ["slurmd", "-D", "-N", host]):
@@ -107,6 +125,23 @@ def start_slurm(
         _wait_until(lambda: _ask(["sinfo", "-h", "-o", "%T"], variables) == "idle", folder)
         stack.callback(_ask, ["scancel", "--signal=KILL", "--user", getpass.getuser()], variables)
         yield variables
+
+
+@contextlib.contextmanager
+def _watch(variables: dict[str, str]) -> Iterator[None]:
+    """Lets the cluster end with this process, even where that is killed within the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WATCH, variables["SLURM_CONF"]],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        process.communicate("done")
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from experiments.fingerprint import fingerprint
@@ -139,10 +140,33 @@ def test_memory_that_is_used_up(root: Path) -> None:
     code, _, errors = finish(start_build(root, "run", NAME))
     assert code == 1
     assert f"{NAME}: uses-up-the-memory.ipynb: cell [3] raised MemoryError" in errors
-    assert finish(start_build(root, "run", NAME))[0] == 0
+    check_that_it_goes_on_from_its_checkpoint(root)
+
+
+def test_a_kernel_that_the_system_kills_for_its_memory(root: Path) -> None:
+    """Here the test is the system: it kills as that does, once the memory is really held."""
+    edit(root / "experiments/plan.yaml", "counts-slowly", "uses-up-the-memory")
+    edit(root / "experiments/uses-up-the-memory.ipynb", '\\"MemoryError\\"', '\\"SIGKILL\\"')
+    process = start_build(root, "run", NAME)
+    told = find_workspace(root)
+    wait_for(lambda: told.read_progress() == ("the memory is full", 0.5))
+    (kernel,) = find_kernels(root)
+    assert psutil.Process(kernel).memory_info().rss > 4 * (64 << 20)
+    kill(kernel)
+    code, _, errors = finish(process)
+    assert code == 1
+    assert f"{NAME}: the kernel died" in errors and "often the memory was used up" in errors
+    check_that_it_goes_on_from_its_checkpoint(root)
+
+
+def check_that_it_goes_on_from_its_checkpoint(root: Path) -> None:
+    """Nothing of the failed attempt is in the ledger, and the next one ends with the numbers of an undisturbed run."""
+    check_ledger(root)
+    assert [*(root / "experiments").glob("records/*"), *(root / "experiments").glob("executed/*")] == []
+    assert find_workspace(root).checkpoint.is_file()
+    run_again(root, NAME)
     plan, ledger = open_repository(root)
-    (record,) = ledger.load(plan)
-    assert (record.metrics, record.cost["attempts"]) == ({"test_accuracy": 1.0}, 2)
+    assert ledger.load(plan)[0].cost["attempts"] == 2
 
 
 @REPETITIONS

@@ -150,7 +150,7 @@ def test_the_earlier_report_is_shown_only_with_as_many_epochs(tmp_path: Path) ->
 
 
 def test_the_csv_has_every_row_with_raw_fractions(tmp_path: Path) -> None:
-    lines = effect(tmp_path, sweep()).csv.splitlines()
+    lines = effect(tmp_path, sweep()).data["demo.csv"].splitlines()
     assert lines[:2] == [
         "panel,level,who,epochs,seed,test_accuracy,n,low,high",
         "sweep,3,run,5,0,0.5,,,",
@@ -559,9 +559,32 @@ def test_a_legend_that_is_too_long_for_one_line_takes_two(tmp_path: Path) -> Non
 
 def test_an_image_of_a_diagram_needs_no_detail(tmp_path: Path) -> None:
     blocks = [{"role": "image", "text": "image"}, {"role": "plain", "text": "linear"}]
-    path = declare(tmp_path, "blocks", alt="An image and a layer.", blocks=blocks)
+    path = declare(tmp_path, "blocks", blocks=blocks)
     draw(build_figures(path, sweep(), {})["demo"], tmp_path)
     assert (tmp_path / "demo.svg").is_file()
+
+
+def test_a_diagram_is_told_by_its_boxes_and_has_them_as_data(tmp_path: Path) -> None:
+    inner = [
+        {"role": "layer", "text": "depthwise\nconvolution", "detail": "k × k", "residual": "start"},
+        {"role": "norm", "text": "GELU\nbatch norm"},
+        {"role": "sum", "text": "+", "residual": "end"},
+    ]
+    blocks = [{"role": "image", "text": "image", "detail": "c channels"}, {"repeat": "× d", "blocks": inner}]
+    path = declare(tmp_path, "blocks", blocks=[*blocks, {"role": "plain", "text": "linear", "detail": "h → n"}])
+    made = build_figures(path, sweep(), {})["demo"]
+    assert made.data == {
+        "demo.csv": "block,role,size,repeated,residual\n"
+        "image,image,c channels,,\n"
+        "depthwise convolution,layer,k × k,× d,start\n"
+        "GELU and batch norm,norm,,× d,\n"
+        "+,sum,,× d,end\n"
+        "linear,plain,h → n,,\n"
+    }
+    assert made.alt == (
+        "Block diagram, from left to right: image (c channels); repeated × d: depthwise convolution (k × k), where the "
+        "residual connection starts, then GELU and batch norm, then +, where the residual connection ends; linear (h → n)."
+    )
 
 
 def test_every_kind_is_drawn_to_the_same_bytes_each_time(tmp_path: Path, root: Path) -> None:

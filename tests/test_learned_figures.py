@@ -25,7 +25,8 @@ from tests.test_figures import declare
 LABELS = [0, 0, 1, 1]
 TAKEN = [[0, 1, 1, 1], [1, 1, 1, 0]]  # by two networks: of class "cat", three of four are taken for "dog"
 KERNELS = np.array([[[0, 0, 0], [0, 3, 0], [0, 0, 0]], [[1, 0, 0], [0, 0, 0], [0, 0, 0]]])
-CONFUSION = {"group": "sweep", "cell": {"kernel_size": 3}, "truth": "truth", "predicted": "taken"}
+TOLD = {"truth": "truth", "predicted": "taken"}
+CONFUSION = {"group": "sweep", "cell": {"kernel_size": 3}, **TOLD}
 
 
 def packed(values: Any, scale: float = 1.0) -> Packed:
@@ -152,7 +153,7 @@ def test_a_confusion_is_the_share_of_a_classs_images_in_the_mean_of_the_runs(tmp
 
 def test_hardness_counts_images_by_the_networks_that_recognise_them(tmp_path: Path) -> None:
     evidence = with_bits(make_cell([0.5, 0.5, 0.75]), "1100", "1010", "1110")
-    made = build_figures(declare(tmp_path, "hardness", groups=["sweep"], truth="truth"), evidence, {})["demo"]
+    made = build_figures(declare(tmp_path, "hardness", groups=["sweep"], **TOLD), evidence, {})["demo"]
     assert [row["images"] for row in made.rows] == [1, 0, 2, 1]
     chances = (0.5, 0.5, 0.75)
     expected = [0.0] * 4
@@ -169,7 +170,7 @@ def test_hardness_counts_images_by_the_networks_that_recognise_them(tmp_path: Pa
 def test_a_network_that_was_trained_again_counts_once_and_one_alone_is_not_compared(tmp_path: Path) -> None:
     """One group may train again what another has trained, to measure more of it: its errors are no second opinion."""
     evidence = with_bits(make_cell([0.5, 0.5, 0.75]), "1100", "1100", "1110")
-    path = declare(tmp_path, "hardness", groups=["sweep"], truth="truth")
+    path = declare(tmp_path, "hardness", groups=["sweep"], **TOLD)
     made = build_figures(path, evidence, {})["demo"]
     assert made.options["networks"] == 2 and sum(row["if independent"] for row in made.rows) == pytest.approx(4)
     assert made.note.endswith("came out the same bit by bit, counts once (1 run less).")
@@ -183,15 +184,37 @@ def test_the_images_that_none_recognises_are_told_by_class_where_a_record_has_th
     evidence = with_bits(make_cell([0.25, 0.3, 0.3]), "1000", "1000", "1000")
     first, second, again = evidence.statuses.values()
     record = replace(again.record, arrays={"truth": packed([0, 1, 0, 1])}, breakdown={"class": ["cat", "dog"]})
-    path = declare(tmp_path, "hardness", groups=["sweep"], truth="truth")
+    path = declare(tmp_path, "hardness", groups=["sweep"], **TOLD)
     made = build_figures(path, make_evidence(first, second, replace(again, record=record)), {})["demo"]
     assert "counted from 0: 1, 2, 3. Most frequent among these: dog (2) and cat (1)." in made.note
+
+
+def test_the_hardest_images_are_listed_with_their_class_and_their_most_frequent_wrong_answer(tmp_path: Path) -> None:
+    evidence = with_bits(make_cell([0.5, 0.5, 0.5]), "1100", "1010", "1010")
+    taken = ([0, 1, 2, 0], [0, 0, 0, 2], None)
+    told = []
+    for status, answers in zip(evidence.statuses.values(), taken, strict=True):
+        arrays = {"truth": packed([0, 1, 0, 1])} | ({"taken": packed(answers)} if answers else {})
+        history = {"loss": [status.run.seed]}
+        record = replace(status.record, arrays=arrays, breakdown={"class": ["cat", "dog", "=ship"]}, history=history)
+        told.append(replace(status, record=record))
+    made = build_figures(declare(tmp_path, "hardness", groups=["sweep"], **TOLD), make_evidence(*told), {})["demo"]
+    assert made.data["demo.images.csv"].splitlines() == [
+        "image,class,recognised by,networks,most frequent wrong answer,given by,networks whose answers are recorded",
+        "3,dog,0,3,cat or =ship,1,2",
+        "1,dog,1,3,cat,1,2",
+        "2,cat,2,3,'=ship,1,2",
+        "0,cat,3,3,,0,2",
+    ]
+    unknown = with_bits(make_cell([0.5, 0.5]), "1100", "1010")
+    made = build_figures(declare(tmp_path, "hardness", groups=["sweep"], **TOLD), unknown, {})["demo"]
+    assert made.data["demo.images.csv"].splitlines()[1] == "3,,0,2,,,0"
 
 
 def test_runs_on_different_test_sets_are_not_counted_together(tmp_path: Path) -> None:
     evidence = with_bits(make_cell([0.5, 0.5]), "1100", "101")
     with pytest.raises(UnknownName, match="different sizes"):
-        build_figures(declare(tmp_path, "hardness", groups=["sweep"], truth="truth"), evidence, {})
+        build_figures(declare(tmp_path, "hardness", groups=["sweep"], **TOLD), evidence, {})
 
 
 def test_a_picture_is_stored_pixel_by_pixel(tmp_path: Path) -> None:

@@ -86,7 +86,12 @@ def test_the_fragments_of_a_format_are_as_kept(root: Path, name: str) -> None:
             table=set_table(lay_out(table()), "1", format, made.finalize)
         ),
         made.get_template(f"figure.{format.suffix}").render(
-            figure={**values, "number": "1", "inline": "SVG", "has_data": True}
+            figure={
+                **values,
+                "number": "1",
+                "inline": "SVG",
+                "data": [("Data", "demo.csv"), ("Images", "demo.images.csv")],
+            }
         ),
     ]
     text = "\n\n".join(fragments) + "\n"

@@ -5,15 +5,17 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from experiments.execute import execute
 from tests.digits_repository import make_digits_repository, numbers_of
-from tests.processes import find_kernels, finish, kill, start_build, wait_for
+from tests.processes import REPOSITORY, find_kernels, finish, kill, start_build, wait_for
 from tests.small_repository import PLAN, edit, make_repository, open_repository
 from tests.start_slurm import list_missing_programs, start_slurm
 from tests.test_drills import REPETITIONS, RUNS, check_ledger, find_workspace, run_again
@@ -45,12 +47,42 @@ def start(root: Path, slurm: dict[str, str], *arguments: str) -> subprocess.Pope
     return start_build(root, "run", "--executor", "slurm", "-j", "2", *arguments, variables=slurm)
 
 
+def lives(process: int) -> bool:
+    """Whether it goes on; what only waits for its parent to look at its end does not."""
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def ask(slurm: dict[str, str], *command: str) -> str:
     return subprocess.run(command, env=slurm, capture_output=True, text=True, check=True).stdout
 
 
 def list_jobs(slurm: dict[str, str]) -> list[str]:
     return ask(slurm, "squeue", "--me", "-h", "-r", "-o", "%i").split()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_daemons_and_jobs_end_with_the_process_that_has_started_the_cluster(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    program = (
+        f"import pathlib, signal, sys; sys.path.insert(0, {str(REPOSITORY)!r}); from tests.start_slurm import start_slurm\n"
+        f"with start_slurm(pathlib.Path({str(tmp_path)!r})) as variables: print(*variables.values(), flush=True); signal.pause()"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert starter.stdout is not None
+    cluster = {**os.environ, "SLURM_CONF": starter.stdout.readline().strip()}
+    ask(cluster, "sbatch", "--chdir", str(tmp_path), "--wrap", "echo $$ > job.pid; exec sleep 600")
+    files = [tmp_path / name for name in ("munge.pid", "slurmctld.pid", "slurmd.pid", "job.pid")]
+    wait_for(lambda: all(path.is_file() and path.read_text().strip() for path in files))
+    processes = [int(path.read_text()) for path in files]
+    assert all(map(lives, processes))
+    kill(starter.pid, how)
+    starter.communicate()
+    assert starter.returncode == -how
+    wait_for(lambda: not any(map(lives, processes)))
 
 
 def test_digits_give_the_numbers_of_this_machine_and_only_the_driver_writes_the_ledger(

@@ -173,7 +173,7 @@ class Composer:
         for quantity in (*quantities_of(figure.note), *quantities_of(figure.message)):
             self._context.registry.add(quantity)
         values = {key: getattr(figure, key) for key in ("name", "title", "note", "alt", "message")}
-        values |= {"number": number, "has_data": bool(figure.rows), "inline": Fragment(_mark("figure", name))}
+        values |= {"number": number, "data": _data_links(figure), "inline": Fragment(_mark("figure", name))}
         return {key: self._template("figure", format, figure=values) for key, format in FORMATS.items()}
 
     def _template(self, name: str, format: Format, **values: Any) -> str:
@@ -205,9 +205,9 @@ class Composer:
         (self._folder / RECORDS).write_text(as_csv(joined), encoding="utf-8")
         for name, table in self._tracing.tables.items():
             (self._folder / f"tables/{name}.csv").write_text(table.csv, encoding="utf-8")
-        for name, figure in self._figures.items():
-            if figure.rows:
-                (self._folder / f"figures/{name}.csv").write_text(figure.csv, encoding="utf-8")
+        for figure in self._figures.values():
+            for file, content in figure.data.items():
+                (self._folder / "figures" / file).write_text(content, encoding="utf-8")
         floats = self._tracing.tables.values(), self._figures.values()
         told = provenance(self._context, self._tracing.origins, self._notebooks, *floats)
         with (self._folder / "provenance.json").open("wb") as file:
@@ -217,6 +217,11 @@ class Composer:
 def _write_pdfs(drawn: Mapping[str, Drawing]) -> None:
     for drawing in drawn.values():
         drawing.write_pdf()
+
+
+def _data_links(figure: Figure) -> list[tuple[str, str]]:
+    """The words of the link to each file of FIGURE's data, and the file."""
+    return list(zip(("Data", *(about.capitalize() for about in figure.more)), figure.data, strict=False))
 
 
 def _mark(kind: str, name: str) -> str:

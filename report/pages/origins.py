@@ -256,7 +256,8 @@ def _indented(value: Any, depth: int) -> bytes:
 
 
 def _figure(figure: Figure) -> Mapping[str, Any]:
-    return {"title": figure.title, "data": f"figures/{figure.name}.csv" if figure.rows else None}
+    first, *more = (f"figures/{file}" for file in figure.data) if figure.data else (None,)
+    return {"title": figure.title, "data": first, **({"more": more} if more else {})}
 
 
 def _entry(quantity: Quantity, origin: Origin) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ def _width(block: Mapping[str, Any]) -> float:
 
 
 def draw_blocks(canvas: "Canvas", rows: tuple[Row, ...], options: Mapping[str, Any]) -> None:
-    """The blocks of OPTIONS on CANVAS from left to right, scaled to its width; there are no rows."""
+    """The blocks of OPTIONS on CANVAS from left to right, scaled to its width; the rows say the same without the line breaks."""
     blocks = options["blocks"]
     total = sum(_width(block) + GAP for block in blocks) - GAP
     scale = (WIDTH - 0.02) / total

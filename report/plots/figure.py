@@ -28,7 +28,10 @@ def place_text(x: str | float | None) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: caption, alternative text, and the rows that are drawn; `message` instead where there are none."""
+    """One figure: caption, alternative text, and the rows that are drawn; `message` instead where there are none.
+
+    `more` are rows that are not drawn, by what they are about: each has a CSV of its own beside that of the figure.
+    """
 
     name: str
     kind: str
@@ -38,13 +41,22 @@ class Figure:
     rows: tuple[Row, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""
+    more: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
 
     @property
-    def csv(self) -> str:
-        """The rows as CSV, raw: accuracies are fractions; a spreadsheet finds no formula in them."""
-        buffer = io.StringIO()
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: as_text(value) for name, value in row.items()} for row in self.rows)
-        return buffer.getvalue()
+    def data(self) -> dict[str, str]:
+        """The names of its CSV files, each with its content; none where nothing is drawn."""
+        if not self.rows:
+            return {}
+        others = {f"{self.name}.{about}.csv": _as_csv(rows) for about, rows in self.more.items()}
+        return {f"{self.name}.csv": _as_csv(self.rows), **others}
+
+
+def _as_csv(rows: Sequence[Row]) -> str:
+    """The ROWS as CSV, raw: accuracies are fractions; a spreadsheet finds no formula in them."""
+    buffer = io.StringIO()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: as_text(value) for name, value in row.items()} for row in rows)
+    return buffer.getvalue()

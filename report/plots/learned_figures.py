@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from report.words import listed
 MAX_PICTURES = 64  # in a row, which is as wide as the text
 MAX_SIDE = 64  # pixels of a picture: no more can be seen, and each takes a byte on the page
 TOLD = 3  # of the most frequent confusions, in words
+HARDEST = 200  # images in a list of their own
 NAMED = 5  # of the images that no network recognises, by their number
 SPLIT = "test"
 
@@ -211,7 +212,34 @@ def hardness(name: str, item: Mapping[str, Any], evidence: Evidence, original: M
         again = Sentence(told, less, " less).")
     note = joined(" ", (item["note"], which, line, first, frequent, again))
     alt = f"Bars: test images by how many of {networks} networks recognise them, with a line for independent errors. {line}"
-    return Figure(name, "hardness", item["title"], note, alt, tuple(rows), {"networks": networks})
+    hardest = tuple(_hardest(recognised, records, item["truth"], item["predicted"]))
+    return Figure(
+        name, "hardness", item["title"], note, alt, tuple(rows), {"networks": networks}, more={"images": hardest}
+    )
+
+
+def _hardest(
+    recognised: "np.ndarray[Any, Any]", records: Sequence[Record], truth: str, predicted: str
+) -> Iterator[Row]:
+    """The images that the fewest networks recognise: class and most frequent wrong answer where records tell them."""
+    told = [record for record in records if truth in record.arrays and _classes(record)]
+    classes = _classes(told[0]) if told else []
+    labels = _labels(told[0], truth, len(classes)) if told else None
+    answering = [record for record in told if predicted in record.arrays and _classes(record) == classes]
+    answers = [_labels(record, predicted, len(classes)) for record in answering]
+    for image in np.argsort(recognised, kind="stable")[:HARDEST]:
+        label = None if labels is None else int(labels[image])
+        wrong = Counter(int(answer[image]) for answer in answers if answer[image] != label)
+        most = max(wrong.values(), default=0)
+        yield {
+            "image": int(image),
+            "class": None if label is None else classes[label],
+            "recognised by": int(recognised[image]),
+            "networks": len(records),
+            "most frequent wrong answer": " or ".join(classes[one] for one in sorted(wrong) if wrong[one] == most),
+            "given by": most if answers else None,
+            "networks whose answers are recorded": len(answers),
+        }
 
 
 def _of_different_networks(runs: list[Record]) -> list[Record]:
