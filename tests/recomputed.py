@@ -42,6 +42,8 @@ def read_records(folder: Path) -> pd.DataFrame:
         row = {"run": content["run"], "cell": re.sub(r"-s\d+$", "", content["run"]), "digest": content["digest"]}
         row |= YOUNGER | content["parameters"] | content["metrics"] | content["cost"]
         row["train_images"] = content["settings"].get("train_images")
+        validation = [column for name, column in content["history"].items() if name.startswith("validation_")]
+        row["is_validated"] = any(value is not None for column in validation for value in column)
         correct = content["correct"]
         rows.append(row | {"images": correct["count"], "bits": correct["bits"], "provenance": content["provenance"]})
     return pd.DataFrame(rows).set_index("run", drop=False)

@@ -16,6 +16,7 @@ from report.context import build_context
 from report.facts import Facts
 from report.judge.claims import Claims
 from report.listings.table_kinds import build_table, read_tables
+from report.pages.origins import ORIGINS_TABLE, SECTION
 from report.pages.prose import fill_in
 from report.pages.vocabulary import Vocabulary
 from report.quantities import Quantity
@@ -82,7 +83,8 @@ def read_report(facts: Facts) -> str:
         quantity=lambda quantity: {"latex": quantity.parts.text},
         outcome=lambda outcome: {"latex": str(outcome)},
     )
-    text = fill_in(ROOT / "report/paper/sections", Vocabulary(facts).words, setters, refuse_what_is_not_there)
+    sections, closing = ROOT / "report/paper/sections", (ORIGINS_TABLE, SECTION)
+    text = fill_in(sections, Vocabulary(facts).words, setters, refuse_what_is_not_there, closing=closing)
     prose = re.sub(r"`([^`]*)`\{=\w+\}|\[([^]]*)\]\{\.bound\}", r"\1\2", text.holes.fill(text, "latex"))
     tables = [build_table(declared, facts) for declared in read_tables(ROOT).values()]
     reasons = [reason for verdict in facts.verdicts.values() for reason in (*verdict.reasons, *verdict.notes)]

@@ -34,6 +34,21 @@ COUNTS = {  # in the captions of figures; what else stands there is counted from
     "recognised-by-all": lambda runs: (recomputed.count_recognised(runs) == len(runs)).sum(),
     "recognised-by-none": lambda runs: (recomputed.count_recognised(runs) == 0).sum(),
 }
+CHECKLIST = {  # what else stands there is counted from the plan and the claims
+    "attempts": lambda runs: runs.attempts.sum(),
+    "recorded": len,
+    "runs": len,
+    "settings": lambda runs: runs.cell.nunique(),
+    "settings-with-spread": lambda runs: (runs.groupby("cell").size() > 1).sum(),
+    "energy-runs": lambda runs: runs.energy_joules.notna().sum(),
+    "machines-runs": lambda runs: sum(bool(provenance["versions"]) for provenance in runs.provenance),
+    "models-runs": lambda runs: runs.bits.notna().sum(),
+    "seeds-runs": lambda runs: runs.seed.notna().sum(),
+    "size-runs": lambda runs: runs.parameters.notna().sum(),
+    "time-runs": lambda runs: runs.seconds.notna().sum(),
+    "validation-runs": lambda runs: runs.is_validated.sum(),
+}
+BY_NAME = {"figure": COUNTS, "checklist": CHECKLIST}
 Found = Mapping[str, Any]  # an entry of provenance.json
 
 
@@ -75,6 +90,8 @@ def recompute(id: str, records: pd.DataFrame, original: pd.DataFrame, entry: Fou
         return Estimate(float(SUMS[rest[1]](records.loc[entry["runs"]])))
     if first == "figure":
         return Estimate(float(COUNTS[rest[1]](records.loc[entry["runs"]])))
+    if first == "checklist":
+        return Estimate(float(CHECKLIST[rest[0]](records)))
     if first == "environment":
         return Estimate(sum(_knows(provenance, rest[0], "/".join(rest[1:])) for provenance in records.provenance))
     if first == "parameters":
@@ -137,12 +154,11 @@ def test_every_printed_number_is_what_the_records_say(
     differing, tried, with_interval = [], 0, 0
     for id, entry in printed["quantities"].items():
         first, *rest = id.split("/")
-        is_counted = first in COUNTED or (first == "figure" and rest[1] not in COUNTS)
+        name = rest[1] if first == "figure" else rest[0]
+        is_counted = first in COUNTED or (first in BY_NAME and name not in BY_NAME[first])
         if entry["value"] is None or (entry["spread"] is None and is_counted):
             continue
-        spread = {
-            name: value for name, value in (entry["spread"] or {}).items() if name != "kind" and value is not None
-        }
+        spread = {key: value for key, value in (entry["spread"] or {}).items() if key != "kind" and value is not None}
         theirs, ours = {"value": entry["value"], **spread}, recompute(id, records, original, entry)
         if any(not agree(getattr(ours, name), value) for name, value in theirs.items()):
             differing.append((id, theirs, ours))
