@@ -254,13 +254,13 @@ def _read_answer(id: str, item: Any, place: str) -> Answered:
 
 def _as_answer(value: Any, place: str) -> Answer:
     """VALUE as an answer; to YAML a bare yes or no is true or false."""
-    words = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+    words = ("no", "yes")[value] if isinstance(value, bool) else value
     if words not in list(Answer):
         refuse(place, value, ", ".join(Answer))
     return Answer(words)
 
 
-def fill_in(answers: Mapping[str, Answered], known: Known) -> tuple[Item, ...]:
+def answer_all(answers: Mapping[str, Answered], known: Known) -> tuple[Item, ...]:
     """The whole list, with the ANSWERS of the authors and those that follow from what is KNOWN."""
     items = []
     for part, questions in QUESTIONS.items():

@@ -7,8 +7,8 @@ import pytest
 
 from experiments.spec import ConfigurationError
 from report.checking.manuscript import inspect_manuscript
-from report.checklist import OPEN, QUESTIONS, REPLIES, Item, Known, fill_in, open_questions, read_answers
-from report.pages.prose import fill_in as fill_in_prose
+from report.checklist import OPEN, QUESTIONS, REPLIES, Item, Known, answer_all, open_questions, read_answers
+from report.pages.prose import fill_in
 from report.pages.vocabulary import Vocabulary
 from report.unknown import UnknownName
 from tests.made_up import make_cell, make_facts
@@ -33,7 +33,7 @@ def known(*accuracies: list[float], **changes: object) -> Known:
 def filled(answers: str = " {}", facts: Known | None = None, *, folder: Path) -> dict[str, Item]:
     """The list by question id."""
     given = read_answers(write(folder, answers)) or {}
-    return dict(zip(EVERY, fill_in(given, facts or known([0.7, 0.8])), strict=True))
+    return dict(zip(EVERY, answer_all(given, facts or known([0.7, 0.8])), strict=True))
 
 
 def test_every_question_is_answered_once_and_only_what_records_tell_by_the_program(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_prose_repeats_the_list_and_refers_to_its_sections(root: Path, tmp_path:
     sections = tmp_path / "report/paper/sections"
     sections.mkdir(parents=True)
     (sections / "10-body.md").write_text(text, encoding="utf-8")
-    filled_in = fill_in_prose(sections, Vocabulary(make_facts(root)).words, SETTERS, lambda quantity: None)
+    filled_in = fill_in(sections, Vocabulary(make_facts(root)).words, SETTERS, lambda quantity: None)
     assert filled_in.count("\n## ") == len(QUESTIONS)
     assert filled_in.count("\n- ") == len(EVERY)
     assert "- Are the assumptions stated\\? yes: [](#sec:statistics), [](#sec:limits)" in filled_in

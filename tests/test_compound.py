@@ -42,6 +42,10 @@ def test_a_compound_that_was_changed_after_the_runs_of_its_parts_says_so() -> No
     verdict = verdicts_on(make_evidence(*statuses), replace(BOTH, digest="today"), *PARTS)["both"]
     assert verdict.outcome is Outcome.REPRODUCED
     assert verdict.reasons == ("small REPRODUCED, large REPRODUCED", "its rule was changed after 6 of 6 runs")
+    assert (verdict.why, verdict.besides) == (
+        "small REPRODUCED, large REPRODUCED",
+        ("its rule was changed after 6 of 6 runs",),
+    )
 
 
 def test_a_part_of_our_own_is_not_called_reproduced() -> None:

@@ -193,8 +193,8 @@ def _inspect_results(section: Section) -> Iterator[Finding]:
 
 
 def _inspect_captions(root: Path) -> Iterator[Finding]:
-    """Results typed in captions, labels, titles, the abstract and the checklist, and in what claims.yaml prints beside the sentences; and
-    verdicts in all that plan, claims and bibliography say.
+    """Results typed in captions, labels, titles, the abstract and the checklist, and in what claims.yaml prints beside the
+    sentences; and verdicts in all that plan, claims and bibliography say.
 
     A note may say of an interval that it is one of 95 %, and of a chance that it is 80 %; a question or a claim may name
     the value that it is about.

@@ -6,7 +6,7 @@ from typing import Any
 from experiments.spec import Record, State
 from report.cells import NOT_MEASURED, CellEvidence, Parameters, setting_of
 from report.checklist import FILE as CHECKLIST
-from report.checklist import Item, Known, fill_in
+from report.checklist import Item, Known, answer_all
 from report.comparisons import difference, gap
 from report.facts import Facts, total
 from report.judge.claims import Claim
@@ -267,7 +267,7 @@ class Vocabulary:
             tuple(cell.n for cell in cells if cell.n),
             self._facts.verdicts,
         )
-        return fill_in(self._facts.answers, known)
+        return answer_all(self._facts.answers, known)
 
     def environment(self, name: str) -> str:
         """The version of a package, or another fact of provenance, in the recorded runs that have it; else `none`.
