@@ -22,6 +22,7 @@ from training_work import describe_machine
 
 from convmixer import ConvMixerError
 from convmixer.data import Dataset, load
+from convmixer.determinism import prepare_determinism
 from convmixer.device import choose_device, choose_precision
 from convmixer.model import ConvMixer
 from convmixer.recipe import Recipe, choose_recipe
@@ -65,6 +66,8 @@ class Outcome:
 def train_once(wanted: Training) -> Outcome:
     """Train as the notebook does, without validation; ``ConvMixerError`` where it cannot be done on this machine."""
     device = choose_device(wanted.device)
+    if wanted.deterministic:
+        prepare_determinism(device)  # before the next line lets CUDA start
     if wanted.precision == "bf16" and choose_precision("auto", device) != "bf16":
         raise ConvMixerError(f"{str(device)!r} only emulates bf16")
     recipe = choose_recipe(wanted.recipe, epochs=wanted.epochs)

@@ -2,18 +2,22 @@
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from convmixer import ConvMixerError
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
+import one_training
 import seconds_to_accuracy
 import spread
 from one_training import Outcome, Training
@@ -123,6 +127,24 @@ def test_what_cannot_be_repeated_is_told_and_the_others_go_on(
 def json_of(outcome: Outcome) -> str:
 
     return json.dumps(asdict(outcome))
+
+
+def test_on_a_gpu_determinism_is_prepared_before_cuda_is_asked_for_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(one_training, "choose_device", lambda name: gpu)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")  # so that it is put back as it was
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    found: list[str | None] = []
+
+    def ask(precision: str, device: torch.device) -> str:
+        found.append(os.environ.get("CUBLAS_WORKSPACE_CONFIG"))
+        return "fp16"
+
+    monkeypatch.setattr(one_training, "choose_precision", ask)
+    with pytest.raises(ConvMixerError, match="'cuda' only emulates bf16"):
+        one_training.train_once(replace(TRAINING, device="cuda", precision="bf16"))
+    assert found == [":4096:8"]
 
 
 @pytest.mark.parametrize(
