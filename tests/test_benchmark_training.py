@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import training
 import training_peers
 import training_work
-from training_results import CELLS, Ceilings, Results, Speed, Task, as_json, make_page
+from training_results import CELLS, Ceilings, Results, Speed, Task, as_json, find_targets, make_page
 
 TASK = Task(
     variant="native",
@@ -224,6 +224,15 @@ def test_the_page_takes_ratios_within_a_round_and_names_targets_and_what_is_miss
         "| channel-major | fp32 | 100 (100–100) | 500 | 2 (2–2), target 2.5 missed | – | 5.0% | 2,000 (800) |\n"
         "| native | fp32 | 500 (400–800) | 100 | 8 (8–10), target 7 met | – | 25.0% | 2,000 (800) |\n"
     )
+
+
+def test_the_fallback_that_has_a_target_is_the_one_that_is_taken_on_the_processor(results: Results) -> None:
+    fp32, bf16 = results, replace(results, ceilings=replace(CEILINGS, precision="bf16"))
+    gpu = replace(bf16, device="cuda")
+    found = [
+        [find_targets(some, name).get("authors") for name in ("plain", "channel-major")] for some in (fp32, bf16, gpu)
+    ]
+    assert found == [[None, 2.5], [2.5, None], [None, None]]
 
 
 def test_the_json_holds_every_round(results: Results) -> None:
