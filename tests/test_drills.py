@@ -1,7 +1,7 @@
 """Faults with real processes: whatever is killed, stopped, full or wrong, no record is lost, half-written or doubled, and
 `run` again ends with the numbers of an undisturbed run.
 
-Two repetitions of each drill by default; `DRILLS=100 python -m pytest tests/test_drills.py` for more.
+Two repetitions of each drill by default; `python benchmarks/drills.py` does a hundred.
 """
 
 import os
@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -24,8 +25,12 @@ DRILLS = int(os.environ.get("DRILLS", "2"))
 RUNS = ("tiny-z2-s0", "tiny-z2-s1")
 NAME = RUNS[0]
 pytestmark = pytest.mark.timeout(900)
-REPETITIONS = pytest.mark.parametrize("seed", range(DRILLS))
 MOUNTS = pytest.mark.skipif(not CAN_MOUNT, reason="no private mounts here: full and read-only disks are not tried")
+
+
+def repeated(test: Callable[..., None]) -> Callable[..., None]:
+    """A drill that is done DRILLS times, each time with another seed of its random moments."""
+    return pytest.mark.drill(pytest.mark.parametrize("seed", range(DRILLS))(test))
 
 
 @pytest.fixture
@@ -72,7 +77,7 @@ def wait_a_moment(root: Path, process: subprocess.Popen[str], seed: int) -> None
     time.sleep(generator.uniform(0, 6))
 
 
-@REPETITIONS
+@repeated
 def test_a_kernel_that_is_killed(root: Path, seed: int) -> None:
     process = start_build(root, "run", "-j", "2", "-k", *RUNS)
     wait_a_moment(root, process, seed)
@@ -83,7 +88,7 @@ def test_a_kernel_that_is_killed(root: Path, seed: int) -> None:
     run_again(root, *RUNS)
 
 
-@REPETITIONS
+@repeated
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_driver_that_is_killed(root: Path, how: signal.Signals, seed: int) -> None:
     process = start_build(root, "run", "-j", "2", *RUNS)
@@ -97,7 +102,7 @@ def test_a_driver_that_is_killed(root: Path, how: signal.Signals, seed: int) -> 
     run_again(root, *RUNS)
 
 
-@REPETITIONS
+@repeated
 def test_signals_that_come_again_do_not_disturb_the_end(root: Path, seed: int) -> None:
     process = start_build(root, "run", "-j", "2", *RUNS)
     wait_for(find_workspace(root).checkpoint.is_file)
@@ -169,7 +174,7 @@ def check_that_it_goes_on_from_its_checkpoint(root: Path) -> None:
     assert ledger.load(plan)[0].cost["attempts"] == 2
 
 
-@REPETITIONS
+@repeated
 def test_two_drivers_at_once_do_each_run_once(root: Path, seed: int) -> None:
     drivers = [start_build(root, "run", "-j", "2", *RUNS)]
     time.sleep(random.Random(seed).uniform(0, 3))

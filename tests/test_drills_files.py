@@ -13,7 +13,7 @@ from experiments.schema import RecordFault
 from experiments.spec import Record
 from tests.processes import REPOSITORY, kill
 from tests.small_repository import make_record, make_repository, open_repository
-from tests.test_drills import REPETITIONS
+from tests.test_drills import repeated
 
 NAME = "tiny-z2-s0"
 
@@ -76,7 +76,7 @@ for number in range(10**9):
 """
 
 
-@REPETITIONS
+@repeated
 def test_a_writer_that_is_killed_leaves_a_whole_record(root: Path, seed: int) -> None:
     program = WRITER.format(repository=str(REPOSITORY), root=str(root), name=NAME)
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as writer:

@@ -93,6 +93,32 @@ def test_the_widest_cell_of_every_column_is_among_those_that_the_typesetter_meas
         assert measured >= max(widths) - 0.1, (listed.name, listed.columns[index].header)
 
 
+def test_columns_before_paragraphs_stand_above_them_on_paper(root: Path) -> None:
+    paragraph = "as a reader sees it " * 10
+    listed = text_table("claim", "its verdict", paragraph, paragraph, columns=4, rows=2)
+    made = laid_out(root, listed)
+    assert (made.leading, made.wide, [float(column.weight) for column in made.columns[2:]]) == (2, True, [1, 1])
+    assert sum(float(column.share) for column in made.columns) == pytest.approx(0.95, abs=0.01)
+    for name, begun in (
+        ("latex", r"\textbf{claim}\quad its verdict\newline as a reader"),
+        ("typst", r"[#strong[claim]#h(1em)its verdict \ as a reader"),
+        ("html", 'claim</th><td>its verdict</td><td class="wraps">as a reader'),
+    ):
+        format = FORMATS[name]
+        template = environment(format, root / "templates").get_template(f"table.{format.suffix}")
+        text = template.render(table=laid_out(root, listed, name))
+        assert text.count(begun) == 2, name
+
+
+@pytest.mark.parametrize(
+    "cells", [("a", "as a reader sees it " * 10), ("a", "it is " * 40, "a word " * 6, "it is " * 40)]
+)
+def test_a_single_column_of_paragraphs_or_shorter_ones_beside_them_leave_every_column_in_its_place(
+    root: Path, cells: tuple[str, ...]
+) -> None:
+    assert laid_out(root, text_table(*cells, columns=len(cells))).leading == 0
+
+
 def test_a_table_of_many_lines_may_break_over_pages(root: Path) -> None:
     sentence = "word " * 60
     assert not laid_out(root, text_table("a", rows=24)).long

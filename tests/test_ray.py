@@ -25,7 +25,7 @@ from tests.digits_repository import make_digits_repository, numbers_of
 from tests.processes import finish, kill, start_build, wait_for
 from tests.small_repository import PLAN, edit, make_repository, open_repository
 from tests.start_ray import list_processes, start_ray
-from tests.test_drills import DRILLS, RUNS, check_ledger, find_workspace, run_again
+from tests.test_drills import RUNS, check_ledger, find_workspace, repeated, run_again
 
 NAME = RUNS[0]
 pytestmark = pytest.mark.timeout(900)
@@ -64,7 +64,7 @@ def test_digits_give_the_numbers_of_this_machine_although_no_file_is_shared(
     assert numbers_of(record) == numbers_of(here)
 
 
-@pytest.mark.parametrize("seed", range(DRILLS))
+@repeated
 def test_the_run_of_a_worker_that_is_killed_goes_on_with_another(root: Path, ray: dict[str, str], seed: int) -> None:
     process = start(root, ray, *RUNS)
     wait_for(find_workspace(root).checkpoint.is_file)

@@ -18,7 +18,7 @@ from tests.digits_repository import make_digits_repository, numbers_of
 from tests.processes import REPOSITORY, find_kernels, finish, kill, start_build, wait_for
 from tests.small_repository import PLAN, edit, make_repository, open_repository
 from tests.start_slurm import list_missing_programs, start_slurm
-from tests.test_drills import REPETITIONS, RUNS, check_ledger, find_workspace, run_again
+from tests.test_drills import RUNS, check_ledger, find_workspace, repeated, run_again
 
 NAME = RUNS[0]
 MISSING = list_missing_programs()
@@ -135,7 +135,7 @@ def test_a_job_at_its_time_limit_goes_back_into_the_queue_and_on_from_its_checkp
     assert ledger.load(plan)[0].cost["attempts"] == 2
 
 
-@REPETITIONS
+@repeated
 def test_a_job_that_is_killed_fails_and_the_next_run_goes_on(root: Path, slurm: dict[str, str], seed: int) -> None:
     process = start(root, slurm, "-k", *RUNS)
     wait_for(find_workspace(root).checkpoint.is_file)

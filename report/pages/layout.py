@@ -23,6 +23,7 @@ HEADER_WIDTH = 13  # characters of a header's line, where the cells leave it fre
 WRAPPING = 32  # a column with a longer cell wraps
 CAPITALS = 1.15  # how much wider bold capitals are than text
 COMFORTABLE = 42  # a wrapping column wants at least this many characters a line
+PARAGRAPH = 120  # a column of such cells, on average, holds paragraphs
 LONG = 24  # more lines than this and the table may break over pages
 MEASURED = 4  # so many of a column's cells are measured for its width
 # How wide a character of the typesetter's font is, about, in letters like "n".
@@ -72,7 +73,10 @@ class SetRow:
 
 @dataclass(frozen=True)
 class SetTable:
-    """A table whose cells are set in one format."""
+    """A table whose cells are set in one format.
+
+    On paper the `leading` columns stand in a line above the others, which hold paragraphs and need the breadth.
+    """
 
     name: str
     number: str
@@ -83,6 +87,7 @@ class SetTable:
     wide: bool
     dense: bool
     lines: int
+    leading: int
 
     @property
     def long(self) -> bool:
@@ -91,8 +96,8 @@ class SetTable:
 
     @property
     def width(self) -> Fragment:
-        """The number of columns."""
-        return Fragment(len(self.columns))
+        """The number of columns on paper."""
+        return Fragment(len(self.columns) - self.leading)
 
     @property
     def lists_runs(self) -> bool:
@@ -167,8 +172,18 @@ def _breadth(text: str) -> float:
     )
 
 
-def _columns(table: Table, measures: list[_Measure], room: int) -> tuple[SetColumn, ...]:
-    fixed = sum(measure.width for measure in measures if not measure.wraps)
+def _leading(table: Table, measures: list[_Measure]) -> int:
+    """How many columns stand before those that hold paragraphs, where two or more do and no other follows."""
+    wraps = [measure.wraps for measure in measures]
+    leading = wraps.index(True) if True in wraps else 0
+    if not table.rows or len(wraps) - leading < 2:
+        return 0
+    letters = [sum(map(len, _cells(table, index))) / len(table.rows) for index in range(leading, len(wraps))]
+    return leading if all(wraps[leading:]) and min(letters) > PARAGRAPH else 0
+
+
+def _columns(table: Table, measures: list[_Measure], room: int, leading: int) -> tuple[SetColumn, ...]:
+    fixed = 0 if leading else sum(measure.width for measure in measures if not measure.wraps)
     need = [math.sqrt(measure.width) if measure.wraps else 0.0 for measure in measures]
     free, count = max(0.95 * room - fixed, 20) / room, sum(measure.wraps for measure in measures)
     columns = []
@@ -199,15 +214,18 @@ class Layout:
     columns: tuple[SetColumn, ...]
     pads: tuple[str, ...]
     lines: int
+    leading: int
 
 
 def lay_out(table: Table) -> Layout:
     """The layout of TABLE."""
     measures = [_measure(table, index) for index in range(len(table.columns))]
-    room = _room(measures)
-    columns = _columns(table, measures, room.characters)
+    leading = _leading(table, measures)
+    room = _ROOMS[-1] if leading else _room(measures)
+    columns = _columns(table, measures, room.characters, leading)
     pads = tuple(_longest_spread(table, index) for index in range(len(table.columns)))
-    return Layout(table, room, columns, pads, _lines(table, columns, room.characters))
+    lines = _lines(table, columns, room.characters) + (len(table.rows) if leading else 0)
+    return Layout(table, room, columns, pads, lines, leading)
 
 
 @dataclass(frozen=True)
@@ -226,7 +244,16 @@ def set_table(
     escape = cache(format.escape)  # a list of runs has the same few states, devices and commits in every row
     rows = tuple(_set_row(layout, index, escape, finalize, places) for index in range(len(table.rows)))
     return SetTable(
-        table.name, number, table.title, table.note, layout.columns, rows, room.wide, room.dense, layout.lines
+        table.name,
+        number,
+        table.title,
+        table.note,
+        layout.columns,
+        rows,
+        room.wide,
+        room.dense,
+        layout.lines,
+        layout.leading,
     )
 
 
