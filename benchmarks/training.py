@@ -25,6 +25,7 @@ and data set take before training; on a GPU it is what torch allocated there. "t
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -67,8 +68,14 @@ def measure(task: Task) -> dict[str, Any]:
         from training_work import answer  # imports torch, which would count in the memory of every child from now on
 
         return refuse_obstacle(answer(asdict(task)))
-    command = [sys.executable, str(WORKER), json.dumps(asdict(task))]
-    run = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    return ask_process(WORKER, asdict(task))
+
+
+def ask_process(worker: Path, content: dict[str, Any], variables: dict[str, str] | None = None) -> dict[str, Any]:
+    """What ``worker`` answers to ``content`` in a fresh process, with these environment variables besides."""
+    command = [sys.executable, str(worker), json.dumps(content)]
+    environment = {**os.environ, **(variables or {})}
+    run = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
     last = (run.stdout.strip().splitlines() or [""])[-1]
     if run.returncode != 0 or not last:
         said = (run.stderr.strip().splitlines() or ["it said nothing"])[-1]

@@ -144,7 +144,7 @@ def measure_ceilings(task: Task) -> Ceilings:
         flops_per_second=max(find_product_rate(shape, dtype, device) for shape in shapes),
         bytes_per_second=2 * source.nbytes / find_least_seconds(lambda: target.copy_(source), device),
         precision=precision,
-        machine=describe_machine(device),
+        machine=f"{describe_machine(device)}, {torch.get_num_threads()} threads",
     )
 
 
@@ -179,9 +179,9 @@ def describe_machine(device: torch.device) -> str:
     processor = next(
         (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
     )
-    features = f", {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+    features = torch.backends.cpu.get_cpu_capability()
     gpu = f"{torch.cuda.get_device_name(device)} beside " if device.type == "cuda" else ""
-    return f"{gpu}{processor}, {os.cpu_count()} cores{features}, Python {platform.python_version()}, {libraries}"
+    return f"{gpu}{processor}, {os.cpu_count()} cores, {features}, Python {platform.python_version()}, {libraries}"
 
 
 def answer(content: dict[str, Any]) -> dict[str, Any]:

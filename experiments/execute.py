@@ -20,7 +20,7 @@ from experiments.rules import read_rules
 from experiments.running.confirmation import CODE_VARIABLE, describe_code
 from experiments.running.notebook_runs import run_notebook
 from experiments.running.orders import Answer, Order, settle
-from experiments.running.threads import limit_threads, limit_waiting
+from experiments.running.threads import limit_threads, limit_waiting, refuse_surplus_threads
 from experiments.running.workspace import Workspace
 from experiments.spec import (
     ACCURACY,
@@ -84,7 +84,7 @@ def execute(
         kernels: by which a caller in another thread can stop the run.
 
     Raises:
-        ConfigurationError: a parameter or $REPRODUCTION_DATA is wrong (before a kernel starts).
+        ConfigurationError: a parameter, $REPRODUCTION_DATA or the number of threads is wrong (before a kernel starts).
         AlreadyRecorded: the run is recorded, and not forced.
         RunFailed: a cell raised, the kernel died or hung, or the notebook did not end with exactly one record.
         RunBusy: another process is running the run.
@@ -147,7 +147,7 @@ def compute(
     """The worker's half: runs the notebook in the workspace, and gives the record. Touches no ledger.
 
     Raises:
-        ConfigurationError: $REPRODUCTION_DATA is wrong (before a kernel starts).
+        ConfigurationError: $REPRODUCTION_DATA or the number of threads is wrong (before a kernel starts).
         RunFailed: as for `execute`.
     """
     run = order.run
@@ -241,6 +241,8 @@ def _list_variables(workspace: Workspace, order: Order) -> dict[str, str]:
     }
     if (data := find_data()) is not None:
         variables[recording.DATA_VARIABLE] = str(data)
+    if order.threads is None:
+        refuse_surplus_threads(os.environ, machine.count_cores())
     return limit_waiting(os.environ) | variables | limit_threads(order.threads)
 
 

@@ -5,6 +5,7 @@ into a budget, what a failure keeps from being begun and what Ctrl-C does is dec
 """
 
 import contextlib
+import os
 import time
 from abc import ABC, abstractmethod
 from collections import deque
@@ -22,6 +23,7 @@ from experiments.notebooks import refuse_broken_cells
 from experiments.provenance import local_executor
 from experiments.running.gpu_slots import GpuSlots, list_gpus
 from experiments.running.progress import LEFT, Monitor, describe_price, format_seconds
+from experiments.running.threads import refuse_surplus_threads
 from experiments.running.warm_kernels import warm_start
 from experiments.running.workspace import Workspace
 from experiments.spec import AlreadyRecorded, ConfigurationError, Record, ReproductionError, Run, RunBusy, RunFailed
@@ -176,12 +178,14 @@ class LocalExecutor(Executor):
         """A thread for each run at once, which drives a kernel.
 
         Raises:
-            ConfigurationError: $REPRODUCTION_DATA is no folder.
+            ConfigurationError: $REPRODUCTION_DATA is no folder, or $OMP_NUM_THREADS more than there are cores.
         """
         from experiments.execute import find_data
         from experiments.running.kernels import Kernels
 
         find_data()
+        if self.jobs == 1 and self.execute is None:
+            refuse_surplus_threads(os.environ, count_cores())
         with contextlib.ExitStack() as stack:
             command = stack.enter_context(warm_start(self.root, self._list_packages(tasks))) if self.warm else None
             pool = stack.enter_context(ThreadPoolExecutor(self.jobs, thread_name_prefix="run"))

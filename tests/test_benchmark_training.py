@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import training
 import training_peers
 import training_work
-from training_results import CELLS, Ceilings, Results, Speed, Task, as_json, make_page
+from training_results import CELLS, Ceilings, Results, Speed, Task, as_json, find_targets, make_page
 
 TASK = Task(
     variant="native",
@@ -225,6 +226,15 @@ def test_the_page_takes_ratios_within_a_round_and_names_targets_and_what_is_miss
     )
 
 
+def test_the_fallback_that_has_a_target_is_the_one_that_is_taken_on_the_processor(results: Results) -> None:
+    fp32, bf16 = results, replace(results, ceilings=replace(CEILINGS, precision="bf16"))
+    gpu = replace(bf16, device="cuda")
+    found = [
+        [find_targets(some, name).get("authors") for name in ("plain", "channel-major")] for some in (fp32, bf16, gpu)
+    ]
+    assert found == [[None, 2.5], [2.5, None], [None, None]]
+
+
 def test_the_json_holds_every_round(results: Results) -> None:
     content = json.loads(as_json(results))
     assert [(row["variant"], row["round"], row["images"]) for row in content["speeds"]][:2] == [
@@ -239,3 +249,36 @@ def test_the_json_holds_every_round(results: Results) -> None:
 def test_a_ceiling_is_the_best_of_all_rounds() -> None:
     other = replace(CEILINGS, flops_per_second=1e9, bytes_per_second=5e9)
     assert CEILINGS.or_better(other) == replace(CEILINGS, bytes_per_second=5e9)
+
+
+def test_the_page_on_the_floor_has_the_figures_of_the_newest_results(root: Path) -> None:
+    newest = max((root / "benchmarks/results").glob("training-cpu-*.json"))
+    content = json.loads(newest.read_text())
+    speeds: dict[tuple[str, str], dict[int, Speed]] = {}
+    for row in content["speeds"]:
+        cell, variant, number = (row.pop(name) for name in ("cell", "variant", "round"))
+        speeds.setdefault((cell, variant), {})[number] = Speed(**row)
+    results = Results(
+        **{name: content[name] for name in ("date", "device", "rounds", "seconds")},
+        ceilings=Ceilings(**content["ceilings"]),
+        speeds=speeds,
+    )
+    page = (root / "benchmarks/README.md").read_text()
+    assert f"(results/{newest.stem}.md)" in page
+    rows = {found[1]: row[1:] for row in read_rows(page) if (found := re.match("`([\\w-]+)`: ", row[0]))}
+    assert set(rows) == {variant for _, variant in speeds}
+    for variant, cells in rows.items():
+        for cell, text in zip(CELLS, cells, strict=True):
+            rate, times, share = re.fullmatch(r"([\d.,]+) \(([\d.]+), (\d+) %\)", text).groups()
+            of_rounds = speeds[cell, variant].values()
+            found = statistics.median(speed.images_per_second for speed in of_rounds)
+            assert float(rate.replace(",", "")) == pytest.approx(found, rel=0.01)
+            assert float(times) == pytest.approx(statistics.median(results.ratios(cell, variant, "authors")), abs=0.051)
+            of_floor = 100 * found * results.ceilings.floor(next(iter(of_rounds)))
+            assert int(share) == pytest.approx(of_floor, abs=0.51)
+
+
+def test_the_page_lists_every_command(root: Path) -> None:
+    page = (root / "benchmarks/README.md").read_text()
+    commands = {path.name for path in (root / "benchmarks").glob("*.py") if "ArgumentParser(" in path.read_text()}
+    assert set(re.findall(r"^\| `python benchmarks/(\w+\.py)` ", page, re.MULTILINE)) == commands

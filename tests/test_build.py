@@ -762,3 +762,10 @@ def test_a_data_root_that_is_no_folder_is_refused_before_a_kernel_starts(command
     code, _, errors = command("run", "tiny-z3-s0")
     assert code == 2
     assert "$REPRODUCTION_DATA is '/no/such/folder', which is no folder; name the folder of the data sets" in errors
+
+
+def test_more_threads_than_cores_are_refused_before_a_run_is_begun(command: Command, monkeypatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "4096")
+    code, _, errors = command("run", "tiny-z3-s0")
+    assert code == 2
+    assert "error: $OMP_NUM_THREADS is '4096', and this process may use " in errors
