@@ -6,8 +6,8 @@ pending, in this order: what a reader should know first), and where its runs dis
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -66,6 +66,11 @@ def setting_of(record: Record, name: str, default: Any = None) -> Any:
     return settings[name] if name in settings else record.parameters.get(name, default)
 
 
+def settings_of(records: Iterable[Record], name: str, default: Any = None) -> list[Any]:
+    """The values of a setting in RECORDS, each once: thousands of runs have the same few; some are lists."""
+    return list({repr(value): value for value in (setting_of(record, name, default) for record in records)}.values())
+
+
 def has_same_curves(a: Record, b: Record) -> bool:
     """Whether the histories are equal but for times, which no two runs share, and which a copy may have changed."""
     return _curves(a) == _curves(b)
@@ -94,6 +99,7 @@ class CellEvidence:
     statuses: tuple[RunStatus, ...]
     records: tuple[Record, ...]
     labels: Mapping[str, str] = FrozenMapping()
+    _told: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def word(self, name: str) -> str:
         """What a sentence calls a parameter: its label, less the symbol at its end, or else its name in words."""
@@ -201,6 +207,13 @@ class CellEvidence:
 
         Raises UnknownName for a metric that no record of the cell has.
         """
+        return self._once("values", metric, self._read_values)
+
+    def settings(self, name: str) -> list[str]:
+        """The values of a setting in the measured runs, each once, as text."""
+        return self._once("settings", name, lambda name: [str(value) for value in settings_of(self.records, name)])
+
+    def _read_values(self, metric: str) -> tuple[float, ...]:
         found = []
         for record in self.records:
             if metric not in record.metrics and metric not in record.cost:
@@ -235,6 +248,15 @@ class CellEvidence:
 
     def quantity(self, metric: str = ACCURACY) -> Quantity:
         """METRIC over the measured runs as a quantity: the mean, its 95 % t interval from two runs on, and n."""
+        return self._once("quantity", metric, self._make_quantity)
+
+    def _once(self, what: str, name: str, make: Callable[[str], Any]) -> Any:
+        """WHAT is MADE of NAME, the first time: rules, tables, figures and prose ask for the same few again and again."""
+        if (what, name) not in self._told:
+            self._told[what, name] = make(name)
+        return self._told[what, name]
+
+    def _make_quantity(self, metric: str) -> Quantity:
         kind, id = kind_of(metric), f"{self.group}/{self.name}/{metric}"
         aggregate = _AGGREGATES.get(metric, f"mean of {metric.replace('_', ' ')}")
         origin = tuple(record.run for record in self.records)
@@ -321,6 +343,6 @@ def by_level(cells: Iterable[CellEvidence], name: str) -> list[CellEvidence]:
 
 def differing_settings(cells: Iterable[CellEvidence], names: tuple[str, ...] = FIDELITY) -> dict[str, tuple[str, ...]]:
     """The settings, of those called NAMES, in which the measured runs of CELLS differ, with their values as text."""
-    records = [record for cell in cells for record in cell.records]
-    found = {name: ascending(str(setting_of(record, name)) for record in records) for name in names}
+    listed = list(cells)
+    found = {name: ascending(value for cell in listed for value in cell.settings(name)) for name in names}
     return {name: tuple(values) for name, values in found.items() if len(values) > 1}

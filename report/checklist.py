@@ -7,6 +7,7 @@ ReScience made of it), in our words.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ class Known:
     runs_of_cells: tuple[int, ...]  # of those with a run
     verdicts: Mapping[str, Verdict]
 
-    @property
+    @cached_property
     def numbers(self) -> Numbers:
         """For numbers that come from the recorded runs."""
         return Numbers("checklist", tuple(record.run for record in self.recorded))
@@ -163,8 +164,8 @@ def _validation(known: Known) -> tuple[Answer, str]:
 
 def _was_validated(record: Record) -> bool:
     """Whether RECORD has a number on validation data; a recipe that trains on all images leaves them empty."""
-    columns = (column for name, column in record.history.items() if name.startswith("validation_"))
-    return any(value is not None for column in columns for value in column)
+    columns = record.history.items()
+    return any(value is not None for name, column in columns if name.startswith("validation_") for value in column)
 
 
 def _time(known: Known) -> tuple[Answer, str]:

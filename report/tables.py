@@ -73,6 +73,11 @@ class Table:
         return (*found, *(self.condensed.quantities if self.condensed else ()))
 
     @cached_property
+    def counts_runs(self) -> bool:
+        """Whether a column says how many runs there are, so that the cells need not."""
+        return any(column.key == "n" for column in self.columns)
+
+    @cached_property
     def values(self) -> dict[str, list[Any]]:
         """The raw values by column, fractions as fractions; beside a quantity's column its state, n, interval and sd.
 
@@ -99,7 +104,9 @@ class Table:
 
 def as_csv(frame: pd.DataFrame) -> str:
     """FRAME as CSV without its index; a spreadsheet finds no formula in it."""
-    safe = {as_text(name): pd.Series(map(as_text, column), dtype=object) for name, column in frame.items()}
+    safe = {
+        as_text(name): pd.Series(map(as_text, column.to_numpy(object)), dtype=object) for name, column in frame.items()
+    }
     return pd.DataFrame(safe).to_csv(index=False, lineterminator="\n")
 
 

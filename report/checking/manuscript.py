@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ _UNUSUAL = re.compile(
 _LEVEL = re.compile(r"\b\d+(?:\.\d+)? %(?= (?:\w+ )?intervals?\b)|\bchance of \d+ %")
 # What pages print of plan and claims. The reasons of margins they do not, a sentence is compared with what it quotes.
 _PRINTED = re.compile(r"\.(?:deviations\[\d+\]|untested|source|title)$")
-_CHARACTER = re.compile(r"\\([!-/:-@\[-`{-~])|&#?\w{1,32};|.", re.DOTALL)
+_PIECE = re.compile(r"[^\\&*_~\x80-\U0010ffff]+|\\([!-/:-@\[-`{-~])|&#?\w{1,32};|.", re.DOTALL)
 _MATHS = re.compile(r"(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|\$\$.*?\$\$", re.DOTALL)
 _SHARE = re.compile(
     r"\d(?:\\[,;:! ]|[\s~{}])*\\(?:%|(?:text|mathrm|mbox)\{\s*(?:per ?cent|pp|points)\b)"
@@ -105,7 +106,7 @@ class Section:
     place: str
     text: str
 
-    @property
+    @cached_property
     def prose(self) -> str:
         """The text less code, mathematics and template brackets; line breaks stay."""
         return _NOT_PROSE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), self.text)
@@ -217,11 +218,9 @@ def _inspect_captions(root: Path) -> Iterator[Finding]:
         (f"report/paper/{CHECKLIST}: {place}", text) for place, text in _leaves(checklist.get("answers"), "answers")
     ]
     for path, part in ((plan, "groups"), (paper / CLAIMS, "claims"), (paper / CLAIMS, "protocols")):
-        content = read_yaml(path) if path.is_file() else {}
+        content, file = read_yaml(path) if path.is_file() else {}, path.relative_to(root).as_posix()
         for place, text in _leaves(content.get(part), part):
-            (results if _PRINTED.search(place) else verdicts).append(
-                (f"{path.relative_to(root).as_posix()}: {place}", text)
-            )
+            (results if _PRINTED.search(place) else verdicts).append((f"{file}: {place}", text))
     verdicts += [
         (f"report/paper/references.bib:{entry.line}", value)
         for entry in read_bibliography(paper).values()
@@ -274,14 +273,20 @@ def as_printed(prose: str) -> tuple[str, list[int]]:
     Without emphasis, the backslashes of escapes, and characters that take no room; entities and wide or raised figures as
     the plain ones that they look like.
     """
-    kept = [(character, found.start()) for found in _CHARACTER.finditer(prose) for character in _plain(found)]
-    return "".join(character for character, _ in kept), [place for _, place in kept]
+    kept, places = [], list[int]()
+    for found in _PIECE.finditer(prose):
+        text = _plain(found)
+        kept.append(text)
+        places += range(*found.span()) if text == found[0] else [found.start()] * len(text)
+    return "".join(kept), places
 
 
 def _plain(found: re.Match[str]) -> str:
     if found[1]:
         return found[1]
     text = "" if found[0] in "*_~" else unicodedata.normalize("NFKC", html.unescape(found[0]))
+    if text.isascii():
+        return text
     return "".join(character for character in text if unicodedata.category(character) != "Cf")
 
 

@@ -30,14 +30,15 @@ def typed_results(text: str) -> Iterator[tuple[int, str]]:
         tree = jinja2.Environment(**ANGLE).parse(text)
     except (jinja2.TemplateSyntaxError, RecursionError, ValueError):  # a number of thousands of digits is the last
         return
-    for output in tree.find_all(nodes.Output):
-        for node in output.nodes:
-            if not isinstance(node, nodes.TemplateData):
-                yield from _inspect(node)
-    for assignment in tree.find_all(nodes.Assign):
-        yield from _inspect(assignment.node)
-    for loop in tree.find_all(nodes.For):  # whose list may be printed item by item
-        yield from _inspect(loop.iter)
+    for statement in tree.find_all((nodes.Output, nodes.Assign, nodes.For)):
+        if isinstance(statement, nodes.Assign):
+            yield from _inspect(statement.node)
+        elif isinstance(statement, nodes.For):  # whose list may be printed item by item
+            yield from _inspect(statement.iter)
+        else:
+            for node in statement.nodes:
+                if not isinstance(node, nodes.TemplateData):
+                    yield from _inspect(node)
 
 
 def _inspect(node: nodes.Node) -> Iterator[tuple[int, str]]:

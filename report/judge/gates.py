@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.spec import ConfigurationError, Record, State
-from report.cells import COMPUTING, FIDELITY, CellEvidence, differing_settings, setting_of
+from report.cells import COMPUTING, FIDELITY, CellEvidence, differing_settings, setting_of, settings_of
 from report.judge.claims import Claim, ClaimKind
 from report.judge.trials import Judgement, Outcome, Trial, cell_names, missing_text, numbers_of
 from report.sentences import Numbers, Sentence, price_text
@@ -46,7 +46,7 @@ def deviations_from(claim: Claim, records: tuple[Record, ...]) -> tuple[Deviatio
 
 def settings_text(records: Iterable[Record], name: str, between: str = ", ") -> str:
     """A setting in all RECORDS for a reader, several values listed; empty without records."""
-    return between.join(sorted({setting_text(setting_of(record, name, NOT_RECORDED)) for record in records}))
+    return between.join(sorted({setting_text(value) for value in settings_of(records, name, NOT_RECORDED)}))
 
 
 def setting_text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 
 from experiments.spec import ACCURACY, Record, State
 from experiments.status import RunStatus
@@ -157,8 +158,9 @@ def commit_of(record: Record) -> str:
 
 def device_of(record: Record) -> str:
     """What the run was computed on, in words: the GPU, else the CPU with its threads."""
-    gpu = record.provenance.get("gpu")
-    if gpu:
-        return str(gpu)
-    threads = record.provenance.get("threads")
-    return f"{record.provenance.get('cpu')} ({amount(threads, 'thread')})"
+    return _device(*map(record.provenance.get, ("gpu", "cpu", "threads")))
+
+
+@cache  # of thousands of runs, which name the same few
+def _device(gpu: str | None, cpu: str, threads: int) -> str:
+    return gpu or f"{cpu} ({amount(threads, 'thread')})"

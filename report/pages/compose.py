@@ -4,6 +4,7 @@ What takes time goes on side by side. Pandoc reads the prose, with a mark where 
 tables are set; the typesetter makes the PDF, as soon as its parts are there, while the other formats are put together.
 """
 
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -99,11 +100,13 @@ class Composer:
         values = self._values(format, prose, tables)
         text = self._template("report", format, **values) + "\n"
         if format.name == "html":
-            drawings = PageDrawings()
+            drawings, inlined = PageDrawings(), {}
             for name, drawing in drawn.items():
-                svg, mark = drawing.wait().read_text(encoding="utf-8"), _mark("figure", name)
-                if mark in text:  # one that stands nowhere may not keep an outline that the others look for
-                    text = text.replace(mark, drawings.inline(svg, self._figures[name].alt))
+                svg = drawing.wait().read_text(encoding="utf-8")
+                # One that stands nowhere may not keep an outline that the others look for.
+                if _mark("figure", name) in text:
+                    inlined[name] = drawings.inline(svg, self._figures[name].alt)
+            text = _put_in("figure", inlined, text)
         if format.name == "latex":
             template = self._environments[format.name].get_template(format.report)
             write_submission(self._folder, self._root, self._context.metadata, template, values)
@@ -188,9 +191,7 @@ class Composer:
 
     def _values(self, format: Format, prose: Prose, tables: Mapping[str, str]) -> dict[str, Any]:
         """What the template of the report is given, with its TABLES; in HTML a drawing is still a mark."""
-        body = prose.bodies[format.name]
-        for name, text in tables.items():
-            body = body.replace(_mark("table", name), text)
+        body = _put_in("table", tables, prose.bodies[format.name])
         values = {"front": self.front, "body": Fragment(body), "contents": prose.contents}
         if format.name == "html":
             values |= {"page": Page(self._templates), "data": self._page_data}
@@ -221,12 +222,17 @@ def _write_pdfs(drawn: Mapping[str, Drawing]) -> None:
 
 def _data_links(figure: Figure) -> list[tuple[str, str]]:
     """The words of the link to each file of FIGURE's data, and the file."""
-    return list(zip(("Data", *(about.capitalize() for about in figure.more)), figure.data, strict=False))
+    return list(zip(("Data", *(about.capitalize() for about in figure.more)), figure.files, strict=False))
 
 
 def _mark(kind: str, name: str) -> str:
     """Where a table or a drawing goes; no value can hold it, for every format escapes one of its characters."""
     return f"<!--{kind}:{name}-->"
+
+
+def _put_in(kind: str, made: Mapping[str, str], text: str) -> str:
+    """TEXT with what was MADE in the places of its marks, all at once: a page of thousands of runs has megabytes."""
+    return re.sub(_mark(kind, "([^<>]+)"), lambda found: made.get(found[1], found[0]), text)
 
 
 def _named(known: Mapping[str, Any], name: str, what: str) -> Any:

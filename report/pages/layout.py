@@ -110,11 +110,6 @@ class SetTable:
         return any(column.wraps for column in self.columns)
 
 
-def _counts_runs(table: Table) -> bool:
-    """Whether a column of TABLE says how many runs there are, so that the cells need not."""
-    return any(column.key == "n" for column in table.columns)
-
-
 def plain(cell: Cell, *, unit: bool = False, n: bool = False) -> str:
     """CELL as a reader sees it in a table, without markup; a quantity with its UNIT and N where they are printed."""
     if isinstance(cell, Quantity):
@@ -125,13 +120,13 @@ def plain(cell: Cell, *, unit: bool = False, n: bool = False) -> str:
 
 
 def _cells(table: Table, index: int) -> list[str]:
-    unit, n = not table.columns[index].unit, not _counts_runs(table)
+    unit, n = not table.columns[index].unit, not table.counts_runs
     return [plain(row[index], unit=unit, n=n) for row in table.rows]
 
 
-def _header_lines(column: Column, cells: list[str]) -> tuple[str, ...]:
-    """The header in lines; what stands in parentheses stays together where it has room."""
-    room = max([HEADER_WIDTH, *(min(len(cell), WRAPPING) for cell in cells)])
+def _header_lines(column: Column, longest: int) -> tuple[str, ...]:
+    """The header over cells of at most LONGEST characters, in lines; what stands in parentheses stays together where it has room."""
+    room = max(HEADER_WIDTH, min(longest, WRAPPING))
     whole = re.sub(rf"\([^()]{{,{room - 2}}}\)", lambda found: found[0].replace(" ", _TIED), column.header)
     lines = textwrap.wrap(whole, room, break_long_words=False)
     return tuple(line.replace(_TIED, " ") for line in lines) or ("",)
@@ -149,8 +144,8 @@ class _Measure:
 
 def _measure(table: Table, index: int) -> _Measure:
     column, cells = table.columns[index], _cells(table, index)
-    lines = _header_lines(column, cells)
-    longest = max((len(cell) for cell in cells), default=0)
+    longest = max(map(len, cells), default=0)
+    lines = _header_lines(column, longest)
     if any(isinstance(row[index], Outcome) for row in table.rows):
         longest = math.ceil(CAPITALS * longest)
     breakable = any(" " in cell for cell in cells if len(cell) > WRAPPING)
@@ -262,9 +257,8 @@ def _set_row(
 ) -> SetRow:
     """One row; numbers in a row with an anchor of its own are no links, for this is where links lead."""
     table, anchors = layout.table, places.anchors[index] if places else ()
-    counts_runs = _counts_runs(table)
     cells = tuple(
-        _set_cell(cell, column, pad, counts_runs, escape, finalize, link=not anchors)
+        _set_cell(cell, column, pad, table.counts_runs, escape, finalize, link=not anchors)
         for cell, column, pad in zip(table.rows[index], table.columns, layout.pads, strict=True)
     )
     return SetRow(cells, tuple(map(Fragment, anchors)), places.records[index] if places else "")
@@ -284,7 +278,7 @@ def _lines(table: Table, columns: tuple[SetColumn, ...], room: int) -> int:
 
 def _longest_spread(table: Table, index: int) -> str:
     """The longest `± …` of a right-aligned column: cells without one leave its room free, so that points align."""
-    if table.columns[index].align != "right" or not (table.columns[index].unit and _counts_runs(table)):
+    if table.columns[index].align != "right" or not (table.columns[index].unit and table.counts_runs):
         return ""  # where units and n follow the spread, points do not align anyway
     cells = [row[index] for row in table.rows]
     spreads = [cell.parts.spread for cell in cells if isinstance(cell, Quantity)]

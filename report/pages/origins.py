@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import orjson
@@ -81,13 +82,13 @@ class Origins:
         self._recorded = tuple(record.run for record in evidence.recorded())
         self._by_ci = {r.run for r in evidence.recorded() if r.provenance.get("executor") == "ci"}
         self._cells = frozenset(self._cell_of.values())
-        self._found: dict[Quantity, Origin] = {}
+        self._found: dict[str, Origin] = {}  # by the quantity's id, which stands for one number
 
     def of(self, quantity: Quantity) -> Origin:
         """The origin of QUANTITY; one that waits for its runs has those of its cells."""
-        if quantity not in self._found:
-            self._found[quantity] = self._trace(quantity)
-        return self._found[quantity]
+        if quantity.id not in self._found:
+            self._found[quantity.id] = self._trace(quantity)
+        return self._found[quantity.id]
 
     def cell_of(self, run: str) -> str | None:
         """The cell of RUN; None where the plan has no such run."""
@@ -136,6 +137,7 @@ def _command(tier: Tier, cells: tuple[str, ...]) -> str:
     return f"{_REBUILD} run --force {' '.join(cells)}" if 0 < len(cells) <= _LISTED else _REBUILD
 
 
+@cache  # a cell is asked for once for each of its runs
 def cell_anchor(cell: str) -> str:
     """The anchor of CELL in the table of runs."""
     return "cell:" + _plain(cell)
@@ -256,7 +258,7 @@ def _indented(value: Any, depth: int) -> bytes:
 
 
 def _figure(figure: Figure) -> Mapping[str, Any]:
-    first, *more = (f"figures/{file}" for file in figure.data) if figure.data else (None,)
+    first, *more = (f"figures/{file}" for file in figure.files) if figure.files else (None,)
     return {"title": figure.title, "data": first, **({"more": more} if more else {})}
 
 

@@ -103,16 +103,16 @@ def _references(element: Element) -> Iterator[str]:
 def _clean(root: Element) -> None:
     """Plain names, short numbers; neither metadata nor style sheets, whose rules would hold for the whole page."""
     for element in root.iter():
-        element.tag = re.sub(r"^\{.*?\}", "", element.tag) if isinstance(element.tag, str) else "metadata"
+        element.tag = element.tag.rpartition("}")[2] if isinstance(element.tag, str) else "metadata"
         element.text = element.text.strip() if element.text else None
         element.tail = None
         if _LINK in element.attrib:
             element.set("href", element.attrib.pop(_LINK))
         for key, value in list(element.attrib.items()):
             if key == "d":
-                element.set(key, re.sub(r"\s*([A-Za-z])\s*", r"\1", _rounded(value)).strip())
+                element.set(key, re.sub(r"\s*([A-Za-z])\s*", _first_group, _rounded(value)).strip())
             elif key == "style":
-                element.set(key, re.sub(r"\s*([:;])\s*", r"\1", value).strip("; "))
+                element.set(key, re.sub(r"\s*([:;])\s*", _first_group, value).strip("; "))
             elif key in ("x", "y", "width", "height"):
                 element.set(key, _rounded(value))
             elif key == "transform":
@@ -120,6 +120,11 @@ def _clean(root: Element) -> None:
     for parent in root.iter():
         for child in [child for child in parent if child.tag in ("metadata", "style")]:
             parent.remove(child)
+
+
+def _first_group(found: re.Match[str]) -> str:
+    """As the template `\\1`, which `re` makes anew at every place."""
+    return found[1]
 
 
 def _rounded(numbers: str) -> str:

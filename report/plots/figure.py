@@ -44,19 +44,21 @@ class Figure:
     more: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The names of its CSV files, first that of what is drawn; none where nothing is drawn."""
+        return (f"{self.name}.csv", *(f"{self.name}.{about}.csv" for about in self.more)) if self.rows else ()
+
+    @property
     def data(self) -> dict[str, str]:
-        """The names of its CSV files, each with its content; none where nothing is drawn."""
-        if not self.rows:
-            return {}
-        others = {f"{self.name}.{about}.csv": _as_csv(rows) for about, rows in self.more.items()}
-        return {f"{self.name}.csv": _as_csv(self.rows), **others}
+        """The content of each of its CSV files."""
+        return {file: _as_csv(rows) for file, rows in zip(self.files, (self.rows, *self.more.values()), strict=False)}
 
 
 def _as_csv(rows: Sequence[Row]) -> str:
     """The ROWS as CSV, raw: accuracies are fractions; a spreadsheet finds no formula in them."""
     buffer = io.StringIO()
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: as_text(value) for name, value in row.items()} for row in rows)
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([as_text(row.get(name)) for name in columns] for row in rows)
     return buffer.getvalue()
