@@ -124,8 +124,16 @@ def test_the_number_in_a_caption_tells_where_it_comes_from(chromium: Any, whole:
         assert page.locator("#origin li a").first.get_attribute("href").startswith("../../experiments/records/")
 
 
+def test_no_heading_takes_the_name_of_a_part_of_the_page(whole: Path, root: Path) -> None:
+    template = (root / "templates/html/report.html").read_text(encoding="utf-8")
+    names = re.findall(r'\bid="([^"]+)"', template)
+    assert names and all(name.startswith("page:") for name in names)  # pandoc makes `data` of a heading "Data"
+    text = whole.read_text(encoding="utf-8")
+    assert all(text.count(f'id="{name}"') == 1 for name in [*names, "data"])
+
+
 def test_the_page_is_light_enough(whole: Path) -> None:
-    assert whole.stat().st_size < 900_000
+    assert whole.stat().st_size < 950_000
 
 
 def test_a_list_of_many_runs_grows_little_with_each_and_is_equipped_bit_by_bit(

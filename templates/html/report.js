@@ -3,7 +3,7 @@
 // What takes long waits until it is wanted or the browser is idle: a ledger may have thousands of runs.
 const once = (make) => { let made; return () => (made ??= make()); };
 const idle = window.requestIdleCallback ?? ((work) => setTimeout(work, 1));
-const data = once(() => JSON.parse(document.getElementById("data").textContent));
+const data = once(() => JSON.parse(document.getElementById("page:data").textContent));
 const runs = once(() => new Map(Object.entries(data().runs).flatMap(([cell, listed]) =>
   listed.map(([rest, digest, epochs, curve, facts]) => [cell + rest, { digest, epochs, curve, notebook: facts & 1, ci: facts & 2 }]))));
 const names = once(() => [...runs().keys()]);
