@@ -122,7 +122,7 @@ def test_text_right_after_what_a_template_sets_is_no_part_of_a_call(tmp_path: Pa
 def test_html_has_one_script_allowed_by_its_digest_no_outside_request_and_unique_ids(hostile: Path) -> None:
     text = (hostile / "report.html").read_text(encoding="utf-8")
     scripts = re.findall(r"<script([^>]*)>(.*?)</script>", text, re.DOTALL)
-    assert [attributes for attributes, _ in scripts] == [' type="application/json" id="data"', ""]
+    assert [attributes for attributes, _ in scripts] == [' type="application/json" id="page:data"', ""]
     digest = base64.b64encode(hashlib.sha256(scripts[1][1].encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
     assert f'content="{policy}"' in text
