@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -164,6 +165,23 @@ def test_a_kernel_that_is_slow_to_start_is_not_called_dead(root: Path, monkeypat
     with pytest.raises(RunFailed, match=f"^{NAME}: the kernel did not start within 0 s: this machine or its file sys"):
         execute(run, root, ledger, kernels=Kernels([sys.executable, "-c", later, "-f", "{connection_file}"]))
     wait_for(lambda: not find_processes(root))
+
+
+@pytest.mark.parametrize(("deeper", "transport"), [("", "ipc"), ("d" * 100, "tcp")])
+def test_a_kernel_is_spoken_to_in_a_folder_of_its_own_and_by_ports_only_where_that_lies_too_deep(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deeper: str, transport: str
+) -> None:
+    told = tmp_path / "told.json"
+    copied = f"import runpy, shutil, sys; shutil.copy(sys.argv[2], {str(told)!r}); "
+    program = copied + "runpy.run_module('ipykernel_launcher', run_name='__main__')"
+    run, ledger = plan_run(root)
+    with tempfile.TemporaryDirectory(prefix="t") as short:
+        place = Path(short, deeper)
+        place.mkdir(exist_ok=True)
+        monkeypatch.setattr(tempfile, "tempdir", str(place))
+        execute(run, root, ledger, kernels=Kernels([sys.executable, "-c", program, "-f", "{connection_file}"]))
+        assert json.loads(told.read_text())["transport"] == transport
+        assert list(place.iterdir()) == []
 
 
 def test_a_killed_kernel_is_a_failure(root: Path) -> None:

@@ -7,8 +7,10 @@ jupyter_client, which comes with papermill.
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +23,8 @@ from jupyter_core.utils import ensure_event_loop
 from experiments.search_path import search_path
 
 _COMMAND = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+
+_LONGEST_SOCKET = 100  # characters that the path of a Unix socket may have everywhere
 
 
 class KernelsStopped(Exception):
@@ -71,7 +75,13 @@ class Kernels:
         kernels = self
 
         class RunKernelManager(AsyncKernelManager):
-            """Starts this Python's kernel, whatever kernelspecs are installed."""
+            """Starts this Python's kernel, whatever kernelspecs are installed.
+
+            It is spoken to by Unix sockets in a folder of its own. Of ports the free ones are looked for first and bound
+            later, by the kernel: where many kernels start, another one may have taken them meanwhile.
+            """
+
+            _sockets: Path | None = None
 
             @property
             def kernel_spec(self) -> KernelSpec:
@@ -80,6 +90,10 @@ class Kernels:
             async def start_kernel(self, **options: Any) -> None:
                 if kernels.stopped:
                     raise KernelsStopped
+                self._sockets = Path(tempfile.mkdtemp(prefix="kernel-"))
+                self.connection_file = str(self._sockets / "connection.json")
+                if len(str(self._sockets / "socket-5")) <= _LONGEST_SOCKET:
+                    self.transport, self.ip = "ipc", str(self._sockets / "socket")
                 options |= {"cwd": str(folder), "env": {**os.environ, "PYTHONPATH": search_path(), **environment}}
                 await self._async_start_kernel(**options)
                 kernels.add(self.provisioner.pid)
@@ -89,6 +103,8 @@ class Kernels:
                 if self.provisioner is not None and self.provisioner.pid:
                     kernels.remove(self.provisioner.pid)
                 await self._async_cleanup_resources(restart)
+                if self._sockets is not None:
+                    shutil.rmtree(self._sockets, ignore_errors=True)
 
         return RunKernelManager
 
