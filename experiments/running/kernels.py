@@ -24,6 +24,7 @@ from experiments.search_path import search_path
 
 _COMMAND = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
 
+_POLL_SECONDS = 0.005  # until a killed kernel is gone; jupyter_client looks every 0.1 s, a sixth of a short run
 _LONGEST_SOCKET = 100  # characters that the path of a Unix socket may have everywhere
 
 
@@ -98,6 +99,9 @@ class Kernels:
                 await self._async_start_kernel(**options)
                 kernels.add(self.provisioner.pid)
                 begun(self.provisioner.pid)
+
+            async def _async_wait(self, pollinterval: float = _POLL_SECONDS) -> None:
+                await super()._async_wait(pollinterval)
 
             async def cleanup_resources(self, restart: bool = False) -> None:
                 if self.provisioner is not None and self.provisioner.pid:
