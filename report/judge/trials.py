@@ -12,7 +12,7 @@ from typing import Any
 from experiments.spec import ConfigurationError, FrozenMapping, Record, State
 from report.cells import CellEvidence, runs_of, varying_parameters
 from report.evidence import Evidence
-from report.judge.claims import Claim, Formula
+from report.judge.claims import Claim, ClaimKind, Formula
 from report.judge.power import Design
 from report.original import Quoted
 from report.quantities import Kind, Quantity, spell
@@ -69,7 +69,8 @@ class Trial:
     is None where the rule has not enough evidence, and `shortage` then says what is missing. `unlike` says why the cells do
     not compare with what is quoted, whatever the protocol asks.
     `details` is worked out once for the verdict, and not each time that the rule is tried without a run. `span` says
-    between which levels an effect is printed, where these are fewer than the rule looks at.
+    between which levels an effect is printed, where these are fewer than the rule looks at; `unjudged` names recorded runs
+    that it leaves aside.
     """
 
     cells: tuple[CellEvidence, ...]
@@ -80,6 +81,7 @@ class Trial:
     shortage: str = ""
     span: str = ""
     unlike: str = ""
+    unjudged: str = ""
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -197,6 +199,29 @@ def missing_text(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
     there = numbers.count("runs", sum(cell.n for cell in cells), "recorded runs of the claim's cells")
     planned = numbers.count("planned-runs", sum(cell.planned for cell in cells), "planned runs of the claim's cells")
     return Sentence("provisional, on ", there, " of ", planned, f" planned runs: {'; '.join(missing)}")
+
+
+def unjudged_text(claim: Claim, cells: tuple[CellEvidence, ...], evidence: Evidence) -> str:
+    """The recorded runs of other groups that the rule might have looked at: more seeds of CELLS, more levels of a trend.
+
+    Which runs a claim looks at stands in the plan, of which no digest tells that one was taken from its group.
+    """
+    if claim.kind is ClaimKind.COUNT or not cells:
+        return ""
+    names, judged = cell_names(cells), set(runs_of(cells))
+    found = list[str]()
+    for cell in evidence.cells():
+        others = tuple(int(record.parameters["seed"]) for record in cell.records if record.run not in judged)
+        if others and (cell.name in names or _is_level(claim, cell, cells[0])):
+            name = names.get(cell.name) or cell.words([claim.along])
+            found.append(f"seed{'s' if len(others) > 1 else ''} {_listed(others)} of {name}")
+    return f"recorded as well, and not judged: {'; '.join(found)}" if found else ""
+
+
+def _is_level(claim: Claim, cell: CellEvidence, judged: CellEvidence) -> bool:
+    """Whether CELL would be another level of the trend in which JUDGED is one."""
+    here, there = ({**one.parameters, claim.along: None} for one in (cell, judged))
+    return claim.kind is ClaimKind.TREND and claim.along in cell.parameters and here == there
 
 
 def cell_names(cells: tuple[CellEvidence, ...]) -> dict[str, str]:
