@@ -17,6 +17,7 @@ from report.judge.power import Design
 from report.original import Quoted
 from report.quantities import Kind, Quantity, spell
 from report.sentences import Numbers, Sentence, counted, joined
+from report.statistics import Comparison
 from report.words import in_words
 
 RULES_FROM = ("report/paper/claims.yaml",)
@@ -250,6 +251,11 @@ def adjusted_text(numbers: Numbers, tail: str, raw: float, adjusted: float | Non
         return told
     after = numbers.probability(f"p-{tail}-holm", adjusted, f"one-sided p of the {tail} effect after Holm's method")
     return Sentence(told, ", after Holm ", after)
+
+
+def crossing(comparison: Comparison, what: str) -> tuple[str, ...]:
+    """That the printed interval reaches WHAT a one-sided test has told it from: it is two-sided, and asks for more."""
+    return (f"the 95 % interval, which is two-sided, reaches {what}",) if 0.0 in comparison.interval() else ()
 
 
 def percent_text(share: float) -> str:
