@@ -95,7 +95,7 @@ def repeated_after_run(folder: Path) -> Iterator[tuple[str, list[tuple[str, str,
     for name, blobs in sorted(versions.items()):
         found = _parse((folder / name).read_bytes()) if (folder / name).is_file() else None
         for once in (_parse(contents.get(blob, b"")) for blob in blobs) if found is not None else ():
-            if once is None or _began(once) == _began(found) or found.get("key") not in _list_keys(once):
+            if once is None or _began(once) == _began(found) or not _list_keys(once) & _list_keys(found):
                 continue
             if changes := list(list_changes(once.get("metrics"), found.get("metrics"), "metrics")):
                 yield name, changes
@@ -122,11 +122,11 @@ def _identify(content: Mapping[str, Any] | None) -> tuple[str | None, Any]:
     return _began(content), (content or {}).get("metrics")
 
 
-def _list_keys(content: Mapping[str, Any]) -> list[Any]:
+def _list_keys(content: Mapping[str, Any]) -> set[str]:
     """The keys under which a record ever counted: its own, and those for which it was accepted."""
     accepted = content.get("accepted")
-    given = accepted if isinstance(accepted, list) else []
-    return [content.get("key"), *(item.get("key") for item in given if isinstance(item, dict))]
+    given = [content, *(accepted if isinstance(accepted, list) else [])]
+    return {str(item["key"]) for item in given if isinstance(item, dict) and "key" in item}
 
 
 def _lost_acceptances(once: Mapping[str, Any], found: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -20,7 +20,7 @@ from report.checking.findings import RULES, Finding, unless_git_fails
 from report.checking.manuscript import FATAL, inspect_manuscript
 from report.checking.notebook_checks import inspect_notebooks, inspect_sources
 from report.checking.page_checks import inspect_formats, inspect_log, inspect_pages
-from report.judge.rule_history import withdrawn
+from report.judge.rule_history import taken_out, withdrawn
 from report.judge.trials import Outcome
 from report.judge.verdict import Verdict
 from report.pages.bibliography import read_bibliography
@@ -28,7 +28,7 @@ from report.pages.front import flat
 from report.pages.journal import faults
 from report.pages.metadata import read_metadata
 from report.pages.pdf import log_of_latexmk
-from report.words import first_few
+from report.words import amount, first_few
 
 if TYPE_CHECKING:
     from report.context import Context
@@ -104,7 +104,7 @@ def _inspect_past(root: Path) -> Iterator[Finding]:
         )
         yield Finding("record-edited", f"experiments/records/{name}: {changes[0][0]}", message, *changes[0][1:])
     for name, changes in repeated_after_run(root / "experiments/records"):
-        message = "git's past has another run of it by the same code, with another result"
+        message = "git's past has another run of it that counts for the same code, with another result"
         yield Finding("record-repeated", f"experiments/records/{name}: {changes[0][0]}", message, *changes[0][1:])
     if dropped := dropped_after_run(root / "experiments/records"):
         message = f"git's past has records that are here no more: {first_few(dropped, SHOWN)}"
@@ -170,6 +170,9 @@ def inspect_states(context: "Context") -> Iterator[Finding]:
             yield Finding("rule-changed", f"report/paper/claims.yaml: {id}", warning)
     for id, runs in withdrawn(context.claims, context.evidence.recorded()):
         yield Finding("rule-changed", f"report/paper/claims.yaml: {id}", f"the claim was taken away after {runs} runs")
+    for id, runs in taken_out(context.claims, context.evidence.statuses.values()):
+        message = f"its group {context.claims[id].group!r} has lost {amount(runs, 'run')} that it was to judge"
+        yield Finding("rule-changed", f"report/paper/claims.yaml: {id}", message)
     stale = [quantity.id for quantity in context.registry.printed if quantity.state is State.STALE]
     if stale:
         message = f"{len(stale)} numbers wait for stale records, such as {stale[0]!r}"
@@ -201,6 +204,25 @@ def inspect_rules(root: Path, verdicts: Mapping[str, Verdict]) -> Iterator[Findi
     for id in sorted(set().union(*(rules or () for rules in before.values())) - verdicts.keys()):
         message = "git's past has this claim at the commits of runs that count, and it was taken away"
         yield Finding("rule-changed", f"report/paper/claims.yaml: {id}", message)
+    yield from _inspect_families(root, verdicts)
+
+
+def _inspect_families(root: Path, verdicts: Mapping[str, Verdict]) -> Iterator[Finding]:
+    """The families that have fewer claims than at the commits of runs of one of them: Holm's method asks less of the rest."""
+    from experiments.rules import rules_at
+
+    now = Counter(verdict.claim.family for verdict in verdicts.values())
+    families = {id: verdict.claim.family for id, verdict in verdicts.items() if verdict.claim.family}
+    made_at = {id: verdicts[id].history.made_at for id in families}
+    before = {commit: rules_at(root, commit) or {} for commit in sorted(set().union(*made_at.values()))}
+    for id, family in families.items():
+        rules = [before[commit] for commit in made_at[id] if before[commit].get(id, {}).get("family") == family]
+        most = max((sum(rule.get("family") == family for rule in known.values()) for known in rules), default=0)
+        if most > now[family]:
+            message = (
+                f"its family {family!r} has {amount(now[family], 'claim')}, and had {most} at the commits of its runs"
+            )
+            yield Finding("rule-changed", f"report/paper/claims.yaml: {id}", message)
 
 
 def inspect_outputs(root: Path, *, by_tex: bool = False) -> list[Finding]:

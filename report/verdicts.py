@@ -30,7 +30,7 @@ from report.judge.power import POWER, Design
 from report.judge.robustness import leave_out, other_margins
 from report.judge.rule_history import RuleHistory, named_otherwise, rule_history
 from report.judge.settling import settle
-from report.judge.trials import Judgement, Outcome, Sources, Tails, Trial, percent_text
+from report.judge.trials import Judgement, Outcome, Sources, Tails, Trial, percent_text, unjudged_text
 from report.judge.verdict import Verdict
 from report.original import Quoted
 from report.quantities import Kind, Quantity, Tier
@@ -115,8 +115,11 @@ def _examine(claim: Claim, sources: Sources) -> Trial:
 
     Raises UnknownName or ConfigurationError, naming the claim, where it names what is not there.
     """
-    if claim.untested:
-        return _examine_untested(claim, sources)
+    trial = _examine_untested(claim, sources) if claim.untested else _examine_tested(claim, sources)
+    return replace(trial, unjudged=unjudged_text(claim, trial.cells, sources.evidence))
+
+
+def _examine_tested(claim: Claim, sources: Sources) -> Trial:
     try:
         return _RULES[claim.kind](claim, sources)
     except ReproductionError as error:

@@ -38,6 +38,31 @@ def test_seeds_picked_from_the_middle_are_named() -> None:
     assert verdict.reasons[1] == "provisional, on 3 of 5 planned runs: e5-p8-k3 lacks seeds 1, 2"
 
 
+def test_recorded_seeds_that_another_group_plans_stand_in_the_verdict() -> None:
+    """Whoever runs ten seeds and plans the best three for the claim names the other seven."""
+    spare = [measured(make_run(seed), 0.680) for seed in (3, 4)]
+    verdict = judged(make_evidence(*make_cell((0.720, 0.721, 0.722)), spare=spare), THRESHOLD)
+    assert verdict.outcome is Outcome.REPRODUCED
+    assert verdict.reasons[1] == "recorded as well, and not judged: seeds 3, 4 of e5-p8-k3"
+    verdict = judged(make_evidence(*make_cell((0.720, 0.721)), spare=spare[:1]), THRESHOLD)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reasons[1] == "recorded as well, and not judged: seed 3 of e5-p8-k3"
+
+
+def test_a_recorded_level_that_the_group_of_a_trend_leaves_out_stands_in_the_verdict() -> None:
+    levels = [run for size, values in ((3, LOW), (5, (0.62, 0.621, 0.622)), (7, HIGH)) for run in at(size, values)]
+    verdict = judged(make_evidence(*levels, coarse=at(9, LOW)), TREND)
+    assert verdict.outcome is Outcome.REPRODUCED
+    assert "recorded as well, and not judged: seeds 0, 1, 2 of kernel size 9" in verdict.reasons
+    planned = [waiting(make_run(seed, kernel_size=9)) for seed in range(3)]
+    for others in (planned, make_cell(LOW, kernel_size=9, patch_size=4)):  # not run, and of another network
+        assert not any("not judged" in why for why in judged(make_evidence(*levels, coarse=others), TREND).reasons)
+
+
+def at(size: int, accuracies: tuple[float, ...]) -> list[RunStatus]:
+    return make_cell(accuracies, kernel_size=size)
+
+
 def with_images(status: RunStatus, seed: int) -> RunStatus:
     assert status.record is not None
     right = [(index * (seed + 3)) % 11 < 7 for index in range(100)]

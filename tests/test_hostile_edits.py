@@ -136,6 +136,22 @@ def test_a_margin_that_is_widened_after_the_runs_is_told(forged: Path) -> None:
     assert build_context(forged).verdicts[CLAIM].reasons[-1] == "its rule was changed after 3 of 3 runs"
 
 
+def test_a_level_that_is_taken_out_of_the_plan_of_a_trend_is_told(forged: Path) -> None:
+    """A level that does not please goes into another group: no record is missing, and no rule is another."""
+    edit(
+        forged / "experiments/plan.yaml",
+        "    grid: {patch_size: [1, 2, 4, 8], kernel_size: [9]}\n    seeds: [0, 1, 2]\n",
+        "    grid: {patch_size: [1, 2, 4], kernel_size: [9]}\n    seeds: [0, 1, 2]\n\n"
+        "  coarse:\n    title: Coarse patches\n    question: What do they cost?\n"
+        "    parameters: {recipe: keras, epochs: 5}\n    grid: {patch_size: [8], kernel_size: [9]}\n    seeds: [0, 1, 2]\n",
+    )
+    context = build_context(forged)
+    assert "recorded as well, and not judged: seeds 0, 1, 2 of patch size 8" in context.verdicts["patch-size"].reasons
+    found = [(finding.place, finding.message) for finding in inspect_states(context) if finding.rule == "rule-changed"]
+    message = "its group 'patch-size-k9' has lost 3 runs that it was to judge"
+    assert found == [("report/paper/claims.yaml: patch-size", message)]
+
+
 def drop_margin(text: str) -> str:
     """TEXT without the first line of a margin, if the first claim in it has one of its own."""
     claim, blank, rest = text.partition("\n  earlier")

@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,10 +20,13 @@ from experiments.notebooks import code_cells
 from experiments.plan import Plan, load_plan
 from experiments.spec import State
 from experiments.status import statuses
+from experiments.strict_yaml import read_yaml
 from report import freshness
 from report.arguments import make_parser, parse
 
 EXECUTED_BYTES = 64 * 1024
+STATEMENT = re.compile(r"<%\s*(if|elif|else|endif)\b(.*?)%>|<<\s*(table|figure)\(\"([\w-]+)\"\)", re.DOTALL)
+ANY_RUN = re.compile(r"any_run\(([^()=]*)\)")
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +187,42 @@ def test_links_between_the_pages_lead_somewhere(root: Path) -> None:
     for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", (root / page).read_text())
         assert [link for link in links if not (root / link).exists()] == [], page
+
+
+def test_a_table_or_figure_stands_where_its_own_groups_have_run(root: Path) -> None:
+    """Else the sentence beside it may be about other runs: it said "after the shorter training" of the longer one's."""
+    groups = {
+        f"{kind}:{name}": set(groups_in(declared))
+        for kind in ("table", "figure")
+        for name, declared in read_yaml(root / f"report/paper/{kind}s.yaml")[f"{kind}s"].items()
+    }
+    conditions: list[str] = []
+    placed = 0
+    for text in (path.read_text(encoding="utf-8") for path in sorted((root / "report/paper/sections").glob("*.md"))):
+        for word, rest, kind, name in STATEMENT.findall(text):
+            if word == "if":
+                conditions.append(rest)
+            elif word == "endif":
+                conditions.pop()
+            elif word:
+                conditions[-1] = ""
+            asked = [found for condition in conditions for found in ANY_RUN.findall(condition)]
+            if kind and asked and groups[f"{kind}:{name}"]:
+                placed += 1
+                assert set(re.findall(r'"([\w-]+)"', asked[-1])) == groups[f"{kind}:{name}"], f"{kind} {name}"
+    assert placed > 10
+
+
+def groups_in(declared: Any) -> Iterator[str]:
+    """The groups that a declaration of a table or figure names."""
+    for name, value in declared.items() if isinstance(declared, dict) else ():
+        if name == "group":
+            yield value
+        elif name == "groups":
+            yield from value
+        elif isinstance(value, list):
+            for item in value:
+                yield from groups_in(item)
 
 
 def test_bits_of_the_records_are_as_many_as_the_test_images(plan: Plan, ledger: Ledger) -> None:

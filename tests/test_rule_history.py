@@ -10,7 +10,7 @@ from experiments.rules import rules_at
 from report.checks import inspect_rules, inspect_states
 from report.judge.rule_history import RuleHistory, rule_history, withdrawn
 from report.judge.trials import Outcome
-from tests.judging import THRESHOLD, judged, with_provenance
+from tests.judging import DIRECTION, THRESHOLD, judged, verdicts_on, with_provenance
 from tests.made_up import make_cell, make_evidence
 from tests.small_git import commit, git
 
@@ -118,6 +118,29 @@ def test_git_says_what_records_without_a_digest_do_not(tmp_path: Path) -> None:
             "",
             "",
         ),
+    ]
+
+
+def test_a_family_that_is_smaller_than_at_its_runs_is_told(tmp_path: Path) -> None:
+    """A claim that has not run moves to another family: no rule of a claim with runs changes, and Holm asks less of it."""
+    folder = tmp_path / "report/paper"
+    folder.mkdir(parents=True)
+    rules = {id: {"kind": "direction", "family": "effects"} for id in ("it", "waiting")}
+    (folder / "claims.yaml").write_text(json.dumps({"claims": rules}))
+    git(tmp_path, "init", "--quiet")
+    commit(tmp_path, "the rules")
+    head = git(tmp_path, "rev-parse", "HEAD").strip()
+    statuses = [*make_cell(BELOW), *make_cell(ABOVE, kernel_size=5)]
+    evidence = make_evidence(*with_provenance(statuses, commit=head, rules={"it": "today", "waiting": "today"}))
+    claim, waits = (replace(DIRECTION, id=id, digest="today") for id in ("it", "waiting"))
+    waits = replace(waits, untested="out of scope", group=None, better={}, worse={})
+    assert list(inspect_rules(tmp_path, verdicts_on(evidence, claim, waits))) == []
+    found = list(inspect_rules(tmp_path, verdicts_on(evidence, claim, replace(waits, family="others"))))
+    assert [(item.place, item.message) for item in found] == [
+        (
+            "report/paper/claims.yaml: it",
+            "its family 'effects' has 1 claim, and had 2 at the commits of its runs",
+        )
     ]
 
 

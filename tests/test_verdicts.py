@@ -85,6 +85,21 @@ def test_a_direction(evidence: Evidence, outcome: Outcome, reason: str) -> None:
     assert (verdict.outcome, verdict.reasons) == (outcome, (reason,))
 
 
+@pytest.mark.parametrize(
+    ("evidence", "rule", "reached"),
+    [
+        (sweep((0.60, 0.61, 0.62), (0.62, 0.63, 0.64)), DIRECTION, "0"),
+        (sweep((0.62, 0.63, 0.64), (0.60, 0.61, 0.62)), DIRECTION, "0"),
+        (sweep((0.7115, 0.712, 0.714)), THRESHOLD, "the quoted value"),
+    ],
+)
+def test_an_effect_that_is_shown_though_its_printed_interval_reaches_none_says_so(
+    evidence: Evidence, rule: Claim, reached: str
+) -> None:
+    verdict = judged(evidence, rule)
+    assert verdict.is_decided and verdict.reasons[1] == f"the 95 % interval, which is two-sided, reaches {reached}"
+
+
 def test_a_direction_reports_the_quoted_difference_ours_and_p() -> None:
     verdict = judged(sweep(LOW, HIGH), DIRECTION)
     texts = [quantity.parts.text for quantity in verdict.quantities]

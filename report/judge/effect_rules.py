@@ -31,6 +31,7 @@ from report.judge.trials import (
     Trial,
     adjusted_text,
     alpha_of,
+    crossing,
     find_shortage,
     margin_text,
     numbers_of,
@@ -80,6 +81,7 @@ def direction(claim: Claim, sources: Sources) -> Trial:
     if comparison is None or shortage:
         return Trial(cells, rule, details, shortage=shortage or EQUAL_PAIRS)
     raw = Tails(comparison.p_greater(), comparison.p_less())
+    across = crossing(comparison, "0")
 
     def judge(after: Tails | None, margin: float | None) -> Judgement:
         after = after or raw
@@ -87,11 +89,11 @@ def direction(claim: Claim, sources: Sources) -> Trial:
             told = adjusted_text(numbers, "claimed", raw.claimed, after.claimed)
             sign = Sentence("the difference has the claimed sign (", told, ")")
             if _is_slight(claim, comparison, margin):
-                return Outcome.PARTIAL, (Sentence(sign, ", but lies within ", margin_text(claim)),)
-            return Outcome.REPRODUCED, (sign,)
+                return Outcome.PARTIAL, (Sentence(sign, ", but lies within ", margin_text(claim)), *across)
+            return Outcome.REPRODUCED, (sign, *across)
         if after.opposite < claim.alpha:
             told = adjusted_text(numbers, "opposite", raw.opposite, after.opposite)
-            return Outcome.NOT_REPRODUCED, (Sentence("the difference has the opposite sign (", told, ")"),)
+            return Outcome.NOT_REPRODUCED, (Sentence("the difference has the opposite sign (", told, ")"), *across)
         told = adjusted_text(numbers, "claimed", raw.claimed, after.claimed)
         return _judge_absence(claim, comparison, told, margin, "difference")
 

@@ -130,6 +130,7 @@ def reservations(claim: Claim, trial: Trial, deviations: tuple[Deviation, ...]) 
         *((Sentence(f"{words}: ", _list(deviations, numbers_of(claim, trial.cells))),) if deviations else ()),
         *_other_computing(claim, trial),
         *((missing,) if missing else ()),
+        *((trial.unjudged,) if trial.unjudged else ()),
         *_equal_runs(claim, trial),
     )
 

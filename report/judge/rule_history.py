@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from experiments.record_fields import RULES
-from experiments.spec import Record
+from experiments.spec import Record, State
+from experiments.status import RunStatus
 from report.judge.claims import Claim
 from report.sentences import Numbers, Sentence, counted
 
@@ -13,7 +14,8 @@ from report.sentences import Numbers, Sentence, counted
 class RuleHistory:
     """Of the `records` that a claim is judged on: made under another rule, before there was one, or not saying.
 
-    `commits` are those of the last, of which git may know the rule; `numbers` makes those of its words.
+    `commits` are those of the last, of which git may know the rule, `made_at` those of all; `numbers` makes those of its
+    words.
     """
 
     records: int = 0
@@ -21,6 +23,7 @@ class RuleHistory:
     younger: int = 0
     unrecorded: int = 0
     commits: tuple[str, ...] = field(default=(), compare=False)
+    made_at: tuple[str, ...] = field(default=(), compare=False)
     numbers: Numbers = field(default=Numbers("rule", ()), compare=False)
 
     @property
@@ -56,14 +59,14 @@ def rule_history(claim: Claim, records: Iterable[Record]) -> RuleHistory:
     """How the RECORDS stand to the rule of CLAIM as it is today; nothing is known of a claim without a digest."""
     unique = {record.run: record for record in records} if claim.digest else {}
     kept = [record.provenance.get(RULES) for record in unique.values()]
-    commits = [
-        record.provenance["commit"] for record, rules in zip(unique.values(), kept, strict=True) if rules is None
-    ]
+    made_at = [record.provenance["commit"] for record in unique.values()]
+    commits = [commit for commit, rules in zip(made_at, kept, strict=True) if rules is None]
     known = [rules.get(claim.id) for rules in kept if rules is not None]
     younger = known.count(None)
     changed = len(known) - younger - known.count(claim.digest)
     numbers = Numbers(f"claim/{claim.id}", tuple(unique))
-    return RuleHistory(len(kept), changed, younger, len(kept) - len(known), tuple(filter(None, commits)), numbers)
+    told_at = (tuple(filter(None, commits)), tuple(filter(None, made_at)))
+    return RuleHistory(len(kept), changed, younger, len(kept) - len(known), *told_at, numbers)
 
 
 def named_otherwise(claim: Claim, records: Iterable[Record]) -> Iterator[Record]:
@@ -72,6 +75,17 @@ def named_otherwise(claim: Claim, records: Iterable[Record]) -> Iterator[Record]
         kept = (record.provenance.get(RULES) or {}).get(claim.id)
         if kept is not None and kept != claim.digest:
             yield record
+
+
+def taken_out(claims: Mapping[str, Claim], statuses: Iterable[RunStatus]) -> Iterator[tuple[str, int]]:
+    """(claim, how many runs) of each claim from whose group runs that were to be judged by it were taken: they count still."""
+    counts: dict[str, int] = {}
+    for status in statuses:
+        if status.state is State.MEASURED and status.record is not None:
+            for id in (status.record.provenance.get(RULES) or {}).keys() & claims.keys():
+                if claims[id].group is not None and claims[id].group not in status.run.groups:
+                    counts[id] = counts.get(id, 0) + 1
+    yield from sorted(counts.items())
 
 
 def withdrawn(claims: Mapping[str, Claim], records: Iterable[Record]) -> Iterator[tuple[str, int]]:

@@ -12,11 +12,12 @@ from typing import Any
 from experiments.spec import ConfigurationError, FrozenMapping, Record, State
 from report.cells import CellEvidence, runs_of, varying_parameters
 from report.evidence import Evidence
-from report.judge.claims import Claim, Formula
+from report.judge.claims import Claim, ClaimKind, Formula
 from report.judge.power import Design
 from report.original import Quoted
 from report.quantities import Kind, Quantity, spell
 from report.sentences import Numbers, Sentence, counted, joined
+from report.statistics import Comparison
 from report.words import in_words
 
 RULES_FROM = ("report/paper/claims.yaml",)
@@ -69,7 +70,8 @@ class Trial:
     is None where the rule has not enough evidence, and `shortage` then says what is missing. `unlike` says why the cells do
     not compare with what is quoted, whatever the protocol asks.
     `details` is worked out once for the verdict, and not each time that the rule is tried without a run. `span` says
-    between which levels an effect is printed, where these are fewer than the rule looks at.
+    between which levels an effect is printed, where these are fewer than the rule looks at; `unjudged` names recorded runs
+    that it leaves aside.
     """
 
     cells: tuple[CellEvidence, ...]
@@ -80,6 +82,7 @@ class Trial:
     shortage: str = ""
     span: str = ""
     unlike: str = ""
+    unjudged: str = ""
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -199,6 +202,29 @@ def missing_text(claim: Claim, cells: tuple[CellEvidence, ...]) -> str:
     return Sentence("provisional, on ", there, " of ", planned, f" planned runs: {'; '.join(missing)}")
 
 
+def unjudged_text(claim: Claim, cells: tuple[CellEvidence, ...], evidence: Evidence) -> str:
+    """The recorded runs of other groups that the rule might have looked at: more seeds of CELLS, more levels of a trend.
+
+    Which runs a claim looks at stands in the plan, of which no digest tells that one was taken from its group.
+    """
+    if claim.kind is ClaimKind.COUNT or not cells:
+        return ""
+    names, judged = cell_names(cells), set(runs_of(cells))
+    found = list[str]()
+    for cell in evidence.cells():
+        others = tuple(int(record.parameters["seed"]) for record in cell.records if record.run not in judged)
+        if others and (cell.name in names or _is_level(claim, cell, cells[0])):
+            name = names.get(cell.name) or cell.words([claim.along])
+            found.append(f"seed{'s' if len(others) > 1 else ''} {_listed(others)} of {name}")
+    return f"recorded as well, and not judged: {'; '.join(found)}" if found else ""
+
+
+def _is_level(claim: Claim, cell: CellEvidence, judged: CellEvidence) -> bool:
+    """Whether CELL would be another level of the trend in which JUDGED is one."""
+    here, there = ({**one.parameters, claim.along: None} for one in (cell, judged))
+    return claim.kind is ClaimKind.TREND and claim.along in cell.parameters and here == there
+
+
 def cell_names(cells: tuple[CellEvidence, ...]) -> dict[str, str]:
     """What a reader calls each of CELLS, by its name: the parameters in which they differ.
 
@@ -225,6 +251,11 @@ def adjusted_text(numbers: Numbers, tail: str, raw: float, adjusted: float | Non
         return told
     after = numbers.probability(f"p-{tail}-holm", adjusted, f"one-sided p of the {tail} effect after Holm's method")
     return Sentence(told, ", after Holm ", after)
+
+
+def crossing(comparison: Comparison, what: str) -> tuple[str, ...]:
+    """That the printed interval reaches WHAT a one-sided test has told it from: it is two-sided, and asks for more."""
+    return (f"the 95 % interval, which is two-sided, reaches {what}",) if 0.0 in comparison.interval() else ()
 
 
 def percent_text(share: float) -> str:

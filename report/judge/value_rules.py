@@ -27,6 +27,7 @@ from report.judge.trials import (
     Tails,
     Trial,
     alpha_of,
+    crossing,
     find_shortage,
     margin_text,
     numbers_of,
@@ -154,13 +155,14 @@ def threshold(claim: Claim, sources: Sources) -> Trial:
     if shortage := find_shortage(claim, (cell,)):
         return Trial((cell,), rule, details, shortage=shortage, unlike=unlike(cell, row))
     comparison = statistics.against(cell.summary(), target)
+    across = crossing(comparison, "the quoted value")
 
     def judge(_: Tails | None, __: float | None) -> Judgement:
         above, below = comparison.p_greater(), comparison.p_less()
         numbers = numbers_of(claim, [cell])
         told = p_text(numbers.probability("p-above", above, "one-sided p of a mean above the quoted value"))
         if above < claim.alpha:
-            return Outcome.REPRODUCED, (Sentence("our mean is above the quoted value (", told, ")"),)
+            return Outcome.REPRODUCED, (Sentence("our mean is above the quoted value (", told, ")"), *across)
         if below < claim.alpha:
             inside, compatible = _prediction_text(claim, cell, target)
             less = p_text(numbers.probability("p-below", below, "one-sided p of a mean below the quoted value"))
