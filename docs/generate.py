@@ -333,8 +333,8 @@ def _descendants(error: type[spec.ReproductionError]) -> list[type[spec.Reproduc
 
 
 def _summary(thing: Any) -> str:
-    """The first sentence or line of a docstring."""
-    return (inspect.getdoc(thing) or "").partition("\n")[0].strip()
+    """The first paragraph of a docstring."""
+    return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
 
 
 def _signature(word: Callable[..., Any]) -> str:

@@ -133,9 +133,9 @@ def check_value(name: str, value: Any, allowed: Any, place: str) -> None:
     """Refuses a parameter's value that the section `values` does not allow: not listed, or below the least."""
     if isinstance(allowed, list) and value not in allowed:
         spelled = [json.dumps(one) if isinstance(one, bool) else str(one) for one in allowed]  # `true`, as YAML has it
-        refuse(place, name, value, f"{' or '.join(spelled)}{suggest(str(value), spelled)}")
+        refuse(place, name, value, f"{' or '.join(spelled)}, as the section 'values' has it")
     if isinstance(allowed, dict) and not (isinstance(value, int | float) and value >= allowed["least"]):
-        refuse(place, name, value, f"{allowed['least']} or more")
+        refuse(place, name, value, f"{allowed['least']} or more, as the section 'values' has it")
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

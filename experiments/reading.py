@@ -46,9 +46,11 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
     """The text of PATH, line breaks as in text mode.
 
     Raises:
-        Unreadable: it cannot be read, is no plain file, has more than LIMIT bytes, is not UTF-8 or holds a character
-            that deceives; the message names the file and, where there is one, the line.
+        Unreadable: it cannot be read, is no plain file, has more than LIMIT bytes, is not UTF-8 (nor its name) or holds
+            a character that deceives; the message names the file and, where there is one, the line.
     """
+    if find_deceiving(path.name):  # also what Python has in the place of a byte that is not UTF-8
+        raise Unreadable(path, "its name is not UTF-8, or has a character that nobody sees; rename the file")
     content = read_bytes(path, limit)
     if not content.translate(None, _PLAIN):  # a thousand records at once
         return content.decode("ascii")
@@ -59,6 +61,8 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
         why = f"found the byte 0x{content[error.start]:02X}; expected UTF-8: save the file so"
         raise Unreadable(path, why, line) from error
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text.startswith("\ufeff"):  # so does Excel save every CSV
+        raise Unreadable(path, "found a mark of byte order (BOM); expected UTF-8 without it: save the file so", 1)
     found = find_deceiving(text)
     if found is not None:
         line = text.count("\n", 0, found.start()) + 1

@@ -6,7 +6,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from experiments.git import GitFailed, read_head
+from experiments.git import GitFailed, run_git
 from experiments.search_path import MACHINERY
 from experiments.spec import ConfigurationError
 from report.pages.citation import citation_file
@@ -28,9 +28,10 @@ def lay_out(folder: Path) -> str:
     script.write_text(text, encoding="utf-8")
     (folder / "CITATION.cff").write_text(citation_file(folder), encoding="utf-8")
     there, steps = os.path.relpath(folder), ["python build.py", "python build.py run", "python build.py"]
-    with contextlib.suppress(GitFailed):
-        if read_head(folder) is None:  # A record names the commit of its code.
-            steps.insert(1, "git init && git add --all && git commit --message 'A new paper'")
+    with contextlib.suppress(GitFailed):  # A record names the commit of its code.
+        is_in_repository = run_git(folder, "rev-parse", "--git-dir") is not None
+        begin = "git add ." if is_in_repository else "git init && git add --all"
+        steps.insert(1, f"{begin} && git commit --message 'A new paper'")
     told = [f"cd {shlex.quote(there)}", *steps, "python build.py check"]
     return "\n  ".join([f"{there}: a paper of six short runs; next:", *told])
 

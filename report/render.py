@@ -19,6 +19,7 @@ from report.context import Context, build_context
 from report.figures import build_figures, refuse_bands_of_no_rule
 from report.pages.compose import Composer
 from report.pages.drawings import begin_drawing
+from report.pages.formats import FORMATS
 from report.pages.pdf import ENGINES
 from report.pages.swapping import swapped_in
 from report.plots.drawing import Studio
@@ -28,7 +29,8 @@ from report.words import first_few
 OUTPUTS = ("markdown", "latex", "html", "pdf")
 # The names of the files that a build writes.
 _WRITTEN = re.compile(
-    r"report\.(md|tex|html|pdf)|provenance\.json|records\.csv|tables/[^/]+\.csv|figures/[^/]+\.(svg|pdf|csv)"
+    rf"report\.({'|'.join(format.suffix for format in FORMATS.values())}|pdf)"
+    r"|provenance\.json|records\.csv|tables/[^/]+\.csv|figures/[^/]+\.(svg|pdf|csv)"
     r"|rescience/(figures/)?[^/]+\.(yaml|tex|bib|pdf)"
 )
 

@@ -118,6 +118,8 @@ local function heading(name, numbers)
       if section.number ~= "" then
         header.content:insert(1, pandoc.Span(section.number, pandoc.Attr("", { "number" })))
       end
+    elseif not NEW_PAGE[name] then -- another format without pages
+      return header
     elseif section.number ~= "" and not begun then
       begun = true
       return { pandoc.RawBlock(name, NEW_PAGE[name]), header }

@@ -291,5 +291,9 @@ def test_a_recipe_that_only_records_know_is_refused_once_every_cell_has_one() ->
     done, todo = without_recipe(make_cell([0.7])[0]), without_recipe(waiting(make_run(0, kernel_size=5)))
     with pytest.raises(UnknownName, match="there is no recipe 'karas' among the records; they have keras"):
         Vocabulary(facts(done)).setting("karas", "batch_size")
+    settings = {name: value for name, value in done.record.settings.items() if name != "recipe"}
+    record = replace(done.record, settings=settings, parameters=done.run.parameters)
+    with pytest.raises(UnknownName, match="among the records; they have none: give `recipe` to record\\(\\) among the"):
+        Vocabulary(facts(replace(done, record=record))).setting("None", "batch_size")
     pending = Vocabulary(facts(done, todo)).setting("other", "batch_size")
     assert isinstance(pending, Quantity) and pending.state is State.PENDING

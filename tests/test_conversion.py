@@ -8,7 +8,7 @@ import pytest
 
 from experiments.spec import ConfigurationError
 from report.pages.conversion import KEPT, Conversion
-from report.pages.formats import FORMATS
+from report.pages.formats import ANGLE, FORMATS, Format
 from report.pages.holes import Holes, make_seal
 from report.pages.prose import Filled, Setters, fill_in
 from tests.small_paper import accuracy, make_paper
@@ -61,6 +61,21 @@ def test_a_kept_conversion_that_another_build_takes_away_meanwhile_is_nothing(
     cache.mkdir()
     (cache / "gone.json").symlink_to("nowhere")
     assert "We reach 71.23" in convert(root, paper, with_numbers(paper, quantity="71.23"), cache)["markdown"]
+
+
+def test_a_further_format_need_not_be_one_of_pages(
+    tmp_path: Path, root: Path, paper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FORMATS, "org", Format("org", "org", str, ANGLE))
+    named = "local FORMATS = {\n"
+    filter = (root / "templates/prose.lua").read_text(encoding="utf-8")
+    assert filter.count(named) == 1
+    (tmp_path / "templates").mkdir()
+    further = filter.replace(named, f'{named}  org = {{ writer = "org", raw = "org" }},\n')
+    (tmp_path / "templates/prose.lua").write_text(further, encoding="utf-8")
+    text = "# Results\n\nWe reach << ours >>.\n\n# Runs {.appendix}\n\nNone."
+    body = convert(tmp_path, paper, with_numbers(paper, quantity="71.23", text=text), None)["org"]
+    assert "* Results\n" in body and "We reach 71.23 in org." in body and "* Runs\n" in body
 
 
 def test_a_folder_with_an_umlaut_is_no_trouble_in_a_locale_without_any(

@@ -51,6 +51,15 @@ def test_what_pages_take_from_the_code_is_tracked_as_the_code_has_it(monkeypatch
         fill("<!-- generated: no-such-part -->")
 
 
+def test_the_meaning_of_each_word_is_told_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(DOCS)
+    from generate import words
+
+    meanings = dict(re.findall(r"^\| `(\w+)\(.*\)` \| (.+) \|$", words(), re.MULTILINE))
+    assert {"accuracy", "checklist", "environment"} <= meanings.keys()
+    assert [meaning for meaning in meanings.values() if not meaning.endswith(".")] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_command_on_a_page_is_one(page: Path) -> None:
     text = page.read_text()

@@ -89,12 +89,14 @@ def test_a_new_paper_has_the_same_bytes_in_a_checkout_with_other_ends_of_lines(t
 def test_what_to_do_next_is_said_as_a_shell_takes_it_and_a_repository_that_is_there_is_not_made_again(
     tmp_path: Path,
 ) -> None:
-    git(tmp_path, "init", "--quiet")
-    (tmp_path / "file").touch()
-    commit(tmp_path, "begun")
+    git(tmp_path, "init", "--quiet")  # with no commit yet, as where the machinery has just been added as a submodule
     _, change, *steps = lay_out(tmp_path / "a paper").splitlines()
     assert change.startswith("  cd '") and change.endswith("a paper'")
-    assert steps == [f"  python build.py{verb}" for verb in ("", " run", "", " check")]
+    steps = [step.strip() for step in steps]
+    assert steps[1] == "git add . && git commit --message 'A new paper'"
+    assert steps[:1] + steps[2:] == [f"python build.py{verb}" for verb in ("", " run", "", " check")]
+    commit(tmp_path, "begun")
+    assert lay_out(tmp_path / "another").splitlines()[3].strip() == steps[1]
 
 
 def test_a_new_paper_overwrites_nothing(tmp_path: Path) -> None:

@@ -34,6 +34,14 @@ def test_sound_pages_have_no_finding(tmp_path: Path) -> None:
     assert inspect(tmp_path, report_html=html, report_md=markdown, report_tex=latex, a_svg="") == []
 
 
+def test_a_link_to_a_record_is_sound_also_where_the_report_is_not_there_yet(tmp_path: Path) -> None:
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments/a.json").write_text("{}", encoding="utf-8")
+    page = '<a href="../../experiments/a.json">a</a><a href="../../experiments/b.json">b</a>'
+    ((_, _, message),) = inspect(tmp_path, report_html=page)
+    assert message == "'../../experiments/b.json' leads to no file"
+
+
 @pytest.mark.parametrize(
     ("file", "text", "rule", "line", "message"),
     [

@@ -231,12 +231,12 @@ def test_an_unknown_group_or_run_is_refused_with_the_nearest(small: Plan) -> Non
         (
             "version: 1",
             "version: 1\nvalues: {name: [smoke, tidy]}",
-            "plan.yaml: groups: sizes: name: found 'tiny'; expected smoke or tidy; did you mean 'tidy'?",
+            "plan.yaml: groups: sizes: name: found 'tiny'; expected smoke or tidy, as the section 'values' has it",
         ),
         (
             "version: 1",
             "version: 1\nvalues: {size: {least: 3}}",
-            "plan.yaml: groups: sizes: size: found 2; expected 3 or more",
+            "plan.yaml: groups: sizes: size: found 2; expected 3 or more, as the section 'values' has it",
         ),
         (
             "version: 1",

@@ -303,7 +303,8 @@ def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path, root: Path) -
 
 
 def test_a_file_beside_an_earlier_report_is_not_replaced_and_the_report_s_own_are(tmp_path: Path) -> None:
-    for name in ("provenance.json", "report.md", "tables/a.csv", "figures/a.svg"):
+    pages = [format.report for format in FORMATS.values()]
+    for name in ("provenance.json", "report.pdf", *pages, "tables/a.csv", "figures/a.svg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     render._refuse_foreign_folder(tmp_path)

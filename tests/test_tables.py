@@ -172,6 +172,17 @@ def test_a_comparison_counts_the_parameters_of_each_cell_whatever_its_columns_na
     assert [row[:2] for row in lines(table)] == [["8", "1,000"], ["8", "600,458"]]
 
 
+def test_a_comparison_of_models_that_nobody_counts_has_no_column_for_it(root: Path) -> None:
+    options = {"group": "sweep", "columns": ["kernel_size"], "beside": ["paper"], "against": "paper"}
+    (status,) = make_cell([0.7])
+    metrics = {name: value for name, value in status.record.metrics.items() if name != "parameters"}
+    uncounted = replace(status, record=replace(status.record, metrics=metrics))
+    table = build("comparison", make_evidence(uncounted), root, **options)
+    assert [column.key for column in table.columns] == ["kernel_size", "original", "ours", "difference"]
+    both = make_evidence(uncounted, *make_cell([0.8], kernel_size=5))
+    assert [row[1] for row in lines(build("comparison", both, root, **options))] == ["gated", "600,458"]
+
+
 def test_names_of_others_stand_as_they_are_written_and_may_begin_alike(root: Path) -> None:
     rows = [quoted("DeVries and McCoy", "71", 3), quoted("DeVries et al.", "72", 3)]
     beside = [row.who for row in rows]

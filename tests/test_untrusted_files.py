@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,8 @@ def test_a_file_as_large_as_a_disk_costs_no_memory(tmp_path: Path) -> None:
         (b"a: b\nc: \xff\n", "a.yaml:2: found the byte 0xFF; expected UTF-8: save the file so"),
         ("a: b".encode("utf-16"), "a.yaml:1: found the byte 0xFF; expected UTF-8: save the file so"),
         (b"a: \xed\xa0\x80", "a.yaml:1: found the byte 0xED; expected UTF-8: save the file so"),  # a lone surrogate
-        ("\ufeffa: b", f"a.yaml:1: found U+FEFF ZERO WIDTH NO-BREAK SPACE; {reading.REMEDY}"),
+        ("\ufeffa: b", "a.yaml:1: found a mark of byte order (BOM); expected UTF-8 without it: save the file so"),
+        ("a: b\ufeff", f"a.yaml:1: found U+FEFF ZERO WIDTH NO-BREAK SPACE; {reading.REMEDY}"),
         ("a: b\nc: d\u202ee", f"a.yaml:2: found U+202E RIGHT-TO-LEFT OVERRIDE; {reading.REMEDY}"),
         ("a: \u2066b", f"a.yaml:1: found U+2066 LEFT-TO-RIGHT ISOLATE; {reading.REMEDY}"),
         ("a: b\x1b[31m", f"a.yaml:1: found U+001B; {reading.REMEDY}"),
@@ -84,6 +86,16 @@ def test_other_encodings_and_characters_that_deceive_are_named_with_their_line(
     tmp_path: Path, content: bytes | str, message: str
 ) -> None:
     assert refusal(write(tmp_path, content)) == message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a file system may refuse such a name")
+@pytest.mark.parametrize("name", [b"a\xff.md", "a\u202e.md".encode()])
+def test_a_file_whose_name_cannot_be_printed_as_it_stands_is_refused(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_text("text", encoding="utf-8")
+    message = f"{path.name}: its name is not UTF-8, or has a character that nobody sees; rename the file"
+    with pytest.raises(Unreadable, match=re.escape(message)):
+        read_text(path)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.spec import State
 from report.cells import COMPUTING, CellEvidence, runs_of, varying_parameters
 from report.comparisons import difference, gap
 from report.facts import Facts
@@ -175,6 +176,8 @@ def comparison(declared: Declaration, facts: Facts) -> Table:
     if against not in declared.options["beside"]:
         raise UnknownName(f"against: {against!r} is not among those beside: {', '.join(declared.options['beside'])}")
     others = {who: [_of_others(who, cell, against, facts) for cell in cells] for who in declared.options["beside"]}
+    counts = [facts.parameters(cell.parameters) for cell in cells]
+    is_counted = any(count.state is not State.GATED for count in counts)  # a method may have nothing to count
     rows: list[tuple[Cell, ...]] = []
     gaps = []
     for index, cell in enumerate(cells):
@@ -185,7 +188,7 @@ def comparison(declared: Declaration, facts: Facts) -> Table:
         rows.append(
             (
                 *map(str, declared.sizes(cell)),
-                facts.parameters(cell.parameters),
+                counts[index] if is_counted else DASH,
                 *(row.accuracy if row else DASH for row in beside),
                 cell.quantity(),
                 delta or DASH,
@@ -193,7 +196,7 @@ def comparison(declared: Declaration, facts: Facts) -> Table:
         )
     columns = (
         *declared.parameter_columns(),
-        Column("parameters", "Parameters", align="right"),
+        Column("parameters", "Parameters", align="right", optional=True),
         *(_column_of(who, found) for who, found in others.items()),
         Column("ours", f"Ours{_in_epochs({cell.parameters.get('epochs') for cell in cells})}", "%", "right"),
         Column("difference", f"Ours − {_name(against)}", "pp", "right"),

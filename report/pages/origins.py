@@ -29,8 +29,8 @@ SECTION = f"""# Origin of the numbers {{#sec:origins .appendix}}
 Every accuracy, difference, count, cost and price, in the text, in tables and their captions, in the reasons for a verdict
 and in the rules, is a link to where it comes from: to its cell in the list of runs or, where no single cell stands behind
 it, to a line of << ref("tab:{ORIGINS_TABLE}") >>. The file `provenance.json` beside the report lists each of them with its raw value,
-its runs and their digests. Settings, seeds and levels of confidence are no results, and no links; nor is a value in the words of
-a claim, of a question or of a source.
+its runs and their digests. Settings, seeds and levels of confidence are no results, and most of them no links; nor is a value
+in the words of a claim, of a question or of a source.
 
 << table("{ORIGINS_TABLE}") >>
 """

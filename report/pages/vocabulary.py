@@ -209,11 +209,13 @@ class Vocabulary:
         """
         cells = self._evidence.cells()
         planned = {str(cell.parameters["recipe"]) for cell in cells if "recipe" in cell.parameters}
-        recorded = {str(setting_of(record, "recipe")) for record in self._evidence.recorded()}
+        named = (setting_of(record, "recipe") for record in self._evidence.recorded())
+        recorded = {str(recipe) for recipe in named if recipe is not None}
         is_known = bool(planned) or all(cell.records for cell in cells)
         if is_known and recipe not in planned | recorded and not self._evidence.is_rehearsal:
             where = "in the plan; it has" if planned else "among the records; they have"
-            raise UnknownName(f"there is no recipe {recipe!r} {where} {', '.join(sorted(planned or recorded))}")
+            names = ", ".join(sorted(planned or recorded)) or "none: give `recipe` to record() among the settings"
+            raise UnknownName(f"there is no recipe {recipe!r} {where} {names}")
 
     def epochs(self, group: str) -> Quantity:
         """The number of epochs that all cells of GROUP have."""
