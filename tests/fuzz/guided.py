@@ -15,7 +15,8 @@ import atheris
 
 from tests.fuzz.mutation import mutate
 
-with atheris.instrument_imports(include=["experiments", "report"]):
+INSTRUMENTED = ["experiments", "report", "convmixer"]
+with atheris.instrument_imports(include=INSTRUMENTED):
     from tests.fuzz.targets import TARGETS
 
 LONGEST = 5  # seconds for one small file
@@ -34,8 +35,10 @@ def main() -> None:
     target.prepare(folder)
     corpus = folder / "corpus"
     corpus.mkdir()
-    for number, seed in enumerate(target.seeds()):
-        (corpus / str(number)).write_bytes(seed)
+    with atheris.instrument_imports(include=INSTRUMENTED):
+        for number, seed in enumerate(target.seeds()):
+            (corpus / str(number)).write_bytes(seed)
+            target.try_out(seed, folder)  # imports what it reads by
     options.keep.mkdir(parents=True, exist_ok=True)
     limits = [f"-max_total_time={options.seconds}", f"-timeout={LONGEST}", "-rss_limit_mb=2048"]
     atheris.Setup(

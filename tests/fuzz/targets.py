@@ -1,11 +1,14 @@
 """What reads a stranger's file, and the errors by which it may refuse one; any other error is a finding."""
 
 import hashlib
+import io
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments import arithmetic
 from experiments.notebooks import notebook_parameters
@@ -25,6 +28,9 @@ from report.pages.metadata import read_metadata
 from report.pages.prose import Setters, fill_in
 from report.recipes import read_recipes
 from tests.small_repository import PLAN, make_repository
+
+if TYPE_CHECKING:
+    from convmixer.model import ConvMixer
 
 ROOT = Path(__file__).resolve().parents[2]
 _PROSE = '# A {#sec:a}\n\nIt is << text >>, << ref("tab:a") >>.\n\n<% if smoke %>\n<< table("a") >>\n<% endif %>\n'
@@ -94,13 +100,55 @@ def _make_checkpoint() -> list[bytes]:
 def _load_checkpoint(path: Path) -> None:
     import torch
 
-    from convmixer import ConvMixerError
     from convmixer.checkpoint import load_checkpoint
 
     content = path.read_bytes()
     path.write_bytes(hashlib.sha256(content).digest() + content)
-    try:
+    with _refusing():
         load_checkpoint(path, {"seed": 0}, torch.device("cpu"))
+
+
+def _make_model() -> "ConvMixer":
+    from convmixer.model import ConvMixer
+
+    return ConvMixer(width=4, depth=1, patch_size=2, kernel_size=3, num_classes=2)
+
+
+def _make_weights() -> list[bytes]:
+    """What a training script saves by `torch.save`: bare, and wrapped."""
+    import torch
+
+    weights = _make_model().state_dict()
+    files = [io.BytesIO(), io.BytesIO()]
+    for file, content in zip(files, (weights, {"epoch": 3, "state_dict": weights}), strict=True):
+        torch.save(content, file)
+    return [file.getvalue() for file in files]
+
+
+def _make_safetensors() -> list[bytes]:
+    from convmixer.weights import save_weights
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "w.safetensors")
+        save_weights(_make_model(), path)
+        return [path.read_bytes()]
+
+
+def _load_weights(path: Path) -> None:
+    from convmixer.weights import describe_weights, load_weights
+
+    with _refusing():
+        describe_weights(path)
+        load_weights(_make_model(), path)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """The model's own errors are refusals too; its package imports PyTorch, which the other targets do without."""
+    from convmixer import ConvMixerError
+
+    try:
+        yield
     except ConvMixerError as error:
         raise ReproductionError(str(error)) from error
 
@@ -147,6 +195,8 @@ TARGETS: Mapping[str, Target] = {
         Target("bibliography", "references.bib", _files(f"{_PAPER}/references.bib"), _load_bibliography),
         Target("style", "numeric.csl", _files(f"{_PAPER}/numeric.csl"), check_style),
         Target("checkpoint", "checkpoint.pt", _make_checkpoint, _load_checkpoint),
+        Target("weights", "weights.pth", _make_weights, _load_weights),
+        Target("safetensors", "weights.safetensors", _make_safetensors, _load_weights),
         Target("prose", "report/paper/sections/10-body.md", lambda: [_PROSE.encode()], _load_prose),
     )
 }
