@@ -58,6 +58,7 @@ CITED = "A sentence [@known2020].\n"
         ("We reach `71.2 %` here", "typed-result", 2, "'71.2 %' is typed by hand"),
         ("```\nMixer  71.2 ± 0.4\n```", "typed-result", 3, "'± 0.4' is typed by hand"),
         ("It is `REPRODUCED`", "typed-result", 2, "'REPRODUCED' is typed by hand"),
+        (r"It is $\text{REPRODUCED}$", "typed-result", 2, r"'$\\text{REPRODUCED}$' is typed by hand"),
         ("We measure 71 ± 0.4 here", "typed-result", 2, "'± 0.4' is typed by hand"),
         ("with a p-value of 0.03", "typed-result", 2, "'p-value of 0.03' is typed by hand"),
         ("with p = 3e-5", "typed-result", 2, "'p = 3e-5' is typed by hand"),

@@ -202,7 +202,8 @@ def _inspect_results(section: Section) -> Iterator[Finding]:
     for found in VERDICT.finditer(plain):
         yield Finding("typed-result", section.at(places[found.start()]), f"{found[0]!r} is typed by hand")
     for formula in _MATHS.finditer(section.text):
-        if _SHARE.search(formula[0]) or _UNIT.match(section.text, formula.end()):
+        is_share = _SHARE.search(formula[0]) or _UNIT.match(section.text, formula.end())
+        if is_share or VERDICT.search(formula[0]):
             yield Finding("typed-result", section.at(formula.start()), f"{formula[0]!r} is typed by hand")
     for code in _CODE.finditer(_TEMPLATE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), section.text)):
         for found in (*_CODED.finditer(code[0]), *VERDICT.finditer(code[0])):
