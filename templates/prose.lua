@@ -155,10 +155,23 @@ local function flatten(div)
   return blocks
 end
 
--- The prose may not bring what a page would run or fetch: attributes, images, links with other schemes.
+-- The prose may not bring what a page would run or fetch: attributes, images, links with other schemes. Nor a class or an
+-- identifier, by which one page would hide what the others show, set what is typed like a number of ours, or take the place
+-- of what a number leads to. A heading has an identifier of its own, and code a language.
+local CLASSES = { Header = { appendix = true, unnumbered = true }, Span = { bound = true } } -- `bound` is prose.py's
+local WANTED = "; expected only {#identifier .appendix .unnumbered}, of a heading"
+
 local function refuse_attributes(element)
   for name in pairs(element.attributes) do
-    fail("the prose gives the attribute " .. name .. " to a " .. element.t .. "; expected only {#identifier .class}")
+    fail("the prose gives the attribute " .. name .. " to a " .. element.t .. WANTED)
+  end
+  for _, class in ipairs(element.t == "CodeBlock" and {} or element.classes) do
+    if not (CLASSES[element.t] or {})[class] then
+      fail("the prose gives the class " .. class .. " to a " .. element.t .. WANTED)
+    end
+  end
+  if element.t ~= "Header" and element.identifier ~= "" and not (element.t == "Div" and element.identifier == "refs") then
+    fail("the prose gives the identifier " .. element.identifier .. " to a " .. element.t .. WANTED)
   end
 end
 

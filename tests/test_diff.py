@@ -151,6 +151,17 @@ def test_changed_code_makes_records_stale_and_accepting_them_says_why(root: Path
     assert [(c.name, c.before, c.after, c.why) for c in accepted.changes] == [
         (f"tiny-z{size}, seeds 0, 1", "measured", "accepted", "accepted: the same product") for size in (2, 3)
     ]
+    commit(root, "accepted")
+    assert find_difference(root, "HEAD").changes == ()
+    edit(root / "method/model.py", "value * 2", "value + value")
+    plan, ledger = open_repository(root)
+    for status in statuses(plan, ledger, root):
+        if status.record is not None:
+            ledger.accept(status.record, status.key, "the same sum")
+    again = find_difference(root, "HEAD")
+    assert [(c.name, c.before, c.after, c.why) for c in again.changes] == [
+        (f"tiny-z{size}, seeds 0, 1", "accepted", "accepted once more", "accepted: the same sum") for size in (2, 3)
+    ]
 
 
 def test_a_changed_rule_says_what_decides_otherwise_and_how_many_runs_were_there(root: Path) -> None:

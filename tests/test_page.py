@@ -119,14 +119,17 @@ def test_on_a_phone_no_heading_that_wraps_leaves_the_rest_of_a_line_empty(chromi
 def test_the_number_in_a_caption_tells_where_it_comes_from(chromium: Any, whole: Path) -> None:
     with opened(chromium, whole) as page:
         page.locator("[id='fig:learning-curves'] figcaption a.q").first.click()
-        told = page.locator("#origin").inner_text()
+        told = page.locator(r"#page\:origin").inner_text()
         assert "fewest runs of a setting" in told and "python build.py" in told
-        assert page.locator("#origin li a").first.get_attribute("href").startswith("../../experiments/records/")
+        assert page.locator(r"#page\:origin li a").first.get_attribute("href").startswith("../../experiments/records/")
 
 
 def test_no_heading_takes_the_name_of_a_part_of_the_page(whole: Path, root: Path) -> None:
     template = (root / "templates/html/report.html").read_text(encoding="utf-8")
     names = re.findall(r'\bid="([^"]+)"', template)
+    script = (root / "templates/html/report.js").read_text(encoding="utf-8")
+    made = re.findall(r'\bid: "([^"]+)"', script)
+    assert made and all(name.startswith("page:") for name in made)  # a heading "Origin" was set as the pop-up is
     assert names and all(name.startswith("page:") for name in names)  # pandoc makes `data` of a heading "Data"
     text = whole.read_text(encoding="utf-8")
     assert all(text.count(f'id="{name}"') == 1 for name in [*names, "data"])
@@ -147,7 +150,7 @@ def test_a_list_of_many_runs_grows_little_with_each_and_is_equipped_bit_by_bit(
         assert visible_runs(page) == [MANY[-1].run.name]
         page.locator("main p a.q").first.click()
         names = [status.run.name for status in MANY]
-        listed = page.locator("#origin li").all_inner_texts()
+        listed = page.locator(r"#page\:origin li").all_inner_texts()
         assert [text.split(" ")[0] for text in listed[:-1]] == names[:MOST_ORIGINS]
         assert listed[-1] == f"and {len(MANY) - MOST_ORIGINS} more, in provenance.json"
 
@@ -169,7 +172,7 @@ def test_a_run_by_ci_says_so_on_the_page(chromium: Any, tmp_path: Path, root: Pa
     with opened(chromium, page_file) as page:
         for status, kind in ((RUNS[0], "run here"), (RUNS[1], "run by CI")):
             page.locator("[data-runs] tbody th a", has_text=status.run.name).click()
-            assert kind in page.locator("#origin").inner_text()
+            assert kind in page.locator(r"#page\:origin").inner_text()
             page.keyboard.press("Escape")
 
 
@@ -217,7 +220,10 @@ def test_without_script_everything_can_be_read(chromium: Any, small: Path) -> No
 
 def shown(page: Any) -> dict[str, str]:
     """What the pop-up says, by label."""
-    labels, texts = page.locator("#origin dt").all_inner_texts(), page.locator("#origin dd").all_inner_texts()
+    labels, texts = (
+        page.locator(r"#page\:origin dt").all_inner_texts(),
+        page.locator(r"#page\:origin dd").all_inner_texts(),
+    )
     return dict(zip(labels, texts, strict=True))
 
 
@@ -230,21 +236,21 @@ def test_a_tap_on_a_number_tells_its_runs_with_links_to_record_and_command(chrom
         assert told["Again by"] == f"python build.py run --force {CELL}"
         names = [status.run.name for status in RUNS[:2]]
         assert [name in told["Records"] for name in names] == [True, True]
-        links = [link.get_attribute("href") for link in page.locator("#origin li a").all()]
+        links = [link.get_attribute("href") for link in page.locator(r"#page\:origin li a").all()]
         assert links == [f"../../experiments/records/{name}.json" for name in names]
         page.touchscreen.tap(3, 3)  # an origin never lies at the window's very edge
-        assert not page.locator("#origin").is_visible()
+        assert not page.locator(r"#page\:origin").is_visible()
 
 
 def test_hovering_shows_the_origin_and_leaving_hides_it(chromium: Any, small: Path) -> None:
     with opened(chromium, small) as page:
         page.locator("main p a.q").first.hover()
-        page.locator("#origin").wait_for(state="visible")
-        page.locator("#origin").hover()  # the pointer may go there, to follow a link
+        page.locator(r"#page\:origin").wait_for(state="visible")
+        page.locator(r"#page\:origin").hover()  # the pointer may go there, to follow a link
         page.wait_for_timeout(400)
-        assert page.locator("#origin").is_visible()
+        assert page.locator(r"#page\:origin").is_visible()
         page.locator("h1").hover()
-        page.locator("#origin").wait_for(state="hidden")
+        page.locator(r"#page\:origin").wait_for(state="hidden")
 
 
 def test_the_keyboard_reaches_a_number_enters_its_origin_and_escape_goes_back(chromium: Any, small: Path) -> None:
@@ -253,13 +259,13 @@ def test_the_keyboard_reaches_a_number_enters_its_origin_and_escape_goes_back(ch
             page.keyboard.press("Tab")
             if page.evaluate("document.activeElement.matches('main p a.q')"):
                 break
-        assert page.locator("#origin").is_visible()  # focus alone shows it
+        assert page.locator(r"#page\:origin").is_visible()  # focus alone shows it
         page.keyboard.press("Enter")
-        assert page.evaluate("document.activeElement.id") == "origin"
+        assert page.evaluate("document.activeElement.id") == "page:origin"
         page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.closest('#origin') !== null")
+        assert page.evaluate(r"document.activeElement.closest('#page\\:origin') !== null")
         page.keyboard.press("Escape")
-        assert not page.locator("#origin").is_visible()
+        assert not page.locator(r"#page\:origin").is_visible()
         assert page.evaluate("document.activeElement.matches('main p a.q')")
 
 
@@ -269,11 +275,11 @@ def test_past_either_end_of_an_origin_the_keyboard_is_back_at_its_number(chromiu
         number = page.locator("main p a.q").first
         number.focus()
         page.keyboard.press("Enter")
-        stops = page.locator("#origin button, #origin a[href]").count()
+        stops = page.locator(r"#page\:origin button, #page\:origin a[href]").count()
         for _ in range(stops + 1 if key == "Tab" else 1):
-            assert page.locator("#origin").is_visible()
+            assert page.locator(r"#page\:origin").is_visible()
             page.keyboard.press(key)
-        assert not page.locator("#origin").is_visible()
+        assert not page.locator(r"#page\:origin").is_visible()
         assert number.evaluate("number => number === document.activeElement")
 
 
@@ -283,7 +289,7 @@ def test_an_origin_never_covers_its_number(chromium: Any, small: Path, size: str
         for number in page.locator("a.q").all():
             number.evaluate("number => number.scrollIntoView({ block: 'center' })")
             number.click()
-            card, box = page.locator("#origin").bounding_box(), number.bounding_box()
+            card, box = page.locator(r"#page\:origin").bounding_box(), number.bounding_box()
             assert (
                 card["y"] >= box["y"] + 0.5 * box["height"]
                 or card["y"] + card["height"] <= box["y"] + 0.5 * box["height"]
@@ -298,7 +304,7 @@ def test_an_origin_stays_in_a_window_that_is_lower_than_it(chromium: Any, small:
         for number in page.locator("main p a.q").all():
             number.evaluate("number => number.scrollIntoView({ block: 'center' })")
             number.click()
-            card = page.locator("#origin").bounding_box()
+            card = page.locator(r"#page\:origin").bounding_box()
             assert card["y"] >= 0 and card["y"] + card["height"] <= 225
             page.keyboard.press("Escape")
 

@@ -152,6 +152,9 @@ def test_no_section_is_an_error(tmp_path: Path) -> None:
         fill_in(tmp_path, {}, SETTERS, lambda quantity: None)
 
 
+WANTED = "expected only {#identifier .appendix .unnumbered}, of a heading"
+
+
 def converted(root: Path, text: str) -> Conversion:
     return Conversion(text, root / "report/paper", root / "templates/prose.lua")
 
@@ -204,8 +207,14 @@ def test_an_identifier_of_two_headings_is_told_with_both_places(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("# H {onclick=x}", "the prose gives the attribute onclick to a Header; expected only {#identifier .class}"),
-        ("[x]{onclick=x}", "the prose gives the attribute onclick to a Span; expected only {#identifier .class}"),
+        ("# H {onclick=x}", f"the prose gives the attribute onclick to a Header; {WANTED}"),
+        ("[x]{onclick=x}", f"the prose gives the attribute onclick to a Span; {WANTED}"),
+        ("[x]{.printed}", f"the prose gives the class printed to a Span; {WANTED}"),
+        ("::: runs\nx\n:::", f"the prose gives the class runs to a Div; {WANTED}"),
+        ("# H {.printed}", f"the prose gives the class printed to a Header; {WANTED}"),
+        ("`x`{.q}", f"the prose gives the class q to a Code; {WANTED}"),
+        ("[x](#a){.q}", f"the prose gives the class q to a Link; {WANTED}"),
+        ("[x]{#cell:a}", f"the prose gives the identifier cell:a to a Span; {WANTED}"),
         ("[x](javascript:a)", "the prose links to javascript:a; expected https://, mailto: or #identifier"),
         ("[x](DATA:a/b)", "the prose links to DATA:a/b; expected https://, mailto: or #identifier"),
         (
@@ -214,7 +223,7 @@ def test_an_identifier_of_two_headings_is_told_with_both_places(tmp_path: Path, 
         ),
     ],
 )
-def test_what_a_page_would_run_or_fetch_is_refused(root: Path, text: str, message: str) -> None:
+def test_what_a_page_would_run_fetch_or_hide_is_refused(root: Path, text: str, message: str) -> None:
     with converted(root, text) as conversion, pytest.raises(ConfigurationError) as caught:
         conversion.finish()
     assert str(caught.value) == f"pandoc: {message}"

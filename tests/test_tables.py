@@ -16,7 +16,7 @@ from experiments.status import RunStatus
 from report.evidence import Evidence
 from report.judge.claims import ClaimKind
 from report.judge.trials import Outcome, margin_text
-from report.judge.verdict import Verdict
+from report.judge.verdict import DECIDED, Verdict
 from report.listings import claim_tables, contrast_tables, run_list
 from report.listings.result_tables import DASH, Declaration
 from report.listings.table_kinds import build_table, read_tables
@@ -325,6 +325,14 @@ def test_verdicts_are_words_and_counted_in_the_title(complete: dict[str, Table])
     assert {row[5] for row in table.rows if row[0].startswith("equivalence")} == {DASH}
     assert table.title.startswith("Claims and verdicts. ")
     assert " REPRODUCED, " in table.title and "; beyond the paper " in table.title
+
+
+def test_a_verdict_of_a_reduced_protocol_says_so_in_the_table_of_reasons_too(complete: dict[str, Table]) -> None:
+    reduced = {row[0] for row in complete["verdicts"].rows if row[4] in DECIDED and row[5] == "reduced"}
+    reasons = {row[0]: text(row[2]) for row in complete["reasons"].rows}
+    assert {id for id, why in reasons.items() if why.startswith("under a reduced protocol: ")} == reduced
+    assert "outperforms-baselines" in reduced  # as its parts are
+    assert reasons["kernel-size"].startswith("under a reduced protocol: accuracy follows kernel size in the ")
 
 
 def test_a_table_says_what_its_spread_is(complete: dict[str, Table]) -> None:

@@ -50,21 +50,34 @@ _RESULT = re.compile(
     # 71.23 %, 3 pp, **71** %, 71&nbsp;%
     rf"|{_DECIMAL}"
 )
-# What is a result though no sign of per cent follows: p = .03, 75 points, seventy-five per cent.
+_WORD = (
+    r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen"
+    r"|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)"
+)
+# What is a result though no sign of per cent follows: p = .03, a p value of 3e-5, 75 points, 2 pts, ± 0.3, 9,710 of 10,000,
+# seventy-five per cent, two point five percentage points.
 _UNUSUAL = re.compile(
-    r"(?<!\w)p\s*[=<>≤≥]\s*0?\.\d+|(?<![\w.,-])\d+(?:[.,]\d+)?\s+points\b(?!\s+of)"
-    r"|\b(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[-\s]\w+)?\s+(?:per ?cent|percent)\b",
+    r"(?<!\w)p(?:[-\s]values?)?\s*(?:[=<>≤≥:]|\b(?:of|is|was|below|under|above)\b)\s*(?:0?\.\d+|\d+(?:\.\d+)?\s?e-\d+)"
+    r"|(?<![\w.,-])\d+(?:[.,]\d+)?\s+(?:points\b(?!\s+of)|pts?\b|p\.\s?p\.)|±\s*\d[\d.]*|(?<![\w.,)-])\.\d{2,}\b"
+    r"|(?<![\w.,-])\d[\d,.]*\s+(?:out\s+of\s+(?:the\s+|all\s+)?\d[\d,]*|of\s+(?:the\s+|all\s+)?\d{1,3}(?:,?\d{3})+\b)"
+    rf"|\b{_WORD}(?:[-\s](?:point\s)?{_WORD}){{0,5}}\s+(?:per ?cent|percentage points?)\b",
     re.IGNORECASE,
 )
 # The level of an interval, or of a chance, which is no result.
 _LEVEL = re.compile(r"\b\d+(?:\.\d+)? %(?= (?:\w+ )?intervals?\b)|\bchance of \d+ %")
 # What pages print of plan and claims. The reasons of margins they do not, a sentence is compared with what it quotes.
 _PRINTED = re.compile(r"\.(?:deviations\[\d+\]|untested|source|title)$")
-_PIECE = re.compile(r"[^\\&*_~\x80-\U0010ffff]+|\\([!-/:-@\[-`{-~])|&#?\w{1,32};|.", re.DOTALL)
+_UNSEEN = r"<%(?:(?!<%).)*?%>|<#(?:(?!<#).)*?#>|<!--(?:(?!<!--).)*?-->"  # of a template, and comments; none in another
+_PIECE = re.compile(
+    r"[^\\&*_~<\[\]\x80-\U0010ffff]+|\\(?P<escaped>[!-/:-@\[-`{-~])|&#?\w{1,32};"
+    rf"|(?P<unseen>{_UNSEEN}|\[|\](?:\([^()\n]*\)|\{{[^{{}}\n]*\}})?)|.",  # and what makes words a link
+    re.DOTALL,
+)
 _MATHS = re.compile(r"(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|\$\$.*?\$\$", re.DOTALL)
 _SHARE = re.compile(
     r"\d(?:\\[,;:! ]|[\s~{}])*\\(?:%|(?:text|mathrm|mbox)\{\s*(?:per ?cent|pp|points)\b)"
-)  # 71.2\,\% in mathematics
+    r"|\\pm\b[\s{]*\d"
+)  # 71.2\,\%, \pm 0.3 in mathematics
 _SHARE_QUOTED = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s?%")
 _UNIT = re.compile(r"(?:\s|&\w+;|[\\*_~]){0,9}(?:%|pp\b|per ?cent\b|percentage points?\b)")  # after a formula
 _TEMPLATE = re.compile(r"<%.*?%>|<<.*?>>|<#.*?#>", re.DOTALL)
@@ -94,7 +107,8 @@ _STATEMENTS = re.compile(r"^[ \t]*(?:<%.*?%>|<#.*?#>)[ \t]*\n", re.DOTALL | re.M
 _SECTION_ID = re.compile(r"^#+ .*\{[^}]*#([\w:.-]+)", re.MULTILINE)
 # What is not prose: code, mathematics, template brackets, comments, addresses. Blanked out: lines keep their place.
 _NOT_PROSE = re.compile(
-    r"^```.*?^```|^~~~.*?^~~~|<%.*?%>|<<.*?>>|<#.*?#>|<!--.*?-->|\$\$.*?\$\$|`[^`\n]*`|(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|https?://\S+",
+    r"^```.*?^```|^~~~.*?^~~~|<<.*?>>|\$\$.*?\$\$|`[^`\n]*`|(?<!\\)\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)"
+    rf"|(?P<unseen>{_UNSEEN}|\]\([^()\n]*\))|https?://\S+",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -110,6 +124,11 @@ class Section:
     def prose(self) -> str:
         """The text less code, mathematics and template brackets; line breaks stay."""
         return _NOT_PROSE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), self.text)
+
+    @cached_property
+    def joined(self) -> str:
+        """The same with the statements and comments, which as_printed takes out: what stands around them is one word."""
+        return _NOT_PROSE.sub(lambda found: found["unseen"] or re.sub(r"[^\n]", " ", found[0]), self.text)
 
     def at(self, position: int) -> str:
         """`file:line` of a position in the text."""
@@ -175,7 +194,7 @@ def _inspect_results(section: Section) -> Iterator[Finding]:
     for found in _RESULT.finditer(section.prose):
         seen.add(section.text.count("\n", 0, found.start()))
         yield Finding("typed-result", section.at(found.start()), f"{found[0].strip()!r} is typed by hand")
-    plain, places = as_printed(section.prose)
+    plain, places = as_printed(section.joined)
     for found in (*_RESULT.finditer(plain), *_UNUSUAL.finditer(plain)):
         place = places[found.start()]
         if section.text.count("\n", 0, place) not in seen:  # hidden from the eyes of the pattern, not of the reader
@@ -183,7 +202,8 @@ def _inspect_results(section: Section) -> Iterator[Finding]:
     for found in VERDICT.finditer(plain):
         yield Finding("typed-result", section.at(places[found.start()]), f"{found[0]!r} is typed by hand")
     for formula in _MATHS.finditer(section.text):
-        if _SHARE.search(formula[0]) or _UNIT.match(section.text, formula.end()):
+        is_share = _SHARE.search(formula[0]) or _UNIT.match(section.text, formula.end())
+        if is_share or VERDICT.search(formula[0]):
             yield Finding("typed-result", section.at(formula.start()), f"{formula[0]!r} is typed by hand")
     for code in _CODE.finditer(_TEMPLATE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), section.text)):
         for found in (*_CODED.finditer(code[0]), *VERDICT.finditer(code[0])):
@@ -270,8 +290,8 @@ def _inspect_sentences(root: Path) -> Iterator[Finding]:
 def as_printed(prose: str) -> tuple[str, list[int]]:
     """PROSE about as a reader sees it, and where each of its characters stands in it.
 
-    Without emphasis, the backslashes of escapes, and characters that take no room; entities and wide or raised figures as
-    the plain ones that they look like.
+    Without emphasis, the brackets of links, statements, comments, the backslashes of escapes, and characters that take no
+    room; entities and wide or raised figures as the plain ones that they look like.
     """
     kept, places = [], list[int]()
     for found in _PIECE.finditer(prose):
@@ -282,8 +302,10 @@ def as_printed(prose: str) -> tuple[str, list[int]]:
 
 
 def _plain(found: re.Match[str]) -> str:
-    if found[1]:
-        return found[1]
+    if found["escaped"]:
+        return found["escaped"]
+    if found["unseen"]:
+        return ""
     text = "" if found[0] in "*_~" else unicodedata.normalize("NFKC", html.unescape(found[0]))
     if text.isascii():
         return text

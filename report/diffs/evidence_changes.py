@@ -146,10 +146,12 @@ def _records(before: Meaning, after: Meaning) -> Iterator[Change]:
         for seed in sorted(old.keys() | new.keys()):
             was, now = old.get(seed), new.get(seed)
             standing, later = _standing(was), _standing(now)
-            if standing == later and not _is_replaced(was, now):
+            if standing == later:
+                later = "another run" if _is_replaced(was, now) else _again(was, now)
+            if standing == later:
                 continue
             why = now.why if now is not None and now.record is not None else ""
-            seeds.setdefault((standing, "another run" if standing == later else later, why), []).append(seed)
+            seeds.setdefault((standing, later, why), []).append(seed)
         for (standing, later, why), listed in seeds.items():
             told = f"{name}, {'seeds' if len(listed) > 1 else 'seed'} {_listed(listed)}"
             yield Change(Subject.RECORD, told, Severity.EVIDENCE, standing, later, why)
@@ -174,6 +176,14 @@ def _is_replaced(was: RunStatus | None, now: RunStatus | None) -> bool:
         if record is not None
     ]
     return len(results) == 2 and results[0] != results[1]
+
+
+def _again(was: RunStatus | None, now: RunStatus | None) -> str:
+    """How a record stands that stands as before: accepted once more where it has another reason to count."""
+    standing = _standing(now)
+    if standing != "accepted" or was is None or now is None or was.acceptance == now.acceptance:
+        return standing
+    return "accepted once more"
 
 
 def _prices(before: Meaning, after: Meaning) -> Iterator[Change]:

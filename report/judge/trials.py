@@ -212,8 +212,9 @@ def unjudged_text(claim: Claim, cells: tuple[CellEvidence, ...], evidence: Evide
     names, judged = cell_names(cells), set(runs_of(cells))
     found = list[str]()
     for cell in evidence.cells():
-        others = tuple(int(record.parameters["seed"]) for record in cell.records if record.run not in judged)
-        if others and (cell.name in names or _is_level(claim, cell, cells[0])):
+        if cell.name not in names and not _is_level(claim, cell, cells[0]):
+            continue
+        if others := tuple(int(record.parameters["seed"]) for record in cell.records if record.run not in judged):
             name = names.get(cell.name) or cell.words([claim.along])
             found.append(f"seed{'s' if len(others) > 1 else ''} {_listed(others)} of {name}")
     return f"recorded as well, and not judged: {'; '.join(found)}" if found else ""
@@ -221,8 +222,10 @@ def unjudged_text(claim: Claim, cells: tuple[CellEvidence, ...], evidence: Evide
 
 def _is_level(claim: Claim, cell: CellEvidence, judged: CellEvidence) -> bool:
     """Whether CELL would be another level of the trend in which JUDGED is one."""
+    if claim.kind is not ClaimKind.TREND or claim.along not in cell.parameters:
+        return False
     here, there = ({**one.parameters, claim.along: None} for one in (cell, judged))
-    return claim.kind is ClaimKind.TREND and claim.along in cell.parameters and here == there
+    return here == there
 
 
 def cell_names(cells: tuple[CellEvidence, ...]) -> dict[str, str]:

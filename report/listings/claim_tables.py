@@ -83,11 +83,11 @@ def _with_unit(verdict: Verdict, quantity: Quantity | None) -> Quantity | None:
 
 
 def _protocol(verdict: Verdict) -> str:
-    """Whether the runs keep to the claim's protocol: a verdict holds for the protocol that it was reached with."""
+    """Whether the runs keep to the protocol of the claim, or of its parts: a verdict holds for the one it was reached by."""
+    if verdict.is_on_another_protocol and not verdict.claim.is_beyond:
+        return "reduced"
     if verdict.claim.is_beyond or verdict.claim.protocol is None:
         return DASH
-    if verdict.is_on_another_protocol:
-        return "reduced"
     return "with deviations" if verdict.deviations or verdict.claim.deviations else "kept"
 
 
@@ -174,7 +174,8 @@ def reasons(declared: Declaration, facts: Facts) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for verdict in facts.verdicts.values():
         if verdict.is_tested:
-            why = (*verdict.reasons, *verdict.claim.deviations)
+            first = Sentence(f"{verdict.reservation.strip()}: " if verdict.is_reduced else "", verdict.why)
+            why = (first, *verdict.besides, *verdict.claim.deviations)
             trust = joined("; ", map(without_stop, verdict.notes))
             rows.append((verdict.claim.id, verdict.printed, joined("; ", map(without_stop, why)), trust or DASH))
     columns = (

@@ -17,7 +17,7 @@ function make(tag, attributes = {}, ...content) {
 }
 
 // ---- Where a number comes from: on hover, on focus, on a tap; Escape or a tap elsewhere closes it.
-const card = make("div", { id: "origin", popover: "manual", role: "dialog", "aria-labelledby": "origin-title", tabindex: "-1" });
+const card = make("div", { id: "page:origin", popover: "manual", role: "dialog", "aria-labelledby": "page:origin-title", tabindex: "-1" });
 document.body.append(card);
 let shown = null, pinned = false, timer = 0;
 
@@ -71,7 +71,7 @@ function show(anchor, pin) {
     for (const [label, content] of lines) list.append(make("dt", {}, label), make("dd", {}, content));
     const close = make("button", { type: "button", "aria-label": "Close" }, "×");
     close.addEventListener("click", () => hide(true));
-    card.replaceChildren(make("h2", { id: "origin-title" }, title), close, list);
+    card.replaceChildren(make("h2", { id: "page:origin-title" }, title), close, list);
     card.showPopover();
     shown = anchor;
     anchor.setAttribute("aria-expanded", "true");
@@ -103,7 +103,7 @@ document.addEventListener("pointerover", (event) => {
   if (event.pointerType !== "mouse" || pinned) return;
   const anchor = event.target.closest(TOLD);
   if (anchor) later(() => show(anchor, false));
-  else if (event.target.closest("#origin")) clearTimeout(timer);
+  else if (event.target.closest("#page\\:origin")) clearTimeout(timer);
   else if (shown && document.activeElement !== shown) later(hide);
 });
 document.addEventListener("focusin", (event) => {
@@ -114,7 +114,7 @@ document.addEventListener("focusin", (event) => {
 document.addEventListener("click", (event) => {
   const anchor = event.target.closest(TOLD);
   if (anchor && !(event.ctrlKey || event.metaKey || event.shiftKey)) { event.preventDefault(); show(anchor, true); }
-  else if (shown && (!card.contains(event.target) || event.target.closest("#origin a[href^='#']"))) hide();
+  else if (shown && (!card.contains(event.target) || event.target.closest("#page\\:origin a[href^='#']"))) hide();
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && shown) { event.preventDefault(); hide(true); }
