@@ -19,6 +19,7 @@ from report.pages.origins import Origin, Origins, as_json, cell_anchor, origins_
 from report.quantities import Kind, Quantity, Tier, count
 from report.render import build_report
 from report.tables import Column, Table
+from tests.example_repository import EXAMPLE
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
 
 EMPTY = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
@@ -257,6 +258,21 @@ def test_every_link_to_an_origin_has_its_target_in_every_format(report: Path) ->
     assert anchors <= set(re.findall(r' id="([^"]+)"', page))
     assert anchors <= set(re.findall(r"\\hypertarget\{([^}]+)\}", paper))
     assert anchors <= set(re.findall(r'<a id="([^"]+)">', text))
+
+
+def test_a_number_that_is_traced_is_one_number_wherever_it_stands_and_is_listed(root: Path, tmp_path: Path) -> None:
+    asked: dict[str, list[Quantity]] = {}
+    find = Origins.of
+
+    def listen(origins: Origins, quantity: Quantity) -> Origin:
+        asked.setdefault(quantity.id, []).append(quantity)
+        return find(origins, quantity)
+
+    with patch.object(Origins, "of", listen):
+        built = build_report(root / EXAMPLE, out=tmp_path / "out", formats=["markdown", "html"], cache=tmp_path / "cache")
+    printed = {quantity.id: quantity for quantity in built.context.registry.printed}
+    assert len(printed) > 100
+    assert {id for id, quantities in asked.items() for quantity in quantities if quantity != printed.get(id)} == set()
 
 
 def traced(quantity: Quantity, evidence: Evidence | None = None) -> Origin:
