@@ -269,7 +269,9 @@ def test_a_number_that_is_traced_is_one_number_wherever_it_stands_and_is_listed(
         return find(origins, quantity)
 
     with patch.object(Origins, "of", listen):
-        built = build_report(root / EXAMPLE, out=tmp_path / "out", formats=["markdown", "html"], cache=tmp_path / "cache")
+        built = build_report(
+            root / EXAMPLE, out=tmp_path / "out", formats=["markdown", "html"], cache=tmp_path / "cache"
+        )
     printed = {quantity.id: quantity for quantity in built.context.registry.printed}
     assert len(printed) > 100
     assert {id for id, quantities in asked.items() for quantity in quantities if quantity != printed.get(id)} == set()
