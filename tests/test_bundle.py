@@ -63,6 +63,8 @@ def test_what_is_private_stays_out(repository: Path) -> None:
     names = set(unpacked(write_bundle(repository).path))
     assert not {".env", "experiments/.env", "notes.private", ".hidden/secret.txt"} & names
     assert {"report/paper/new.md", "experiments/records/tiny-z2-s0.json"} <= names
+    assert {"method/model.py", "experiments/fine.ipynb"} <= names  # the code of a run, though git does not track it
+    assert not [name for name in names if name.startswith("method/") and name.endswith(".txt")]
 
 
 def test_a_repository_that_git_refuses_to_read_is_not_packed_as_if_there_were_none(
