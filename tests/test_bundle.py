@@ -87,6 +87,15 @@ def test_without_git_a_link_to_a_folder_is_refused_and_not_walked_through(reposi
         members(repository)
 
 
+def test_code_behind_a_link_to_a_folder_is_not_packed(repository: Path, tmp_path: Path) -> None:
+    (repository / "method").rename(tmp_path / "method")
+    (repository / "method").symlink_to(tmp_path / "method", target_is_directory=True)
+    for arguments in (("init", "--quiet"), ("add", "experiments")):
+        git(repository, *arguments)
+    with pytest.raises(ConfigurationError, match="^method: it is a link, which could lead to any file"):
+        write_bundle(repository)
+
+
 def unpacked(path: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None

@@ -299,6 +299,13 @@ def test_the_command_that_makes_a_number_again_names_its_cells_where_they_are_fe
     assert origin.command == (f"python build.py run --force {' '.join(names)}" if is_named else "python build.py")
 
 
+def test_numbers_of_the_same_runs_share_a_row_in_whichever_order_they_name_them() -> None:
+    evidence = make_evidence(*make_cell([0.7]), *make_cell([0.8], kernel_size=5))
+    runs = tuple(record.run for record in evidence.recorded())
+    anchors = {traced(count("count/runs", 2, "runs", origin=order), evidence).anchor for order in (runs, runs[::-1])}
+    assert len(runs) == 2 and len(anchors) == 1
+
+
 def test_what_is_quoted_and_what_is_computed_from_one_source_have_rows_of_their_own() -> None:
     quoted = Quantity("original/a", Kind.ACCURACY, 0.9, origin=("Table 1",), tier=Tier.QUOTED, quoted="90")
     computed = replace(quoted, id="original/a-minus-b", tier=Tier.COMPUTED, quoted="")

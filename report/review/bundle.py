@@ -131,8 +131,10 @@ def members(root: Path, code: Iterable[Path] = ()) -> list[str]:
     else:
         names = set(_walk(root, root))
     for name in sorted(names):
-        if (root / name).is_symlink():
-            raise ConfigurationError(f"{name}: it is a link, which could lead to any file of this machine; remove it")
+        place = PurePosixPath(name)
+        link = next((one for one in (place, *place.parents[:-1]) if (root / one).is_symlink()), None)
+        if link is not None:
+            raise ConfigurationError(f"{link}: it is a link, which could lead to any file of this machine; remove it")
     return sorted(name for name in names if (root / name).is_file() and name not in (METADATA, MANIFEST, GUIDE, NAME))
 
 
