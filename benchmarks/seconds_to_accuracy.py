@@ -26,6 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from one_training import Outcome, Training
 from rebuild import load_average, whole_from
 from training import NotMeasuredError, ask_process
+from training_results import set_table
 
 WORKER = ROOT / "benchmarks/one_training.py"
 
@@ -48,7 +49,7 @@ def make_page(trained: Training, outcomes: dict[int, Outcome], accuracy: float, 
     return (
         f"# Seconds to {accuracy:g} %\n\n{day}, {one.machine}. {load} {model}, {trained.dataset}, recipe {trained.recipe}, "
         f"{trained.epochs} epochs, path {one.path} in {one.precision}.\n\n"
-        + "".join(f"| {' | '.join(line)} |\n" for line in [heads, ["--:"] * len(heads), *rows])
+        + set_table([heads, ["--:"] * len(heads), *rows])
         + f"\n{sum_up(list(outcomes.values()), accuracy)}\n"
     )
 

@@ -32,6 +32,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from one_training import Outcome, Training
 from rebuild import load_average, whole_from
 from training import NotMeasuredError, ask_process
+from training_results import set_table
 
 from experiments.machine import count_cores
 from experiments.running.threads import limit_threads, limit_waiting
@@ -124,7 +125,7 @@ def make_page(
     return (
         f"# The spread from run to run\n\n{day}, {where}. {load} Seed {trained.seed}, {model}, recipe "
         f"{trained.recipe}, {epochs} of {images}; behind each mean (greatest less least; standard deviation).\n\n"
-        + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        + set_table(lines)
         + "".join(f"\n{sentence}\n" for sentence in find_agreements(outcomes))
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 
 CELLS = {"p2k5": (2, 5), "p4k9": (4, 9), "p1k9": (1, 9)}  # patch size and kernel size
@@ -113,7 +114,12 @@ def describe_cell(results: Results, cell: str, tasks: list[Task]) -> str:
     columns = ["images/s", "s/epoch", *(f"x {peer}" for peer in peers), "of floor", "peak MiB"]
     lines = [["variant", "precision", *columns], ["---", "---", *["--:"] * len(columns)]]
     lines += [describe_variant(results, cell, name, peers) for name in names]
-    return f"{text}\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return f"{text}\n{set_table(lines)}"
+
+
+def set_table(lines: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown: of LINES the first is its head, the second how its columns are aligned."""
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def describe_variant(results: Results, cell: str, variant: str, peers: list[str]) -> list[str]:

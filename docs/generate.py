@@ -338,10 +338,10 @@ def _summary(thing: Any) -> str:
 
 
 def _signature(word: Callable[..., Any]) -> str:
-    """The arguments as one writes them: names and defaults, without self and types."""
+    """The arguments as one writes them: names and defaults, without self, types and what may not be named."""
     parameters = list(inspect.signature(word).parameters.values())[1:]
     bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in parameters]
-    return str(inspect.Signature(bare))
+    return str(inspect.Signature(bare)).replace(", /", "")
 
 
 def _types(kind: type | tuple[type, ...]) -> str:

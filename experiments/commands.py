@@ -11,7 +11,7 @@ from rich.text import Text
 
 from experiments import doctor
 from experiments.executors import Executor, LocalExecutor, RunsOutcome
-from experiments.fingerprint import find_modules
+from experiments.fingerprint import find_all_code
 from experiments.git import GitFailed, list_changed, list_untracked, read_head
 from experiments.ledger import Ledger
 from experiments.machine import count_cores
@@ -245,16 +245,12 @@ def _warn(warnings: Iterable[str]) -> None:
 
 def _warn_of_uncommitted(root: Path, notebooks: Iterable[str]) -> None:
     """Says which code of the runs no commit holds: their records could not be checked out, which is found too late."""
-    folder = root / "experiments"
-    code = [folder / "plan.yaml"]
-    for name in sorted(notebooks):
-        code += [folder / name, *find_modules(folder / name, root)]
+    code = [root / "experiments/plan.yaml", *find_all_code(notebooks, root, root / ".cache")]
     try:
         if read_head(root) is None:
             _warn(["git has no commit here; a record names the commit of its code: `git init` and commit first"])
             return
-        untracked = list_untracked(root, [path.relative_to(root).as_posix() for path in code])
-        found = [*untracked, *(list_changed(root) or ())]
+        found = [*list_untracked(root, code), *(list_changed(root) or ())]
     except GitFailed as error:
         _warn([f"{error}; the record will not name the commit of its code"])
         return

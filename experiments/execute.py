@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import executed, machine, provenance, recording, schema
-from experiments.fingerprint import Fingerprint, fingerprint
+from experiments.fingerprint import Fingerprint, find_code, fingerprint
 from experiments.git import read_commit
 from experiments.ledger import Ledger
 from experiments.notebooks import notebook_parameters, refuse_broken_cells, resolve_parameters
@@ -121,7 +121,8 @@ def prepare(run: Run, root: Path) -> Prepared:
         # The kernel imports the modules at its start, and looks then whether the key of now is still theirs. So it is
         # the run's, even if a file is edited while it trains.
         today = fingerprint(run, root, root / ".cache")
-    return Prepared(parameters, today, read_commit(root), read_rules(run, root))
+    source = read_commit(root, find_code(run.notebook, today, root))
+    return Prepared(parameters, today, source, read_rules(run, root))
 
 
 def compute_ordered(order: Order, root: Path, workspace: Workspace) -> Answer:

@@ -78,7 +78,7 @@ class Fingerprinter:
         if name not in self._codes:
             self._codes[name] = self._read_code(name)
         code, notebook, modules = self._codes[name]
-        given = dict((parameters or {}).items())
+        given = dict((parameters or {}).items())  # dict(parameters) looks each name up, which takes three times as long
         key = syntax.sha256(code + json.dumps(given, sort_keys=True))
         return Fingerprint(key, notebook, given, modules, code)
 
@@ -123,10 +123,16 @@ def find_packages(notebook: Path, root: Path) -> list[str]:
     return sorted(_follow_imports(code_cells(notebook), root, syntax.survey_module)[1])
 
 
-def find_modules(notebook: Path, root: Path) -> list[Path]:
-    """The files of the repository's modules that a notebook imports, directly or through others."""
-    found = _follow_imports(code_cells(notebook), root, syntax.survey_module)[0]
-    return [path for name in sorted(found) if (path := _locate(name, root)) is not None]
+def find_code(notebook: str, today: Fingerprint, root: Path) -> list[Path]:
+    """The files whose code a fingerprint of TODAY covers: the notebook, and the repository's modules that it imports."""
+    modules = (_locate(name, root) for name in today.modules)
+    return [root / "experiments" / notebook, *(path for path in modules if path is not None)]
+
+
+def find_all_code(notebooks: Iterable[str], root: Path, cache: Path | None = None) -> list[Path]:
+    """The files whose code runs of the NOTEBOOKS rest on, as they are now; CACHE as in `Fingerprinter`."""
+    today = Fingerprinter(root, cache)
+    return [path for name in sorted(notebooks) for path in find_code(name, today.of_notebook(name), root)]
 
 
 def _follow_imports(

@@ -74,15 +74,16 @@ def is_shallow(root: Path) -> bool:
     return (run_git(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true"
 
 
-def read_commit(root: Path) -> tuple[str | None, bool | None]:
-    """The checked-out commit, and whether tracked files differ from it; None for each that git does not tell.
+def read_commit(root: Path, code: Iterable[Path] = ()) -> tuple[str | None, bool | None]:
+    """The checked-out commit, and whether files differ from it; None for each that git does not tell.
 
-    What runs and builds write does not count: a run that replaces its record has not changed the code of the next.
+    Of what git does not track only the files of CODE count: nobody who checks the commit out has them. What runs and
+    builds write does not count: a run that replaces its record has not changed the code of the next.
     """
     commit = None
     try:
         commit = read_head(root)
-        changes = list_changed(root) if commit else None
+        changes = [*(list_changed(root) or ()), *list_untracked(root, code)] if commit else None
     except GitFailed:  # A run counts all the same, and its record says what is not known.
         changes = None
     return commit, None if changes is None else bool(changes)
@@ -98,13 +99,16 @@ def list_changed(root: Path) -> list[str] | None:
     return None if told is None else [entry[3:] for entry in told.split("\0") if entry]
 
 
-def list_untracked(root: Path, names: Iterable[str]) -> list[str]:
-    """Those of the files NAMES below ROOT that git does not track, from the top of the repository; none without one.
+def list_untracked(root: Path, files: Iterable[Path]) -> list[str]:
+    """Those of the FILES below ROOT that git does not track, from the top of the repository; none without one.
 
     Raises:
         GitFailed: the repository cannot be asked.
     """
-    told = run_git(root, "ls-files", "--others", "--full-name", "-z", "--", *(f":(literal){name}" for name in names))
+    specified = [f":(literal){path.relative_to(root).as_posix()}" for path in files]
+    if not specified:  # of which git would list all
+        return []
+    told = run_git(root, "ls-files", "--others", "--full-name", "-z", "--", *specified)
     return [name for name in (told or "").split("\0") if name]
 
 

@@ -63,6 +63,8 @@ def test_what_is_private_stays_out(repository: Path) -> None:
     names = set(unpacked(write_bundle(repository).path))
     assert not {".env", "experiments/.env", "notes.private", ".hidden/secret.txt"} & names
     assert {"report/paper/new.md", "experiments/records/tiny-z2-s0.json"} <= names
+    assert {"method/model.py", "experiments/fine.ipynb"} <= names  # the code of a run, though git does not track it
+    assert not [name for name in names if name.startswith("method/") and name.endswith(".txt")]
 
 
 def test_a_repository_that_git_refuses_to_read_is_not_packed_as_if_there_were_none(
@@ -83,6 +85,15 @@ def test_without_git_a_link_to_a_folder_is_refused_and_not_walked_through(reposi
     (repository / "method/keys").symlink_to(tmp_path / "private", target_is_directory=True)
     with pytest.raises(ConfigurationError, match="^method/keys: it is a link, which could lead to any file"):
         members(repository)
+
+
+def test_code_behind_a_link_to_a_folder_is_not_packed(repository: Path, tmp_path: Path) -> None:
+    (repository / "method").rename(tmp_path / "method")
+    (repository / "method").symlink_to(tmp_path / "method", target_is_directory=True)
+    for arguments in (("init", "--quiet"), ("add", "experiments")):
+        git(repository, *arguments)
+    with pytest.raises(ConfigurationError, match="^method: it is a link, which could lead to any file"):
+        write_bundle(repository)
 
 
 def unpacked(path: Path) -> dict[str, bytes]:

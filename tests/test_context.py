@@ -275,6 +275,16 @@ def test_an_unknown_name_in_prose_is_refused_with_the_known_ones(
     assert str(caught.value).startswith(message)
 
 
+def test_a_parameter_of_the_notebook_may_be_called_as_an_argument_of_a_word() -> None:
+    called = {"group": "a", "metric": "cosine", "name": "b"}
+    other = [waiting(make_run(0, kernel_size=5, group="c", metric="euclidean", name="d"))]
+    facts = Facts(Claims(0.05, 3, {}, {}, {}), {}, make_evidence(*make_cell([0.7], **called), *other), {})
+    words = Vocabulary(facts)
+    assert words.accuracy("sweep", **called).value == 0.7
+    assert words.measure("sweep", "parameters", **called).value == 600_458
+    assert words.resolved("sweep", "precision", **called) == "fp32"
+
+
 def test_an_unknown_recipe_is_refused_even_without_records(empty: Words) -> None:
     with pytest.raises(UnknownName, match="there is no recipe 'karas' in the plan; it has authors, keras"):
         empty["setting"]("karas", "batch_size")

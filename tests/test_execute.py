@@ -17,7 +17,7 @@ import pytest
 
 from experiments import execute as execution
 from experiments import machine
-from experiments.execute import compute_ordered, execute
+from experiments.execute import compute_ordered, execute, prepare
 from experiments.fingerprint import fingerprint
 from experiments.git import GitFailed
 from experiments.ledger import Ledger
@@ -28,6 +28,7 @@ from experiments.running.workspace import Workspace
 from experiments.schema import RecordFault
 from experiments.spec import ConfigurationError, Record, Run, RunBusy, RunFailed, RunInterrupted
 from tests.processes import find_processes, wait_for
+from tests.small_git import commit, git
 from tests.small_repository import edit, make_record, make_repository, open_repository
 
 NAME = "tiny-z2-s0"
@@ -73,6 +74,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Record]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(REPOSITORY))
         return root, execute(run, root, ledger, threads=1, executor="test")
+
+
+def test_a_run_of_code_that_git_does_not_track_says_that_its_commit_is_not_all(root: Path) -> None:
+    git(root, "init", "--quiet")
+    (root / ".gitignore").write_text(".cache/\nmethod/model.py\n", encoding="utf-8")
+    commit(root, "all but the method")
+    run, _ = plan_run(root)
+    assert prepare(run, root).source == (git(root, "rev-parse", "HEAD").strip(), True)
+    (root / ".gitignore").write_text(".cache/\n", encoding="utf-8")
+    commit(root, "the method too")
+    (root / "notes.py").write_text("no code of a run", encoding="utf-8")
+    assert prepare(run, root).source == (git(root, "rev-parse", "HEAD").strip(), False)
 
 
 def test_a_run_leaves_its_record(finished: tuple[Path, Record]) -> None:

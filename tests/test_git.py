@@ -99,4 +99,5 @@ def test_changed_and_untracked_files_of_a_subfolder_are_named_from_the_top_alike
     write_atomically(paper / "a.py", "2\n")
     write_atomically(paper / "new.py", "3\n")
     assert list_changed(paper) == ["papers/mine/a.py"]
-    assert list_untracked(paper, ["a.py", "new.py"]) == ["papers/mine/new.py"]
+    assert list_untracked(paper, [paper / "a.py", paper / "new.py"]) == ["papers/mine/new.py"]
+    assert list_untracked(paper, []) == []

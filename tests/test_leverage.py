@@ -43,6 +43,13 @@ def test_a_run_has_its_share_of_its_cells_mean_and_of_each_verdict(root: Path) -
     }
 
 
+def test_a_planned_run_without_a_record_cannot_be_weighed(root: Path) -> None:
+    Ledger(root / "experiments").record_path("tiny-z3-s1").unlink()
+    found = weigh(read_meaning(root))
+    assert found.keys() == {"tiny-z2-s0", "tiny-z2-s1", "tiny-z3-s0", "tiny-z4-s0"}
+    assert found["tiny-z3-s0"].reasons[0] == "1 of 1 runs of its cell"
+
+
 @pytest.mark.parametrize("left_out", [{"tiny-z3-s0"}, {"tiny-z2-s0", "tiny-z3-s0"}])
 def test_a_verdict_that_is_another_without_the_run_counts_whole(root: Path, left_out: set[str]) -> None:
     meaning = read_meaning(root)

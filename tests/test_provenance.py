@@ -19,6 +19,7 @@ from report.pages.origins import Origin, Origins, as_json, cell_anchor, origins_
 from report.quantities import Kind, Quantity, Tier, count
 from report.render import build_report
 from report.tables import Column, Table
+from tests.example_repository import EXAMPLE
 from tests.made_up import make_cell, make_evidence, make_run, measured, waiting
 
 EMPTY = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
@@ -259,6 +260,23 @@ def test_every_link_to_an_origin_has_its_target_in_every_format(report: Path) ->
     assert anchors <= set(re.findall(r'<a id="([^"]+)">', text))
 
 
+def test_a_number_that_is_traced_is_one_number_wherever_it_stands_and_is_listed(root: Path, tmp_path: Path) -> None:
+    asked: dict[str, list[Quantity]] = {}
+    find = Origins.of
+
+    def listen(origins: Origins, quantity: Quantity) -> Origin:
+        asked.setdefault(quantity.id, []).append(quantity)
+        return find(origins, quantity)
+
+    with patch.object(Origins, "of", listen):
+        built = build_report(
+            root / EXAMPLE, out=tmp_path / "out", formats=["markdown", "html"], cache=tmp_path / "cache"
+        )
+    printed = {quantity.id: quantity for quantity in built.context.registry.printed}
+    assert len(printed) > 100
+    assert {id for id, quantities in asked.items() for quantity in quantities if quantity != printed.get(id)} == set()
+
+
 def traced(quantity: Quantity, evidence: Evidence | None = None) -> Origin:
     return Origins(evidence or make_evidence(*make_cell([0.7, 0.8]))).of(quantity)
 
@@ -279,6 +297,13 @@ def test_the_command_that_makes_a_number_again_names_its_cells_where_they_are_fe
     runs = tuple(record.run for record in evidence.recorded())
     origin = traced(count("count/runs", cells, "runs", origin=runs), evidence)
     assert origin.command == (f"python build.py run --force {' '.join(names)}" if is_named else "python build.py")
+
+
+def test_numbers_of_the_same_runs_share_a_row_in_whichever_order_they_name_them() -> None:
+    evidence = make_evidence(*make_cell([0.7]), *make_cell([0.8], kernel_size=5))
+    runs = tuple(record.run for record in evidence.recorded())
+    anchors = {traced(count("count/runs", 2, "runs", origin=order), evidence).anchor for order in (runs, runs[::-1])}
+    assert len(runs) == 2 and len(anchors) == 1
 
 
 def test_what_is_quoted_and_what_is_computed_from_one_source_have_rows_of_their_own() -> None:

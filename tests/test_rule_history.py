@@ -42,6 +42,12 @@ def test_rules_changed_or_written_later_are_told_from_records_that_do_not_say() 
     assert history.note == "1 of 4 runs was recorded without the rule's digest"
 
 
+def test_git_is_asked_only_for_the_commits_of_runs_that_do_not_say() -> None:
+    saying, silent = records({"it": "today"}, None)
+    silent = replace(silent, provenance={**silent.provenance, "commit": "1" * 40})
+    assert rule_history(FIXED, [saying, silent]).commits == ("1" * 40,)
+
+
 def test_a_verdict_by_a_rule_that_was_changed_after_the_runs_says_so() -> None:
     statuses = with_provenance(make_cell(ABOVE), rules={"it": "before"})
     verdict = judged(make_evidence(*statuses), FIXED)

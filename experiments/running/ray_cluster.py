@@ -18,6 +18,7 @@ from typing import Any
 
 from experiments.executors import Executor
 from experiments.files import read_change
+from experiments.fingerprint import find_code, fingerprint
 from experiments.git import read_commit
 from experiments.recording import DATA_VARIABLE
 from experiments.running.orders import Answer, Order, interrupted, settle
@@ -67,7 +68,6 @@ class _RayWorkers:
 
     def __init__(self, executor: RayExecutor, ray: Any, pool: ThreadPoolExecutor) -> None:
         self._executor, self._ray, self._pool = executor, ray, pool
-        self._source = read_commit(executor.root)
         self._streams: set[Any] = set()
         self._guard = threading.Lock()
         self._stopped = False
@@ -102,6 +102,9 @@ class _RayWorkers:
     def _compute(self, task: RunStatus, workspace: Workspace) -> Answer:
         """The answer of the first worker that lives long enough to give one."""
         name, deaths, kept = task.run.name, 0, read_change(workspace.checkpoint)
+        root = self._executor.root
+        code = find_code(task.run.notebook, fingerprint(task.run, root, root / ".cache"), root)
+        source = read_commit(root, code)
         while deaths < _MOST_DEATHS:
             attempt, seconds = workspace.begin()
             order = Order(
@@ -111,7 +114,7 @@ class _RayWorkers:
                 shares_device=True,
                 attempts=attempt - 1,
                 seconds=seconds,
-                source=self._source,
+                source=source,
             )
             try:
                 return self._listen(self._submit(order, task, workspace), workspace)

@@ -22,7 +22,10 @@ from report.words import ascending, parameters_text
 
 
 class Vocabulary:
-    """The functions of prose over one set of facts: every public method is a word, and `words` is all of them."""
+    """The functions of prose over one set of facts: every public method is a word, and `words` is all of them.
+
+    Before the parameters of a cell others go by their place (/): a cell may have one that is called `group` or `metric`.
+    """
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
@@ -35,11 +38,11 @@ class Vocabulary:
         names = [name for name in vars(Vocabulary) if not name.startswith("_") and name != "words"]
         return {"smoke": self._evidence.is_rehearsal, **{name: getattr(self, name) for name in names}}
 
-    def accuracy(self, group: str, **cell: Any) -> Quantity:
+    def accuracy(self, group: str, /, **cell: Any) -> Quantity:
         """The mean of the last epoch's test accuracy of the one cell of GROUP with these parameters."""
         return self._cell(group, cell).quantity()
 
-    def measure(self, group: str, metric: str, **cell: Any) -> Quantity:
+    def measure(self, group: str, metric: str, /, **cell: Any) -> Quantity:
         """Another metric or cost of the same cell."""
         if not isinstance(metric, str):
             raise UnknownName(f"measure({group!r}, {metric!r}): a metric is called by its name, as in 'train_accuracy'")
@@ -49,7 +52,7 @@ class Vocabulary:
         """Accuracy of cell A minus that of cell B of GROUP."""
         return difference(self._cell(group, a), self._cell(group, b))
 
-    def gap(self, group: str, id: str, **cell: Any) -> Quantity:
+    def gap(self, group: str, id: str, /, **cell: Any) -> Quantity:
         """Our accuracy minus the quoted one called ID."""
         return gap(self._cell(group, cell), self._facts.quoted(id))
 
@@ -198,7 +201,7 @@ class Vocabulary:
         aggregate = f"{name.replace('_', ' ')} of recipe {recipe}"
         return Quantity(id, Kind.NUMBER, float(value), origin=origin, aggregate=aggregate, tier=Tier.RUN_HERE)
 
-    def resolved(self, group: str, name: str, **parameters: Any) -> str:
+    def resolved(self, group: str, name: str, /, **parameters: Any) -> str:
         """A setting as the recorded runs of one cell of GROUP resolved it, in words: `fp32`; empty without runs."""
         return settings_text(self._cell(group, parameters).records, name)
 

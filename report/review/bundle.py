@@ -8,12 +8,13 @@ files give the same bytes: nothing in it tells when it was packed.
 import io
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from experiments.files import write_atomically
+from experiments.fingerprint import find_all_code
 from experiments.git import read_commit, run_git
 from experiments.ledger import Ledger
 from experiments.plan import load_plan
@@ -68,9 +69,11 @@ def write_bundle(root: Path, path: Path | None = None) -> Bundle:
     if not (root / "report/out/provenance.json").is_file():
         raise ConfigurationError("report/out: there is no report to pack; run `python build.py` first")
     metadata = read_metadata(root / "report/paper/metadata.yaml")
-    records = Ledger(root / "experiments").load(load_plan(root / "experiments/plan.yaml"))
+    plan = load_plan(root / "experiments/plan.yaml")
+    records = Ledger(root / "experiments").load(plan)
+    code = find_all_code({run.notebook for run in plan.runs.values()}, root)
     _write_if_changed(root / CITATION, citation_file(root))
-    contents = {name: (root / name).read_bytes() for name in members(root) if root / name != path}
+    contents = {name: (root / name).read_bytes() for name in members(root, code) if root / name != path}
     licence = licence_of(root)
     if licence is None:
         place = "report/paper/metadata.yaml: license"
@@ -114,8 +117,8 @@ To repeat runs, install `machinery/requirements.lock` instead.
 """
 
 
-def members(root: Path) -> list[str]:
-    """The files of the repository: those that git tracks, and new ones where a paper's files belong.
+def members(root: Path, code: Iterable[Path] = ()) -> list[str]:
+    """The files of the repository: those that git tracks, and new ones where a paper's files belong, or that are CODE of a run.
 
     Without git all but what is hidden. What else lies about may be private, and is left out.
     """
@@ -124,11 +127,14 @@ def members(root: Path) -> list[str]:
         new = run_git(root, "ls-files", "-z", "--others", "--exclude-standard", *_OF_A_PAPER) or ""
         names = {name for name in tracked.split("\0") if name}
         names |= {name for name in new.split("\0") if name and not _is_hidden(name)}
+        names |= {path.relative_to(root).as_posix() for path in code}
     else:
         names = set(_walk(root, root))
     for name in sorted(names):
-        if (root / name).is_symlink():
-            raise ConfigurationError(f"{name}: it is a link, which could lead to any file of this machine; remove it")
+        place = PurePosixPath(name)
+        link = next((one for one in (place, *place.parents[:-1]) if (root / one).is_symlink()), None)
+        if link is not None:
+            raise ConfigurationError(f"{link}: it is a link, which could lead to any file of this machine; remove it")
     return sorted(name for name in names if (root / name).is_file() and name not in (METADATA, MANIFEST, GUIDE, NAME))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from experiments import doctor, provenance
 from experiments.files import write_atomically
+from experiments.fingerprint import find_all_code
 from experiments.git import read_commit
 from experiments.ledger import Ledger
 from experiments.plan import Plan, load_plan, select
@@ -135,8 +136,9 @@ def carry_out(check: SpotCheck, folder: Path, monitor: Monitor) -> Certificate:
     """
     empty(folder)
     started, begun = provenance.utc_now(), time.monotonic()
-    commit, dirty = read_commit(check.root)
     reruns = [pick.candidate.rerun for pick in check.picks]
+    code = find_all_code({rerun.run.notebook for rerun in reruns}, check.root)
+    commit, dirty = read_commit(check.root, code)
     repetition = run_again(reruns, check.root, folder, budget_seconds=check.budget_seconds, monitor=monitor)
     tests = _count_tests(check, repetition)
     runs = tuple(_verify(pick, check, repetition, tests) for pick in check.picks)
