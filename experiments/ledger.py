@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,8 +181,8 @@ class Ledger:
         """One row a record, in the plan's order, for whoever computes with the results.
 
         Columns: run, cell, groups (a tuple), notebook, state (text), why, seed and every other parameter, every
-        metric, seconds, train_seconds, work (GFLOP), attempts, peak_memory_mib, device, device_class. A metric with the
-        name of another column is called metric_<name>.
+        metric, seconds, train_seconds, work (GFLOP), attempts, peak_memory_mib, device, device_class. A parameter with the
+        name of another column is called parameter_<name>, a metric metric_<name>.
         """
         import pandas
 
@@ -195,15 +195,19 @@ class Ledger:
             "notebook": [record.notebook for record in records],
             "state": [str(status.state) for status, _ in kept],
             "why": [status.why for status, _ in kept],
-            **_columns([record.parameters for record in records]),
         }
         tail = {
             **{name: [record.cost.get(name) for record in records] for name in _COSTS},
             **{name: [record.provenance[name] for record in records] for name in ("device", "device_class")},
         }
-        metrics = _columns([record.metrics for record in records])
-        named = {f"metric_{name}" if name in head | tail else name: column for name, column in metrics.items()}
-        return pandas.DataFrame(head | named | tail)
+        parameters = _set_apart("parameter", _columns([record.parameters for record in records]), head | tail)
+        metrics = _set_apart("metric", _columns([record.metrics for record in records]), head | parameters | tail)
+        return pandas.DataFrame(head | parameters | metrics | tail)
+
+
+def _set_apart(kind: str, columns: Mapping[str, Sequence[Any]], others: Collection[str]) -> dict[str, Sequence[Any]]:
+    """COLUMNS; one with the name of one of OTHERS has its KIND before its own."""
+    return {f"{kind}_{name}" if name in others else name: column for name, column in columns.items()}
 
 
 def _columns(rows: list[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:

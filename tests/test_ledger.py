@@ -286,6 +286,18 @@ def test_the_frame_has_a_row_for_each_record(root: Path, ledger: Ledger, plan: P
     ]
 
 
+def test_a_parameter_or_metric_with_the_name_of_a_column_of_the_frame_has_one_of_its_own(
+    root: Path, ledger: Ledger, plan: Plan
+) -> None:
+    (status,) = (status for status in statuses(plan, ledger, root) if status.record is not None)
+    given = {**status.record.parameters, "state": "wet", "device": 3}
+    record = replace(status.record, parameters=given, metrics={"test_accuracy": 0.75, "size": 7.0})
+    (row,) = ledger.frame([replace(status, record=record)]).to_dict("records")
+    assert (row["state"], row["parameter_state"]) == ("measured", "wet")
+    assert (row["device"], row["parameter_device"]) == ("a CPU", 3)
+    assert (row["size"], row["metric_size"]) == (2, 7.0)
+
+
 def test_the_frame_of_an_empty_ledger_has_the_fixed_columns(root: Path, plan: Plan) -> None:
     frame = Ledger(root / "experiments").frame(statuses(plan, Ledger(root / "experiments"), root))
     assert len(frame) == 0
