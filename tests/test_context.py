@@ -15,6 +15,7 @@ from experiments.status import RunStatus
 from report.context import build_context
 from report.facts import Facts
 from report.judge.claims import Claims
+from report.listings.run_list import devices_of
 from report.listings.table_kinds import build_table, read_tables
 from report.pages.origins import ORIGINS_TABLE, SECTION
 from report.pages.prose import fill_in
@@ -216,6 +217,16 @@ def test_a_run_may_be_asked_for_by_its_parameters_in_groups_or_in_the_whole_plan
     assert not any_run(epochs=200) and not any_run(recipe="keras") and not any_run(recipe="authors", epochs=100)
     assert not empty["any_run"]() and not empty["any_run"](epochs=25)
     assert not Vocabulary(make_facts(root, smoke=True)).any_run(epochs=200)  # a rehearsal has none
+
+
+def test_devices_are_told_once_with_all_their_threads(root: Path) -> None:
+    records = [status.record for status in make_facts(root).evidence.statuses.values() if status.record is not None][:4]
+    kinds = ({"threads": 2}, {"threads": 1}, {"gpu": "a GPU"}, {"threads": 2})
+    changed = [
+        replace(record, provenance={**record.provenance, **kind}) for record, kind in zip(records, kinds, strict=True)
+    ]
+    assert devices_of(changed) == "a CPU (1 and 2 threads); a GPU"
+    assert (devices_of(changed[:1]), devices_of(())) == ("a CPU (2 threads)", "")
 
 
 def test_words_of_prose_that_give_text(words: Words, empty: Words) -> None:

@@ -12,7 +12,7 @@ from report.listings.result_tables import DASH, Declaration
 from report.quantities import Kind, count
 from report.sentences import PLANNED, Numbers, Sentence, counted, goes_with, joined
 from report.tables import Cell, Column, Table
-from report.words import amount, first_few
+from report.words import amount, first_few, listed
 
 PAPER_ROWS = 100  # about two pages; a list of more runs is looked up by a machine, not read
 _NAMED = 3  # at most this many commits of a cell are named
@@ -125,7 +125,7 @@ def _condense(declared: Declaration, facts: Facts) -> Table:
 
 
 def _cell_row(cell: CellEvidence) -> tuple[Cell, ...]:
-    devices = "; ".join(sorted({device_of(record) for record in cell.records})) or DASH
+    devices = devices_of(cell.records) or DASH
     commits = sorted({commit_of(record) for record in cell.records})
     named = first_few(commits, _NAMED) or DASH
     seconds = cell.quantity("seconds") if cell.records else DASH
@@ -156,11 +156,22 @@ def commit_of(record: Record) -> str:
     return f"{commit[:7]} (changed)" if record.provenance["dirty"] else str(commit[:7])
 
 
+def devices_of(records: Iterable[Record]) -> str:
+    """What runs were computed on, in words: `a CPU (1 and 2 threads); a GPU`."""
+    threads: dict[str, set[int]] = {}
+    for record in records:
+        gpu, cpu, count = map(record.provenance.get, ("gpu", "cpu", "threads"))
+        threads.setdefault(gpu or cpu, set()).update(() if gpu else (count,))
+    return "; ".join(_device(name, tuple(sorted(threads[name]))) for name in sorted(threads))
+
+
 def device_of(record: Record) -> str:
     """What the run was computed on, in words: the GPU, else the CPU with its threads."""
-    return _device(*map(record.provenance.get, ("gpu", "cpu", "threads")))
+    gpu, cpu, count = map(record.provenance.get, ("gpu", "cpu", "threads"))
+    return _device(gpu or cpu, () if gpu else (count,))
 
 
 @cache  # of thousands of runs, which name the same few
-def _device(gpu: str | None, cpu: str, threads: int) -> str:
-    return gpu or f"{cpu} ({amount(threads, 'thread')})"
+def _device(name: str, threads: tuple[int, ...]) -> str:
+    counts = [f"{count:,}" for count in threads[:-1]] + [amount(count, "thread") for count in threads[-1:]]
+    return f"{name} ({listed(counts)})" if counts else name

@@ -11,7 +11,7 @@ from experiments.status import RunStatus
 from report.facts import Facts, total
 from report.judge.gates import setting_text, settings_text
 from report.listings.result_tables import DASH, Declaration
-from report.listings.run_list import device_of, state_counts
+from report.listings.run_list import devices_of, state_counts
 from report.quantities import Kind, Quantity, Tier, count
 from report.sentences import PLANNED, PRICED, Numbers, Sentence, counted, goes_with, joined
 from report.tables import Cell, Column, Table
@@ -146,9 +146,8 @@ def environment(declared: Declaration, facts: Facts) -> Table:
         versions = [record.provenance["versions"].get(package) for record in records]
         rows.extend(_environment_rows(package, versions))
     columns = (Column("name", "What"), Column("value", "Value"), Column("runs", "Runs", align="right"))
-    devices = sorted({device_of(record) for record in records})
     every = count(f"table/{declared.name}/runs", len(records), "recorded runs", origin=(r.run for r in records))
-    where = f" on: {'; '.join(devices)}."
+    where = f" on: {devices_of(records)}."
     finding = Sentence(counted(every, "run"), where) if records else "No run is recorded yet."
     return declared.table(finding, columns, rows)
 

@@ -256,8 +256,7 @@ class Vocabulary:
 
     def device(self, group: str | None = None) -> str:
         """The devices of the recorded runs in words."""
-        devices = sorted({run_list.device_of(record) for record in self._evidence.recorded(group)})
-        return "; ".join(devices) if devices else "no device yet"
+        return run_list.devices_of(self._evidence.recorded(group)) or "no device yet"
 
     def checklist(self) -> tuple[Item, ...]:
         """The questions of the reproducibility checklist, for a loop: each has `part`, `question`, `answer` and `note`,
