@@ -41,7 +41,7 @@ def read_records(folder: Path) -> pd.DataFrame:
         content = json.loads(path.read_text(encoding="utf-8"))
         row = {"run": content["run"], "cell": re.sub(r"-s\d+$", "", content["run"]), "digest": content["digest"]}
         row |= YOUNGER | content["parameters"] | content["metrics"] | content["cost"]
-        row["train_images"] = content["settings"].get("train_images")
+        row |= {name: content["settings"].get(name) for name in ("train_images", "multiply_accumulates")}
         validation = [column for name, column in content["history"].items() if name.startswith("validation_")]
         row["is_validated"] = any(value is not None for column in validation for value in column)
         correct = content["correct"]

@@ -38,7 +38,7 @@ NAMES = re.compile(
     r"|\b\d+(?:\.\d+)? %(?= (?:t |prediction )?intervals?\b)|\bchance of \d+ %|lies above 0\b|counted from 0\b"
     r"|\bbetween (?:[a-z ]+)?\d+ and \d+\b|\d+ epochs\b"
     r"|\b[\d,]+ training images\b|\b[a-z ]+ [\d,.]+ \(original [\d,.]+\)|\b(?:patch|kernel) size \d+(?:, \d+)*\b"
-    r"|\b\(?\d+ threads?\b|\bfirst \d+(?: to \d+)? channels\b"
+    r"|\b\(?\d+(?:(?:, \d+)* and \d+)? threads?\b|\bfirst \d+(?: to \d+)? channels\b"
 )
 
 

@@ -123,6 +123,9 @@ def _recompute_cells(id: str, records: pd.DataFrame, original: pd.DataFrame) -> 
         cell = records[records.cell == found[1]]
         (seen,) = set(cell.epochs * cell.train_images)
         return Estimate(float(seen))
+    if found := re.fullmatch("[^/]+/([^/]+)/multiply-accumulates", id):
+        (count,) = set(records[records.cell == found[1]].multiply_accumulates)
+        return Estimate(count / 1e6)
     if found := re.fullmatch("[^/]+/([^/]+)/([a-z_0-9]+)/mean", id):  # a cost, without an interval
         return Estimate(float(records[records.cell == found[1]][found[2]].mean()))
     if found := re.fullmatch("[^/]+/([^/]+)/([a-z_0-9]+)", id):

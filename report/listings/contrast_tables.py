@@ -105,7 +105,7 @@ def _work_of(cell: CellEvidence) -> Quantity | None:
         return None
     origin = tuple(record.run for record in cell.records)
     value, how = float(found[0]) / 1e6, "millions of multiply-accumulates of one image, counted in the model"
-    id = f"{cell.group}/{cell.name}/work"
+    id = f"{cell.group}/{cell.name}/multiply-accumulates"
     return Quantity(id, Kind.NUMBER, value, origin=origin, aggregate=how, tier=Tier.RUN_HERE)
 
 
