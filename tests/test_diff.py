@@ -138,15 +138,19 @@ def test_a_removed_record_shows_as_such(root: Path) -> None:
     assert ("evidence", "record", "tiny-z3, seed 1", "measured -> no record") in told(find_difference(root, "HEAD"))
 
 
+def accept_all(root: Path, why: str) -> None:
+    plan, ledger = open_repository(root)
+    for status in statuses(plan, ledger, root):
+        if status.record is not None:
+            ledger.accept(status.record, status.key, why)
+
+
 def test_changed_code_makes_records_stale_and_accepting_them_says_why(root: Path) -> None:
     edit(root / "method/model.py", "2 * value", "value * 2")
     stale = {step[1:] for step in told(find_difference(root, "HEAD"))}
     assert ("record", "tiny-z2, seeds 0, 1", "measured -> stale") in stale
     assert ("verdict", "larger-is-better", "INCONCLUSIVE -> NOT TESTED") in stale
-    plan, ledger = open_repository(root)
-    for status in statuses(plan, ledger, root):
-        if status.record is not None:
-            ledger.accept(status.record, status.key, "the same product")
+    accept_all(root, "the same product")
     accepted = find_difference(root, "HEAD")
     assert [(c.name, c.before, c.after, c.why) for c in accepted.changes] == [
         (f"tiny-z{size}, seeds 0, 1", "measured", "accepted", "accepted: the same product") for size in (2, 3)
@@ -154,10 +158,7 @@ def test_changed_code_makes_records_stale_and_accepting_them_says_why(root: Path
     commit(root, "accepted")
     assert find_difference(root, "HEAD").changes == ()
     edit(root / "method/model.py", "value * 2", "value + value")
-    plan, ledger = open_repository(root)
-    for status in statuses(plan, ledger, root):
-        if status.record is not None:
-            ledger.accept(status.record, status.key, "the same sum")
+    accept_all(root, "the same sum")
     again = find_difference(root, "HEAD")
     assert [(c.name, c.before, c.after, c.why) for c in again.changes] == [
         (f"tiny-z{size}, seeds 0, 1", "accepted", "accepted once more", "accepted: the same sum") for size in (2, 3)

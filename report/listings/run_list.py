@@ -159,16 +159,20 @@ def commit_of(record: Record) -> str:
 def devices_of(records: Iterable[Record]) -> str:
     """What runs were computed on, in words: `a CPU (1 and 2 threads); a GPU`."""
     threads: dict[str, set[int]] = {}
-    for record in records:
-        gpu, cpu, count = map(record.provenance.get, ("gpu", "cpu", "threads"))
-        threads.setdefault(gpu or cpu, set()).update(() if gpu else (count,))
+    for name, counts in map(_computed_on, records):
+        threads.setdefault(name, set()).update(counts)
     return "; ".join(_device(name, tuple(sorted(threads[name]))) for name in sorted(threads))
 
 
 def device_of(record: Record) -> str:
     """What the run was computed on, in words: the GPU, else the CPU with its threads."""
-    gpu, cpu, count = map(record.provenance.get, ("gpu", "cpu", "threads"))
-    return _device(gpu or cpu, () if gpu else (count,))
+    return _device(*_computed_on(record))
+
+
+def _computed_on(record: Record) -> tuple[str, tuple[int, ...]]:
+    """The device, and the threads of a CPU."""
+    gpu, cpu, threads = map(record.provenance.get, ("gpu", "cpu", "threads"))
+    return (gpu, ()) if gpu else (cpu, (threads,))
 
 
 @cache  # of thousands of runs, which name the same few
